@@ -1,0 +1,160 @@
+"""Records to the rows of the board: what is compared with what, and which runs stand for a method.
+
+A *table* holds the runs of one task (data set, model and recipe, as resolved) under one budget; nothing is
+compared across tables. A *row* is one method with its settings at one sparsity, by one kind of runner, over
+its seeds: what a container made and what a machine made by itself are never mixed.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from harness.record import Record
+from harness.statistics import places
+from harness.tables import Row, Table
+
+Files = Mapping[str, Record]
+
+
+def tables(files: Files) -> list[Table]:
+    """Group records into tables, choose the runs that count, and rank.
+
+    Args:
+        files: Records by file name, of any status; those not done only show in `Row.statuses`.
+
+    Returns:
+        The tables, ordered by task and budget.
+    """
+    found: dict[str, Table] = {}
+    groups: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
+    for name, record in files.items():
+        table = _table_of(record)
+        key = _canonical([table.task, table.kind, table.amount, table.stretch])
+        found.setdefault(key, table)
+        row = [record["method"], _settings(record), round(record["sparsity"], 9), record["runner"]]
+        groups[key][_canonical(row)][name] = record
+    for key, table in found.items():
+        table.rows = [_row(candidates) for candidates in groups[key].values()]
+        _tell_methods_apart(table.rows)
+        _rank(table)
+    ordered = [found[key] for key in sorted(found, key=lambda key: (_order(found[key]), key))]
+    _tell_recipes_apart(ordered)
+    return ordered
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _order(table: Table) -> tuple[str, str, str, str, float, float]:
+    return (table.dataset, table.model, table.recipe, table.kind, table.amount, table.stretch)
+
+
+def _table_of(record: Record) -> Table:
+    config, budget = record["config"], record["budget"]
+    task = {name: dict(config.get(name) or {}) for name in ("dataset", "model", "recipe")}
+    for where in ("root", "download"):  # where the data lie on one machine does not make them other data
+        task["dataset"].pop(where, None)
+    for part in ("dataset", "model"):
+        task[part]["name"] = record[part]
+    recipe = str(task["recipe"].get("name") or "unnamed")
+    stretch = budget.get("stretch") or 1
+    return Table(record["dataset"], record["model"], recipe, budget["kind"], budget["amount"], stretch, task)
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    settings = {name: value for name, value in (record["config"].get("method") or {}).items() if name != "name"}
+    dense = record["config"].get("dense_layers")
+    return settings | {"dense_layers": dense} if dense else settings
+
+
+def _age(item: tuple[str, Record]) -> tuple[str, str, str]:
+    """Order records from old to new; key and file name decide where the clock does not."""
+    name, record = item
+    return (record["provenance"]["finished"] or "", record["key"], name)
+
+
+def _code(record: Record) -> tuple[str | None, str | None]:
+    return (record["provenance"]["method_sha256"], record["provenance"]["data_sha256"])
+
+
+def _row(candidates: Files) -> Row:
+    """Choose the runs of one row.
+
+    For each seed the newest run that is done counts. Runs of a method whose source, or whose data, have
+    changed since do not: a mean must not mix two programs, and the newest says what this method does now.
+    """
+    ordered = sorted(candidates.items(), key=_age)
+    done = [item for item in ordered if item[1]["status"] == "done"]
+    current = [item for item in done if _code(item[1]) == _code(done[-1][1])]
+    chosen = {record["seed"]: (name, record) for name, record in current}  # a newer one replaces an older
+    last_words = {record["seed"]: record["status"] for _, record in ordered}
+    last_words |= dict.fromkeys(chosen, "done")
+    statuses: dict[str, int] = defaultdict(int)
+    for status in last_words.values():
+        statuses[status] += 1
+    example = ordered[-1][1]
+    return Row(
+        method=example["method"],
+        name=example["method"],
+        settings=_settings(example),
+        sparsity=example["sparsity"],
+        runner=example["runner"],
+        runs={seed: chosen[seed][1] for seed in sorted(chosen)},
+        files={seed: chosen[seed][0] for seed in sorted(chosen)},
+        statuses=dict(sorted(statuses.items())),
+        superseded=len(done) - len(chosen),
+    )
+
+
+def _differing(variants: list[dict[str, Any]]) -> list[str]:
+    """Return the names whose values are not the same in all of the variants."""
+    names = sorted(set().union(*variants))
+    return [name for name in names if len({_canonical(variant.get(name)) for variant in variants}) > 1]
+
+
+def _words(variant: dict[str, Any], names: list[str]) -> str:
+    return ", ".join(f"{name}={variant.get(name)}" for name in names)
+
+
+def _tell_methods_apart(rows: list[Row]) -> None:
+    """Write the settings that differ behind the name of a method with several rows at one sparsity."""
+    by_name: dict[str, dict[float, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        by_name[row.name][row.sparsity].append(row)
+    for levels in by_name.values():
+        names = sorted({name for same in levels.values() for name in _differing([row.settings for row in same])})
+        for row in (row for same in levels.values() for row in same if names):
+            row.method = f"{row.name} [{_words(row.settings, names)}]"
+
+
+def _tell_recipes_apart(ordered: list[Table]) -> None:
+    """Do the same for recipes of one name, as when one of their values was overridden for some runs."""
+    by_name: dict[tuple[str, str, str], list[Table]] = defaultdict(list)
+    for table in ordered:
+        by_name[table.dataset, table.model, table.recipe].append(table)
+    for same in by_name.values():
+        flat = [
+            {f"{part}.{key}": value for part in table.task for key, value in table.task[part].items()} for table in same
+        ]
+        names = _differing(flat)
+        for table, variant in zip(same, flat, strict=True):
+            if names:
+                table.recipe = f"{table.recipe} [{_words(variant, names)}]".replace("recipe.", "")
+
+
+def _rank(table: Table) -> None:
+    """Order the rows by sparsity and accuracy and give each level its places; dense has none."""
+
+    def order(row: Row) -> tuple[float, bool, float, str, str]:
+        best_first = -row.accuracy.mean if row.accuracy else 0.0
+        return (row.sparsity, not row.runs, best_first, row.method, row.runner)
+
+    table.rows.sort(key=order)
+    examples = table.task["dataset"].get("test_examples")
+    resolution = 1 / examples if examples else 0.0
+    for level in sorted({row.sparsity for row in table.rows}):
+        ranked = [row for row in table.rows if row.sparsity == level and row.runs and row.name != "dense"]
+        for row, place in zip(ranked, places([row.accuracies for row in ranked], resolution), strict=True):
+            row.place = place

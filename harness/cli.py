@@ -1,0 +1,147 @@
+"""The command line: ``sparsebench COMMAND [OVERRIDES]``."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+def main() -> int:
+    """Run the command line and return its exit status: 0 done, 1 a run failed, 2 bad usage."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    arguments = _parser().parse_args()
+    try:
+        return int(arguments.call(arguments))
+    except UsageError as error:
+        print(f"sparsebench: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:  # the reader of a pipe went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        print("sparsebench: interrupted", file=sys.stderr)
+        return FAILED
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(USAGE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="sparsebench", description="Every sparse-training method on one budget, on one board.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    overrides = "name=value, e.g. method=rigl dataset=cifar10 sparsity=0.95 budget=flops:0.5 runner=local output=DIR"
+
+    def add(name: str, call: Callable[[argparse.Namespace], int], about: str, *, settings: bool = True) -> Any:
+        command = commands.add_parser(name, help=about, description=about)
+        command.set_defaults(call=call)
+        if settings:
+            command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=overrides)
+        return command
+
+    command = add("run", _run, "train one run and update the board")
+    command.add_argument("--force", action="store_true", help="train it again although its record exists")
+    command = add("suite", _suite, "train a grid of runs, skipping those that are done, and update the board")
+    command.add_argument("--suite", required=True, metavar="NAME", help="a file of benchmarks/suite")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time; more than 1 is not timed")
+    command = add("plan", _plan, "say which runs there are, what they will cost and which are done; train nothing")
+    command.add_argument("--suite", metavar="NAME", help="plan a whole suite")
+    command.add_argument("--json", action="store_true", help="print a JSON list")
+    command = add("leaderboard", _leaderboard, "make the board from records", settings=False)
+    command.add_argument("overrides", nargs="*", metavar="output=DIR", help="folder of records/ and board")
+    command = add("list", _list, "list what can be chosen: methods, data sets, models, budgets, suites", settings=False)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from harness import board, config, execute, plan, report
+    from harness.display import Display
+    from harness.runners.choose import choose
+
+    run = config.resolve(arguments.overrides)
+    report.notice_dense(arguments.overrides, run)
+    plan.settle_device(run)
+    execute.writable(Path(run.output))
+    choice = choose(run)
+    report.say(choice.why)
+    result = None if arguments.force else execute.existing(run, choice.image_id)
+    if result is None:
+        with Display(report.title(run)) as display:
+            result = execute.execute(run, choice, display.show)
+    else:
+        report.say(f"done already: {report.shown(result.path)} (--force trains it again)")
+    board.make(Path(run.output) / "records", run.output)
+    report.row(result)
+    if result.record["status"] == "interrupted":
+        raise KeyboardInterrupt
+    return DONE if result.record["status"] == "done" else FAILED
+
+
+def _suite(arguments: argparse.Namespace) -> int:
+    from harness import suite
+
+    return DONE if suite.train(arguments.suite, arguments.overrides, arguments.jobs) else FAILED
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from harness import config, plan, report, suite
+    from harness.runners.choose import image_id
+
+    if arguments.suite:
+        runs = suite.runs(arguments.suite, arguments.overrides)
+    else:
+        runs = [config.resolve(arguments.overrides)]
+        report.notice_dense(arguments.overrides, runs[0])
+    entries = [plan.entry(run, image_id(run)) for run in runs]
+    if arguments.json:
+        print(json.dumps(entries, indent=1))
+    else:
+        report.plan_table(entries)
+    return DONE
+
+
+def _leaderboard(arguments: argparse.Namespace) -> int:
+    from harness import board, report
+
+    output = _output(arguments.overrides)
+    records = output / "records"
+    if not records.is_dir():
+        raise UsageError(f"no records: {records} is not a folder; make bench leaves one there")
+    report.board(board.make(records, output))
+    return DONE
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from harness import config, suite
+
+    for group in ("method", "dataset", "model", "recipe", "budget", "runner"):
+        print(f"{group:8} {' '.join(config.choices(group))}")
+    print(f"{'suite':8} {' '.join(suite.names())}")
+    return DONE
+
+
+def _output(overrides: Sequence[str]) -> Path:
+    for override in overrides:
+        name, _, value = override.partition("=")
+        if name != "output" or not value:
+            raise UsageError(f"{override!r}: this command takes output=DIR alone")
+        return Path(value)
+    return Path("results")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

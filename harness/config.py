@@ -1,0 +1,287 @@
+"""Configuration: Hydra's tree under ``benchmarks/``, typed, resolved and checked into one `RunConfig`."""
+
+import dataclasses
+import difflib
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from harness import clock, learning_rate
+from harness.errors import UsageError, unknown
+from methods import Method, methods
+from methods import build as build_method
+
+TREE = Path(__file__).resolve().parent.parent / "benchmarks"
+GROUPS = ("dataset", "method", "model", "recipe", "budget", "runner")
+DEVICES = ("auto", "cpu", "cuda")
+OPTIMIZERS = ("sgd", "adamw")
+
+# Above these an amount is a slip of the keyboard, not a budget.
+_LARGEST = {"epochs": 100_000, "steps": 1_000_000_000, "flops": 10_000, "seconds": 90 * 86_400}
+
+
+@dataclass
+class DatasetConfig:
+    """A data set: where it is, its shape and its splits (counts are those of the published set)."""
+
+    name: str = MISSING
+    root: str | None = None
+    download: bool = False
+    shape: list[int] = MISSING
+    classes: int = MISSING
+    train_examples: int = MISSING
+    val_examples: int = MISSING
+    test_examples: int = MISSING
+    mean: list[float] = MISSING
+    std: list[float] = MISSING
+
+
+@dataclass
+class ModelConfig:
+    """A model, by its name in `harness.models.MODELS`."""
+
+    name: str = MISSING
+
+
+@dataclass
+class RecipeConfig:
+    """Optimiser, learning-rate shape and augmentation; positions are shares of the training schedule.
+
+    ``threads`` is the number of CPU threads, part of the recipe since sums depend on it; null for all cores.
+    ``methods`` holds what a paper sets otherwise for one method on this task; the command line overrides it.
+    """
+
+    name: str = MISSING
+    epochs: float = MISSING
+    batch_size: int = MISSING
+    optimizer: str = "sgd"
+    lr: float = MISSING
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    decay_normalisation: bool = True
+    lr_shape: str = "cosine"
+    milestones: list[float] = field(default_factory=list)
+    gamma: float = 0.1
+    warmup_epochs: float = 0.0
+    label_smoothing: float = 0.0
+    augment: str = "none"
+    threads: int | None = None
+    methods: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class BudgetConfig:
+    """A kind and an amount; ``stretch`` trains that many times longer on the same schedule (RigL's "5x")."""
+
+    kind: str = MISSING
+    amount: float = MISSING
+    stretch: float = 1.0
+
+
+@dataclass
+class RunnerConfig:
+    """Where a run happens and within which limits; null is no limit of ours."""
+
+    name: str = MISSING
+    timeout: float | None = None
+    memory: str = "16g"
+    cpus: float | None = None
+    pids: int = 512
+    shm: str = "2g"
+    gpu: str | None = None
+    image: str | None = None
+
+
+@dataclass
+class RunConfig:
+    """One run, resolved."""
+
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    method: Any = MISSING
+    model: ModelConfig = field(default_factory=ModelConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
+    sparsity: float = 0.9
+    seed: int = 0
+    device: str = "auto"
+    workers: int = 4
+    evaluations: int = 20
+    checkpoint_seconds: float = 60
+    dense_layers: list[str] = field(default_factory=list)
+    output: str = "results"
+
+
+def choices(group: str) -> list[str]:
+    """Names a config group offers."""
+    if group == "method":
+        return sorted(methods())
+    return sorted(path.stem for path in (TREE / group).glob("*.yaml"))
+
+
+def resolve(overrides: list[str]) -> RunConfig:
+    """Compose, type and check one run.
+
+    Args:
+        overrides: Hydra overrides, e.g. ``["method=rigl", "sparsity=0.95", "budget=flops:0.5"]``.
+
+    Raises:
+        UsageError: Anything in them is unknown or out of range; the message names it and what is allowed.
+    """
+    overrides = _expand(overrides)
+    try:
+        config = _compose(overrides)
+        # What the recipe sets for this method comes before the command line, which so has the last word.
+        tuned = config.recipe.methods.get(config.method.name) or {}
+        config = _compose([*(f"method.{name}={value}" for name, value in tuned.items()), *overrides])
+        OmegaConf.resolve(config)
+        run = OmegaConf.to_object(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(_explain(error)) from None
+    except ValueError as error:  # from a method's own check
+        raise UsageError(str(error)) from None
+    assert isinstance(run, RunConfig)
+    _check(run)
+    if not run.method.masked:
+        run.sparsity = 0.0
+    return run
+
+
+def to_dict(run: RunConfig) -> dict[str, Any]:
+    """Return the plain values of a config, as records and requests hold them."""
+    plain = dataclasses.asdict(run)
+    # It has been applied; what it says of other methods is not this run's.
+    del plain["recipe"]["methods"]
+    return plain
+
+
+def from_dict(plain: dict[str, Any]) -> RunConfig:
+    """Rebuild a config from `to_dict`'s values; keys it does not know are left out."""
+    parts = {
+        "dataset": DatasetConfig,
+        "model": ModelConfig,
+        "recipe": RecipeConfig,
+        "budget": BudgetConfig,
+        "runner": RunnerConfig,
+    }
+    values: dict[str, Any] = {name: cls(**plain[name]) for name, cls in parts.items()}
+    values["method"] = build_method(plain["method"])
+    rest = {f.name for f in dataclasses.fields(RunConfig)} - set(values)
+    return RunConfig(**values, **{name: plain[name] for name in rest})
+
+
+def _compose(overrides: list[str]) -> DictConfig:
+    store = ConfigStore.instance()
+    store.store(name="schema", node=RunConfig)
+    for name, method in methods().items():
+        store.store(group="method", name=name, node=method)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(TREE), version_base="1.3"):
+        return compose("config", overrides)
+
+
+def _expand(overrides: list[str]) -> list[str]:
+    """Check the names in the overrides, and write ``budget=flops:0.5`` and its like out in full."""
+    plain: list[str] = []
+    kinds = [o.partition("=")[2] for o in overrides if o.startswith("budget.kind=")]
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{override!r} is not an override: write name=value, for example sparsity=0.95")
+        if key == "budget":
+            plain += _budget(value)
+            continue
+        if key in GROUPS and value not in choices(key):
+            raise unknown(key, value, choices(key))
+        if key == "method.name":
+            raise UsageError(f"method.name cannot be set: choose the method with method={value}")
+        plain.append(override)
+    if kinds and not any(o.startswith("budget=") for o in plain):
+        plain.insert(0, _budget(kinds[-1])[0])
+    return plain
+
+
+def _budget(value: str) -> list[str]:
+    kind, colon, amount = value.partition(":")
+    if kind not in clock.KINDS:
+        raise unknown("budget kind", kind, clock.KINDS)
+    if not colon:
+        return [f"budget={kind}"]
+    amount, times, stretch = amount.partition("x")
+    return [f"budget={kind}", f"budget.amount={amount}", *([f"budget.stretch={stretch}"] if times else [])]
+
+
+def _explain(error: Exception) -> str:
+    """Make one line of Hydra's or OmegaConf's error."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    # OmegaConf names the key on a line of its own.
+    where = next((line for line in lines if line.startswith("full_key:")), "").partition(":")[2].strip()
+    missing = re.search(r"[Kk]ey '(\w+)' (?:is )?not in", str(error))
+    if missing:
+        keys = _keys(where)
+        near = difflib.get_close_matches(missing[1], keys, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown setting {where or missing[1]!r}: allowed are {', '.join(sorted(keys))}{hint}"
+    text = lines[0] if lines else type(error).__name__
+    return f"{where}: {text}" if where and where not in text else text
+
+
+def _keys(where: str) -> list[str]:
+    """Names that could have stood where an unknown one stood."""
+    node: Any = RunConfig
+    for part in where.split(".")[:-1]:
+        if part == "method":
+            return sorted({f.name for m in methods().values() for f in dataclasses.fields(m)})
+        node = {f.name: f.type for f in dataclasses.fields(node)}.get(part)
+        if not dataclasses.is_dataclass(node):
+            return []
+    return [f.name for f in dataclasses.fields(node)]
+
+
+def _check(run: RunConfig) -> None:
+    if not isinstance(run.method, Method):
+        raise unknown("method", run.method, methods())
+    if not 0 <= run.sparsity < 1:
+        raise UsageError(f"sparsity {run.sparsity} is not in [0, 1)")
+    if not 0 <= run.seed < 2**63:
+        raise UsageError(f"seed {run.seed} is not in 0...2^63-1")
+    _check_budget(run.budget)
+    for name, value, allowed in (
+        ("device", run.device, DEVICES),
+        ("recipe.optimizer", run.recipe.optimizer, OPTIMIZERS),
+        ("recipe.lr_shape", run.recipe.lr_shape, learning_rate.SHAPES),
+    ):
+        if value not in allowed:
+            raise unknown(name, value, allowed)
+    positive = {
+        "recipe.epochs": run.recipe.epochs,
+        "recipe.batch_size": run.recipe.batch_size,
+        "evaluations": run.evaluations,
+    }
+    for name, number in positive.items():
+        if not (math.isfinite(number) and number > 0):
+            raise UsageError(f"{name} {number} is not a positive number")
+    if run.workers < 0:
+        raise UsageError(f"workers {run.workers} is negative")
+
+
+def _check_budget(budget: BudgetConfig) -> None:
+    if budget.kind not in clock.KINDS:
+        raise unknown("budget kind", budget.kind, clock.KINDS)
+    for name, value in (("amount", budget.amount), ("stretch", budget.stretch)):
+        if not (math.isfinite(value) and value > 0):
+            raise UsageError(f"budget.{name} {value} is not a positive number")
+    largest = _LARGEST[budget.kind]
+    if budget.amount * budget.stretch > largest:
+        raise UsageError(f"budget {budget.kind}:{budget.amount:g} is over the largest allowed, {largest:g}")

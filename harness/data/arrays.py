@@ -1,0 +1,65 @@
+"""Batches of a data set that lies on the device as bytes."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from harness.data.augment import CropFlip
+from harness.data.normalise import Normalise
+from harness.data.order import shuffled
+
+
+class ArrayBatches:
+    """Serves images held as uint8 on the device: a batch is one gather, one optional crop and one normalisation.
+
+    The draws of an epoch are made on the CPU and moved once, so a step neither waits for the device nor copies to it.
+
+    Args:
+        images: uint8 [samples, height, width, channels] on the device.
+        labels: int64 [samples] on the device.
+        batch_size: Samples of one batch.
+        normalise: Makes network inputs of bytes.
+        seed: Seed of order and augmentation; None keeps the order of ``images`` in every epoch.
+        augment: Augmentation; needs a seed.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        batch_size: int,
+        normalise: Normalise,
+        *,
+        seed: int | None = None,
+        augment: CropFlip | None = None,
+    ) -> None:
+        self.samples = len(labels)
+        self.batch_size = batch_size
+        self._images = images
+        self._labels = labels
+        self._normalise = normalise
+        self._seed = seed
+        self._augment = augment
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one epoch; the last one may be smaller."""
+        return -(-self.samples // self.batch_size)
+
+    def epoch(self, index: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of epoch ``index`` from step ``start`` on; see `Batches.epoch`."""
+        device = self._images.device
+        order = (
+            torch.arange(self.samples) if self._seed is None else shuffled(self.samples, self._seed, index)
+        )
+        order = order.to(device)
+        draws = None
+        if self._augment is not None and self._seed is not None:
+            draws = self._augment.draw(self.samples, self._seed, index).to(device)
+        for begin in range(start * self.batch_size, self.samples, self.batch_size):
+            chosen = order[begin : begin + self.batch_size]
+            images = self._images[chosen]
+            if self._augment is not None and draws is not None:
+                images = self._augment.apply(images, draws[chosen])
+            yield self._normalise(images.permute(0, 3, 1, 2)), self._labels[chosen]

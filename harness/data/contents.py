@@ -1,0 +1,78 @@
+"""What a data set holds once it is read: arrays in memory, or a tree of image files."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A data set small enough for memory.
+
+    Attributes:
+        train_images: uint8 [samples, height, width, channels], 0 to 255. Channels come last so that gathering
+            pixels of a batch copies them together.
+        train_labels: int64 [samples].
+        test_images: As ``train_images``.
+        test_labels: As ``train_labels``.
+    """
+
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+
+    def digest(self) -> str:
+        """Return the sha256 of shapes and values: the same wherever and however the files are stored."""
+        state = hashlib.sha256()
+        for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            state.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            state.update(tensor.contiguous().numpy())
+        return state.hexdigest()
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """Images of one folder ``train`` or ``val``.
+
+    Attributes:
+        folder: The folder.
+        paths: File names relative to it, sorted, as one array of encoded strings: a Python list of a million
+            strings would be copied into every loader process bit by bit as reference counts change.
+        sizes: Bytes of each file, int64.
+        labels: int64; the index of the class folder in sorted order.
+    """
+
+    folder: Path
+    paths: np.ndarray
+    sizes: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class ImageTree:
+    """A data set of image files in class folders, read only when needed.
+
+    Attributes:
+        train: The training images, from which the validation split is taken.
+        test: The test images.
+        classes: Names of the class folders, sorted.
+    """
+
+    train: ImageList
+    test: ImageList
+    classes: tuple[str, ...]
+
+    def digest(self) -> str:
+        """Return the sha256 of the sorted relative paths and sizes; hashing 150 GB of content would take minutes."""
+        state = hashlib.sha256()
+        for name, images in (("test", self.test), ("train", self.train)):
+            for path, size in zip(images.paths.tolist(), images.sizes.tolist(), strict=True):
+                state.update(b"%s/%s\0%d\n" % (name.encode(), path, size))
+        return state.hexdigest()
+
+
+Contents = Arrays | ImageTree

@@ -1,0 +1,87 @@
+"""Where the files of a data set are looked for, and what is said when they are not there."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+
+Config = Mapping[str, Any]
+"""A resolved ``dataset`` group: name, root, download, shape, classes, *_examples, mean, std."""
+
+
+class MissingData(UsageError):
+    """The files of a data set are nowhere where they are looked for."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to recognise a data set on disk.
+
+    Attributes:
+        markers: Names, relative to the folder that holds the data; if one exists, the data set is there.
+        remedy: How a person gets the data, as the end of an error message.
+        inner: Folders below a looked-at place that may hold the data; ``""`` is the place itself.
+        system: Places looked at last, for data that a system package installs.
+        fetch: Downloads the data into a folder; called only when the config says ``download: true``.
+    """
+
+    markers: tuple[str, ...]
+    remedy: str
+    inner: tuple[str, ...] = ("",)
+    system: tuple[str, ...] = ()
+    fetch: Callable[[Path], None] | None = None
+
+    def find(self, config: Config) -> Path:
+        """Return the folder that holds the data, downloading them first if asked to and they are not there.
+
+        Raises:
+            MissingData: If they are nowhere; the message says where they were looked for.
+            UsageError: If ``root`` exists but is not this data set, or the download failed.
+        """
+        places = self._places(config)
+        folder = self._search(places)
+        if folder is None and config.get("download") and self.fetch is not None:
+            self._download(config["name"], places[0])
+            folder = self._search(places)
+        if folder is not None:
+            return folder
+        name, root = config["name"], config.get("root")
+        if root and places[0].exists():
+            kind = "folder" if places[0].is_dir() else "file"
+            wanted = " or ".join(self.markers)
+            raise UsageError(
+                f"dataset.root={root} is a {kind} without {wanted}, so not {name}; {self.remedy}"
+            )
+        looked = ", ".join(str(place) for place in places)
+        raise MissingData(
+            f"data set {name!r} is missing: looked for {self.markers[0]} in {looked}; {self.remedy}"
+        )
+
+    def _places(self, config: Config) -> list[Path]:
+        """A given root is the only place: falling back to other data would silently ignore what was asked."""
+        name, root = config["name"], config.get("root")
+        if root:
+            return [Path(root).expanduser()]
+        shared = os.environ.get("SPARSEBENCH_DATA")
+        first = [Path(shared).expanduser() / name] if shared else []
+        return [*first, Path("~/.cache/sparsebench").expanduser() / name, *map(Path, self.system)]
+
+    def _search(self, places: list[Path]) -> Path | None:
+        for place in places:
+            for inner in self.inner:
+                folder = place / inner
+                if any((folder / marker).exists() for marker in self.markers):
+                    return folder
+        return None
+
+    def _download(self, name: str, place: Path) -> None:
+        assert self.fetch is not None
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            self.fetch(place)
+        except (OSError, RuntimeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UsageError(f"cannot download {name} to {place}: {reason}; {self.remedy}") from error

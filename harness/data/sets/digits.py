@@ -1,0 +1,22 @@
+"""scikit-learn's digits: 1,797 real 8x8 images of handwritten digits that come inside its wheel."""
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from harness.data.contents import Arrays
+from harness.data.order import hold_out
+from harness.data.places import Config
+from harness.data.registry import register
+from harness.seeds import derive
+
+
+@register("digits")
+def digits(config: Config) -> Arrays:
+    """Read the digits. The test images are the same for every seed, a stratified fifth: the set has no split of its own."""
+    bundle = load_digits()
+    # Grey levels are counts of 0 to 16 dark pixels; as bytes they share one scale with every other data set.
+    images = torch.from_numpy(np.rint(bundle.images * (255 / 16)).astype(np.uint8)).unsqueeze(-1)
+    labels = torch.from_numpy(bundle.target.astype(np.int64))
+    train, test = hold_out(labels.numpy(), config["test_examples"], derive(0, "digits", "test"))
+    return Arrays(images[train], labels[train], images[test], labels[test])

@@ -1,0 +1,23 @@
+"""Random images and labels of any size, for timing: nothing can be learned from them."""
+
+import torch
+
+from harness.data.contents import Arrays
+from harness.data.order import generator
+from harness.data.places import Config
+from harness.data.registry import register
+
+
+@register("synthetic")
+def synthetic(config: Config) -> Arrays:
+    """Make the images that the config's shape, classes and numbers of examples ask for, always the same ones."""
+    channels, height, width = config["shape"]
+    stream = generator(0, "synthetic")
+    parts = []
+    for count in (config["train_examples"], config["test_examples"]):
+        parts.append(
+            torch.randint(256, (count, height, width, channels), dtype=torch.uint8, generator=stream)
+        )
+        # Dealt out in turn rather than drawn, so that every class is there whatever the count.
+        parts.append(torch.arange(count) % config["classes"])
+    return Arrays(*parts)

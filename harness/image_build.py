@@ -1,0 +1,230 @@
+"""Building the pinned image: base, wheels, build, label."""
+
+import os
+import platform
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from hashlib import file_digest
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import docker
+import docker.errors
+
+from harness.engine import GIB, LABEL, LOST, require_disk
+from harness.image import (
+    BASE_LABEL,
+    CONTENT_LABEL,
+    LOCAL,
+    SUITE,
+    ImageError,
+    ImageFiles,
+    VerifiedImage,
+    tag,
+    verify,
+)
+
+Report = Callable[[str], None]
+BaseChoice = Literal["auto", "pinned", "local"]
+
+IMAGE_PYTHON = "3.11"
+SUITE_DISK = 22 * GIB
+"""Room for a build of the suite's image: wheels twice (archive and layer), the environment twice (builder, image)."""
+METHOD_DISK = 4 * GIB
+SCRIPT_LABEL = f"{LABEL}.base-script"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+
+
+def build(
+    client: docker.DockerClient,
+    files: ImageFiles,
+    report: Report,
+    base: BaseChoice = "auto",
+    force: bool = False,
+) -> VerifiedImage:
+    """Return the engine's image of these files, building it unless it is there.
+
+    Args:
+        client: The engine.
+        files: The image's folder.
+        report: Takes one line of progress at a time.
+        base: ``pinned`` pulls the base by its digest, ``local`` makes one on this machine, ``auto`` tries the first
+            and falls back to the second. The image is labelled with what it was.
+        force: Build even where the image is there.
+
+    Raises:
+        ImageError: ``images.lock`` is out of date, the build failed, or no base can be had.
+        UsageError: Too little free disk.
+    """
+    pins = files.current_pins()
+    if not force:
+        try:
+            return verify(client, files)
+        except ImageError as missing:
+            report(str(missing).partition(": run")[0] + ": building it")
+    if pins.published and base != "local" and _pull(client, pins.published, report):
+        client.images.get(pins.published).tag(tag(pins.content))
+        return verify(client, files)
+    require_disk(client, SUITE_DISK if files.is_suite else METHOD_DISK, f"building the image of {files.name}")
+    if files.is_suite:
+        start, origin = _base(client, pins.base, base, report)
+        argument = {"BASE": start}
+    else:
+        parent = build(client, ImageFiles(SUITE), report, base)
+        origin, argument = parent.base, {"SPARSEBENCH": parent.id}
+    wheels = download_wheels(files, report)
+    labels = {CONTENT_LABEL: pins.content, BASE_LABEL: origin}
+    _build(client, files, wheels, argument, labels, report)
+    client.images.prune(filters={"dangling": True, "label": f"{LABEL}.stage=builder"})
+    return verify(client, files)
+
+
+def _pull(client: docker.DockerClient, reference: str, report: Report) -> bool:
+    """Pull an image by digest; False, with the reason reported, where it cannot be had."""
+    try:
+        client.images.get(reference)
+        return True
+    except docker.errors.ImageNotFound:
+        pass
+    report(f"pulling {reference}")
+    try:
+        client.images.pull(reference)
+    except LOST as error:
+        report(f"cannot pull it: {error}")
+        return False
+    return True
+
+
+def _base(client: docker.DockerClient, pinned: str, choice: BaseChoice, report: Report) -> tuple[str, str]:
+    """Return what the Dockerfile starts from and how the label calls it."""
+    if choice != "local" and _pull(client, pinned, report):
+        return pinned, pinned
+    if choice == "pinned":
+        raise ImageError(f"the pinned base {pinned} cannot be pulled: allow one made here with `--base local`")
+    script = SUITE / "make-base"
+    with script.open("rb") as stream:
+        version = file_digest(stream, "sha256").hexdigest()
+    made = client.images.list(filters={"label": f"{SCRIPT_LABEL}={version}"})
+    # Every image built on the base inherits its label: the base is the one without a content.
+    bases = [image for image in made if CONTENT_LABEL not in image.labels and image.tags]
+    if not bases:
+        report("making a base on this machine with debootstrap; records will say so")
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "base.tar"
+            result = subprocess.run([script, archive], capture_output=True, text=True, check=False)
+            if result.returncode:
+                reason = " ".join(result.stderr.split())[-500:]
+                raise ImageError(f"no base image: the pinned one cannot be pulled and none can be made here ({reason})")
+            client.api.import_image(
+                src=str(archive), repository="sparsebench-base", tag="local", changes=[f"LABEL {SCRIPT_LABEL}={version}"]
+            )
+        bases = [client.images.get("sparsebench-base:local")]
+    identity = str(bases[0].id)
+    return identity, LOCAL + identity
+
+
+def download_wheels(files: ImageFiles, report: Report) -> list[Path]:
+    """Download what the locks name, with this machine's pip settings (proxy, certificates, index), and return it.
+
+    The build then needs no network. The files stay in the user's cache folder, so that a changed lock downloads only
+    what changed. Returns nothing, so that the build asks the index itself, where this Python is not the image's: pip
+    would choose the wrong wheels.
+
+    Raises:
+        ImageError: The download failed.
+    """
+    if platform.python_version_tuple()[:2] != tuple(IMAGE_PYTHON.split(".")):
+        report(f"this is Python {platform.python_version()}, the image's {IMAGE_PYTHON}: the build downloads by itself")
+        return []
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sparsebench" / "wheels"
+    cache.mkdir(parents=True, exist_ok=True)
+    report(f"downloading what the locks name into {cache}")
+    wanted = set()
+    # One call per lock: the locks may pin two versions of a build tool, one to build with and one to install.
+    for lock in files.locks:
+        command = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--no-deps"]
+        command += ["--require-hashes", "--no-build-isolation", "-d", str(cache), "-r", str(lock)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cache)
+        if result.returncode:
+            lines = result.stderr.strip().splitlines() or ["no message"]
+            raise ImageError(f"pip cannot download what {files.name}/{lock.name} names: {lines[-1]}")
+        wanted |= {part.partition("sha256:")[2] for part in lock.read_text().split() if "--hash=sha256:" in part}
+    return [path for path in sorted(cache.iterdir()) if path.is_file() and _sha256(path) in wanted]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
+
+
+def _build(
+    client: docker.DockerClient,
+    files: ImageFiles,
+    wheels: list[Path],
+    arguments: dict[str, str],
+    labels: dict[str, str],
+    report: Report,
+) -> None:
+    """Run the build and report its steps; raises ImageError with the last lines where it fails."""
+    if not wheels:
+        arguments = arguments | {name: os.environ[name] for name in PROXIES if name in os.environ}
+    read, write = os.pipe()
+    sender = threading.Thread(target=_send_context, args=(os.fdopen(write, "wb"), files, wheels), daemon=True)
+    sender.start()
+    last: list[str] = []
+    with os.fdopen(read, "rb") as context:
+        for line in _steps(client, context, arguments, labels, "none" if wheels else None):
+            last = [*last[-9:], line]
+            if line.startswith("Step "):
+                report(line)
+            if line.startswith("error: "):
+                raise ImageError(f"the build of {files.name} failed: {' | '.join(last)}")
+    sender.join()
+
+
+def _steps(
+    client: docker.DockerClient, context: IO[bytes], arguments: dict[str, str], labels: dict[str, str], network: str | None
+) -> Iterator[str]:
+    """Yield the lines of a build; one that starts with ``error: `` is its end."""
+    try:
+        messages: Iterator[dict[str, Any]] = client.api.build(
+            fileobj=context,
+            custom_context=True,
+            tag=tag(labels[CONTENT_LABEL]),
+            buildargs=arguments,
+            labels=labels,
+            network_mode=network,
+            rm=True,
+            forcerm=True,
+            decode=True,
+            timeout=3600,
+        )
+        for message in messages:
+            if "error" in message:
+                yield f"error: {message['error'].strip()}"
+            yield from (line for line in str(message.get("stream", "")).splitlines() if line.strip())
+    except LOST as error:
+        yield f"error: {error}"
+
+
+def _send_context(pipe: IO[bytes], files: ImageFiles, wheels: list[Path]) -> None:
+    """Write the build context as a tar archive: streamed, since with the wheels it is 3 GB.
+
+    Only what the content hash covers goes in, and wheels whose hash is in a lock: nothing else can get into the image.
+    """
+    try:
+        with pipe, tarfile.open(fileobj=pipe, mode="w|", bufsize=1 << 20) as archive:
+            for path in [files.dockerfile, *files.locks]:
+                archive.add(path, arcname=path.name)
+            folder = tarfile.TarInfo("wheels")
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(folder)
+            for path in wheels:
+                archive.add(path, arcname=f"wheels/{path.name}")
+    except BrokenPipeError:
+        # The engine closed the connection; the reading side reports why.
+        pass

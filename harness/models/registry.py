@@ -1,0 +1,86 @@
+"""Models by name: how one is made, and which of its weights a method may mask."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import nn
+
+from harness.errors import UsageError, unknown
+from harness.seeds import derive
+
+Shape = tuple[int, int, int]
+"""Channels, height and width of one image."""
+
+Builder = Callable[[int, Shape], nn.Module]
+"""Takes the number of classes and the shape of one image; draws initial weights from torch's global generator."""
+
+MODELS: dict[str, Builder] = {}
+
+
+def register(builder: Builder) -> Builder:
+    """Make a builder available as ``model=NAME``, where the name is that of the function."""
+    MODELS[builder.__name__] = builder
+    return builder
+
+
+def build(name: str, classes: int, shape: Sequence[int], seed: int) -> nn.Module:
+    """Build a model on the CPU with initial weights that depend on the name, the sizes and the seed alone.
+
+    Args:
+        name: A key of `MODELS`.
+        classes: Width of the output.
+        shape: Channels, height and width of one image.
+        seed: The run's seed; the weights come from its stream ``"init"``. Global generators are left as they were.
+
+    Raises:
+        UsageError: If no model has that name.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    channels, height, width = shape
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would also reseed every CUDA device, and fork_rng restores only the CPU here.
+        torch.default_generator.manual_seed(derive(seed, "init"))
+        return MODELS[name](classes, (channels, height, width))
+
+
+def maskable(model: nn.Module, dense: Sequence[str] = ()) -> list[tuple[str, nn.Parameter]]:
+    """List the weights that a method may mask: those of convolutions and linear layers, in definition order.
+
+    Args:
+        model: Any module.
+        dense: Layers to leave out, by the names this function returns, with or without ``.weight``.
+
+    Returns:
+        Pairs of name (``"layer1.0.conv1.weight"``) and parameter; a weight that two layers share comes once.
+
+    Raises:
+        UsageError: If ``dense`` names a layer that the model does not have.
+    """
+    found: dict[str, nn.Parameter] = {}
+    seen: set[int] = set()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.conv._ConvNd | nn.Linear) and id(module.weight) not in seen:
+            seen.add(id(module.weight))
+            found[f"{name}.weight" if name else "weight"] = module.weight
+    excluded = {layer if layer.endswith("weight") else f"{layer}.weight" for layer in dense}
+    for layer in excluded - found.keys():
+        raise unknown("layer", layer, found)
+    return [(name, weight) for name, weight in found.items() if name not in excluded]
+
+
+def kaiming(modules: Iterable[nn.Module]) -> None:
+    """Draw convolution weights from He's normal distribution (fan out, ReLU), in the order given."""
+    for module in modules:
+        if isinstance(module, nn.modules.conv._ConvNd):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def require_images(model: str, shape: Shape, smallest: int) -> None:
+    """Raise a `UsageError` if images are smaller than ``smallest`` pixels on a side, too small for the model."""
+    if min(shape[1:]) < smallest:
+        raise UsageError(
+            f"model {model!r} needs images of at least {smallest}x{smallest}, not {shape[1]}x{shape[2]}"
+        )

@@ -1,0 +1,71 @@
+"""README's results: a compact grid per task and budget, written between two markers."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness import aggregate, wording
+from harness.errors import UsageError
+from harness.record import Record, record_name, write_atomic
+from harness.tables import Row, Table
+
+START, END = "<!-- results:start -->", "<!-- results:end -->"
+
+
+def readme_table(records: Iterable[Record]) -> str:
+    """Return the table that README shows: methods down, sparsities across, one grid per task and budget.
+
+    Args:
+        records: The records, of any status.
+    """
+    tables = aggregate.tables({record_name(record): record for record in records})
+    grids = [_grid(table) for table in tables if any(row.runs for row in table.rows)]
+    return "\n\n".join(grids) or "No results yet: `make bench` makes the first."
+
+
+def _grid(table: Table) -> str:
+    levels = table.sparsities
+    lines: dict[tuple[str, str], dict[float, Row]] = {}
+    for row in table.rows:
+        if row.runs:
+            lines.setdefault((row.method, row.runner), {})[row.sparsity] = row
+    # best first, judged where most can be: at the sparsity with the most methods, the highest of these
+    judged = max(levels, key=lambda level: (sum(level in line for line in lines.values()), level), default=0.0)
+
+    def order(item: tuple[tuple[str, str], dict[float, Row]]) -> tuple[bool, float, tuple[str, str]]:
+        name, line = item
+        best = line[judged].accuracy if judged in line else None
+        return (best is None, -best.mean if best else 0.0, name)
+
+    rows = []
+    for (method, runner), line in sorted(lines.items(), key=order):
+        name = method if runner == "docker" else f"{method} (local)"
+        # what is dense has no sparsity to stand under
+        dense = [wording.accuracy(line.get(0.0))] if any(0.0 in other for other in lines.values()) else []
+        sparse = [wording.ranked_accuracy(line.get(level)) for level in levels]
+        rows.append([name, *dense, *sparse, ", ".join(wording.times(line[level]) for level in sorted(line))])
+    headers = ["method", *(["dense"] if dense else []), *(f"{level:g}" for level in levels), "training FLOPs"]
+    return "\n\n".join([f"**{table.title}**", wording.grid(headers, rows), wording.made_on(table)])
+
+
+def update_readme(path: Path | str, text: str) -> bool:
+    """Replace what stands between the two result markers of a file.
+
+    Args:
+        path: The README; it must hold ``<!-- results:start -->`` and, after it, ``<!-- results:end -->``.
+        text: What goes between them.
+
+    Returns:
+        Whether the file changed.
+
+    Raises:
+        UsageError: The markers are missing.
+    """
+    old = Path(path).read_text(encoding="utf-8")
+    before, start, rest = old.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise UsageError(f"{path} has no {START} … {END} to write results between")
+    new = f"{before}{START}\n\n{text.strip()}\n\n{END}{after}"
+    if new != old:
+        write_atomic(path, new)
+    return new != old

@@ -1,0 +1,1 @@
+"""Where a run happens: in a process here, or in a container."""

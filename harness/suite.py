@@ -1,0 +1,86 @@
+"""Suites: grids of runs."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness import board, config, execute, plan, report
+from harness.config import TREE, RunConfig
+from harness.display import Display
+from harness.errors import UsageError, unknown
+from harness.runners.choose import choose
+
+
+def names() -> list[str]:
+    """Every suite there is."""
+    return sorted(path.stem for path in (TREE / "suite").glob("*.yaml"))
+
+
+def runs(name: str, overrides: list[str]) -> list[RunConfig]:
+    """Compose every run of a suite, each once, seeds outermost so that a board is complete early.
+
+    Args:
+        name: Of a file in ``benchmarks/suite``: ``base`` holds overrides of every run, ``grid`` lists of values.
+        overrides: Of every run; one that names an axis of the grid replaces it (``seed=0`` or ``method=[rigl,set]``).
+
+    Raises:
+        UsageError: No such suite, or one of its runs is bad.
+    """
+    if name not in names():
+        raise unknown("suite", name, names())
+    suite = yaml.safe_load((TREE / "suite" / f"{name}.yaml").read_text())
+    grid: dict[str, list[Any]] = dict(suite["grid"])
+    rest = []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key in grid:
+            chosen = yaml.safe_load(value)
+            grid[key] = chosen if isinstance(chosen, list) else [chosen]
+        else:
+            rest.append(override)
+    axes = sorted(grid, key=lambda axis: (axis != "seed", axis != "sparsity"))
+    found: dict[str, RunConfig] = {}
+    for values in itertools.product(*(grid[axis] for axis in axes)):
+        cell = [f"{axis}={value}" for axis, value in zip(axes, values, strict=True)]
+        run = config.resolve([*(f"{k}={v}" for k, v in suite.get("base", {}).items()), *cell, *rest])
+        plan.settle_device(run)
+        # Dense is the same run at every sparsity.
+        found.setdefault(plan.identify(run).key, run)
+    return list(found.values())
+
+
+def train(name: str, overrides: list[str], jobs: int = 1) -> bool:
+    """Train what is missing of a suite, then make the board; return whether every run is done.
+
+    Args:
+        name: Of the suite.
+        overrides: See `runs`.
+        jobs: Runs at a time.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; what was trained is kept and the rest follows when it is started again.
+    """
+    if jobs != 1:
+        raise UsageError(f"jobs {jobs}: runs are trained one at a time, so that their wall-clock counts")
+    todo = runs(name, overrides)
+    choices = [choose(run) for run in todo]
+    report.say(choices[0].why)
+    failed = 0
+    for number, (run, choice) in enumerate(zip(todo, choices, strict=True), 1):
+        result = execute.existing(run, choice.image_id)
+        if result is None:
+            with Display(f"[{number}/{len(todo)}] {report.title(run)}") as display:
+                result = execute.execute(run, choice, display.show)
+            accuracy = result.record["metrics"]["test_accuracy"]
+            scored = "" if accuracy is None else f" {accuracy:.2%}"
+            report.say(f"[{number}/{len(todo)}] {report.title(run)}: {result.record['status']}{scored}")
+        if result.record["status"] == "interrupted":
+            raise KeyboardInterrupt
+        failed += result.record["status"] != "done"
+    output = Path(todo[0].output)
+    report.board(board.make(output / "records", output))
+    if failed:
+        report.say(f"{failed} of {len(todo)} runs are not done; the board lists why")
+    return not failed

@@ -1,0 +1,133 @@
+"""The board as values: tables of rows, made by `harness.aggregate` and shown by every view of the board."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from harness.record import Record
+from harness.statistics import Estimate, Place, estimate
+
+
+class Usage(NamedTuple):
+    """What runs took on one kind of hardware: means over its runs, None where unknown."""
+
+    runs: int
+    seconds: float | None
+    peak_memory_bytes: float | None
+    energy_joules: float | None
+
+
+@dataclass
+class Row:
+    """One method at one sparsity in one table.
+
+    Attributes:
+        method: Its name on the board, with the settings that tell it from another row of the same method.
+        name: The method's own name.
+        settings: Its hyper-parameters as resolved.
+        runs: The record that counts for each seed that is done, by seed.
+        files: The names of these records' files, by seed.
+        statuses: How often each status is the last word on a seed.
+        superseded: How many records a newer one of the same run, or of newer code, stands in for.
+        place: Its rank; None for a reference (dense) and where no seed is done.
+    """
+
+    method: str
+    name: str
+    settings: dict[str, Any]
+    sparsity: float
+    runner: str
+    runs: dict[int, Record]
+    files: dict[int, str]
+    statuses: dict[str, int]
+    superseded: int
+    place: Place | None = None
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Test accuracy (a fraction) by seed."""
+        return {seed: run["metrics"]["test_accuracy"] for seed, run in self.runs.items()}
+
+    @property
+    def accuracy(self) -> Estimate | None:
+        """The mean test accuracy with its interval; None where no seed is done."""
+        return estimate(list(self.accuracies.values())) if self.runs else None
+
+    def mean(self, part: str, name: str) -> float | None:
+        """Return the mean over seeds of ``record[part][name]``, None where no run knows it."""
+        return mean_of_known(run[part][name] for run in self.runs.values())
+
+    def provenance(self, name: str) -> list[Any]:
+        """Return the distinct known values of a provenance field, sorted."""
+        return sorted({run["provenance"][name] for run in self.runs.values()} - {None})
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        """Time, memory and energy by hardware: these are never averaged across machines."""
+        groups: dict[str, list[Record]] = defaultdict(list)
+        for run in self.runs.values():
+            groups[hardware(run)].append(run["cost"])
+        return {
+            name: Usage(
+                len(costs),
+                mean_of_known(cost["seconds"]["total"] for cost in costs),
+                mean_of_known(cost["peak_memory_bytes"] for cost in costs),
+                mean_of_known(cost["energy_joules"] for cost in costs),
+            )
+            for name, costs in sorted(groups.items())
+        }
+
+
+@dataclass
+class Table:
+    """One task under one budget, with the rows in the order of the board.
+
+    Attributes:
+        recipe: The recipe's name, with what tells it from another recipe of that name.
+        task: The resolved ``dataset``, ``model`` and ``recipe``.
+    """
+
+    dataset: str
+    model: str
+    recipe: str
+    kind: str
+    amount: float
+    stretch: float
+    task: dict[str, Any]
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def budget(self) -> str:
+        """The budget in words, e.g. ``epochs 160`` or ``steps 32000 ×5``."""
+        return f"{self.kind} {self.amount:g}" + (f" ×{self.stretch:g}" if self.stretch != 1 else "")
+
+    @property
+    def title(self) -> str:
+        """The table's name."""
+        return f"{self.dataset} · {self.model} · recipe {self.recipe} · budget {self.budget}"
+
+    @property
+    def sparsities(self) -> list[float]:
+        """The levels at which methods are compared (0, the dense reference, left out)."""
+        return sorted({row.sparsity for row in self.rows if row.sparsity > 0})
+
+
+def hardware(record: Record) -> str:
+    """Say on what a run ran, the accelerator or else the processor, and whether it had to share it."""
+    gpu = record["provenance"]["gpu"]
+    name = gpu["name"] if gpu else record["provenance"]["cpu"] or "unknown hardware"
+    if gpu and gpu["count"] > 1:
+        name += f" ×{gpu['count']}"
+    packed = (record["config"].get("runner") or {}).get("packed") or 1
+    return f"{name} (shared by {packed:g} runs)" if packed > 1 else name
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are known, None if none is."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    total, n = sum(known), len(known)
+    # A count stays exact: 3e18 training FLOPs have more digits than a float.
+    return total // n if isinstance(total, int) and total % n == 0 else total / n

@@ -1,0 +1,89 @@
+"""A run made ready: its model, what of it is masked, what that costs, and the budget in its own units."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from harness import budget, data, flops, models
+from harness.config import RunConfig
+from harness.course import Course
+from harness.errors import UsageError
+from methods.distributions import layer_counts
+
+
+@dataclass(frozen=True)
+class Task:
+    """What training and forecasting both start from.
+
+    Attributes:
+        model: Initialised from the run's seed, on the CPU.
+        layers: The masked weights by name, in model order.
+        costs: Dense costs.
+        budget: In its own units.
+        train_samples: Images in the training split.
+    """
+
+    model: nn.Module
+    layers: list[tuple[str, nn.Parameter]]
+    costs: flops.Costs
+    budget: budget.Budget
+    train_samples: int
+
+    def course(self, run: RunConfig) -> Course:
+        """Return the run's course, at its start."""
+        return Course(
+            run.method,
+            1 - run.sparsity,
+            self.budget,
+            self.costs,
+            train_samples=self.train_samples,
+            batch_size=run.recipe.batch_size,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a record adds to its config so that anyone can recompute the ledger."""
+        return {
+            "layers": [
+                {"name": layer.name, "shape": list(layer.shape), "weights": layer.weights, "uses": layer.uses}
+                for layer in self.costs.layers
+            ],
+            "fixed_flops": self.costs.fixed,
+        }
+
+
+def prepare(run: RunConfig) -> Task:
+    """Build the model, measure it and size the budget.
+
+    Raises:
+        UsageError: Model, budget, distribution or layer names do not fit together.
+    """
+    model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed)
+    names = {name for name, _ in models.maskable(model)}
+    for name in run.dense_layers:
+        if name not in names:
+            raise UsageError(f"dense_layers: {run.model.name} has no maskable weight {name!r}")
+    layers = models.maskable(model, run.dense_layers)
+    costs = flops.measure(model, [name for name, _ in layers], run.dataset.shape)
+    train_samples = data.info(asdict(run.dataset)).train_samples
+    rewinding = run.method.rewinding(1 - run.sparsity)
+    sized = budget.size(
+        run.budget,
+        epochs=run.recipe.epochs,
+        train_samples=train_samples,
+        batch_size=run.recipe.batch_size,
+        costs=costs,
+        rounds=rewinding.rounds if rewinding else 0,
+    )
+    _check_densities(run, costs)
+    return Task(model, layers, costs, sized, train_samples)
+
+
+def _check_densities(run: RunConfig, costs: flops.Costs) -> None:
+    shapes = [layer.shape for layer in costs.layers]
+    target = 1 - run.sparsity
+    try:
+        for density in (run.method.initial_density(target), target):
+            layer_counts(shapes, run.method.layer_densities(shapes, density), density)
+    except ValueError as error:
+        raise UsageError(f"sparsity {run.sparsity:g} on {run.model.name}: {error}") from None

@@ -1,0 +1,308 @@
+"""Training: the one loop that every method runs in."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from harness import optimizers
+from harness.config import RunConfig
+from harness.course import Iteration
+from harness.data import Data
+from harness.evaluate import evaluate, precision
+from harness.learning_rate import learning_rate
+from harness.seeds import derive
+from harness.task import Task
+from methods import Masks
+
+LOG_SECONDS = 0.5
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+class Diverged(Exception):
+    """The training loss is no number any more."""
+
+
+class Trainer:
+    """A run under way. All of its state is reachable from here: `state_dict` and `load_state_dict`.
+
+    Attributes:
+        curve: One point an evaluation, as in the record.
+        topology: Active weights of each layer at the start and after each event, as in the record.
+        rounds: One entry a rewinding round, as in the record.
+        seconds: Time by what it was spent on.
+    """
+
+    def __init__(self, run: RunConfig, task: Task, splits: Data) -> None:
+        """Put the model on its device, draw the masks.
+
+        Args:
+            run: What to train.
+            task: Made from it by `harness.task.prepare`; its model is trained in place.
+            splits: The data set.
+        """
+        self._run, self._splits = run, splits
+        self._device = torch.device(run.device)
+        torch.manual_seed(derive(run.seed, "train"))
+        self.model = task.model.to(self._device)
+        if self._device.type == "cuda":
+            self.model.to(memory_format=torch.channels_last)
+        self.optimizer = optimizers.build(self.model, run.recipe)
+        generator = torch.Generator().manual_seed(derive(run.seed, "masks"))
+        self.masks = Masks(task.layers, generator)
+        self.masks.attach(self.optimizer)
+        self.course = task.course(run)
+        self._target = 1 - run.sparsity
+        self._rewinding = run.method.rewinding(self._target)
+        self._snapshot: dict[str, Any] | None = None
+        self.curve: list[dict[str, Any]] = []
+        self.topology: list[dict[str, Any]] = []
+        self.rounds: list[dict[str, Any]] = []
+        self.seconds = {"train": 0.0, "eval": 0.0, "topology": 0.0}
+        self._loss = torch.zeros((), device=self._device)
+        self._loss_steps = 0
+        self._evaluated = 0
+        self._batches: Iterator[tuple[Tensor, Tensor]] = iter(())
+        self._epoch: int | None = None
+        self._lap = time.perf_counter()
+        run.method.start(self.masks, self._target)
+        self._note_topology(dense_gradient=False)
+
+    def train(self, emit: Emit, checkpoint: Callable[[], None], stop: Callable[[], bool]) -> bool:
+        """Train until the budget is spent.
+
+        Args:
+            emit: Takes progress events.
+            checkpoint: Called between iterations every ``checkpoint_seconds``.
+            stop: Asked between iterations whether to stop early.
+
+        Returns:
+            Whether the budget is spent; False if it was told to stop.
+
+        Raises:
+            Diverged: The loss became NaN or infinite.
+        """
+        self.model.train()
+        self._begin_lap()
+        logged = saved = time.monotonic()
+        self._snapshot_if_due()
+        while not self.course.clock.done:
+            if stop():
+                return False
+            iteration = self.course.next(self.masks.active)
+            self._step(iteration)
+            self._snapshot_if_due()
+            if iteration.event is not None and not self.course.clock.done:
+                self._change_topology(iteration)
+            if self.course.clock.progress * self._run.evaluations >= self._evaluated + 1:
+                self._evaluate()
+                emit(self._progress(self.curve[-1]["val_accuracy"]))
+                logged = time.monotonic()
+            now = time.monotonic()
+            if now - logged > LOG_SECONDS:
+                emit(self._progress(None))
+                logged = now
+            if self._run.checkpoint_seconds and now - saved > self._run.checkpoint_seconds:
+                checkpoint()
+                saved = time.monotonic()
+                self._begin_lap()
+        if self._rewinding:
+            self._note_round()
+        return True
+
+    def final_violations(self) -> list[str]:
+        """Return what the harness holds against the run at its end (DESIGN.md, idea 4); nothing if all is well."""
+        asked = round(self._target * self.masks.maskable)
+        active, outside = sum(self.masks.counted()), self.masks.outside()
+        found = []
+        if abs(active - asked) > 1:
+            found.append(f"{active:,} active weights where {asked:,} were asked")
+        if outside:
+            found.append(f"{outside:,} weights or optimiser entries are not zero outside the masks")
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything needed to go on from here, bit for bit on the same machine."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "masks": self.masks.state_dict(),
+            "course": self.course.state_dict(),
+            "snapshot": self._snapshot,
+            "curve": self.curve,
+            "topology": self.topology,
+            "rounds": self.rounds,
+            "seconds": self.seconds,
+            "loss": self._loss,
+            "loss_steps": self._loss_steps,
+            "evaluated": self._evaluated,
+            "random": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave; model and masks keep their storage."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.masks.load_state_dict(state["masks"])
+        self.course.load_state_dict(state["course"])
+        self._snapshot = state["snapshot"]
+        self.curve, self.topology, self.rounds = state["curve"], state["topology"], state["rounds"]
+        self.seconds = state["seconds"]
+        self._loss.copy_(state["loss"])
+        self._loss_steps, self._evaluated = state["loss_steps"], state["evaluated"]
+        self._epoch = None
+        torch.set_rng_state(state["random"].cpu())
+
+    def _step(self, iteration: Iteration) -> None:
+        images, labels = self._next_batch()
+        rate = self._learning_rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        with precision(self._device):
+            loss = F.cross_entropy(
+                self.model(images), labels, label_smoothing=self._run.recipe.label_smoothing
+            )
+        loss.backward()
+        event = iteration.event
+        if event is not None and event.dense_gradient:
+            self.masks.hold_gradients()
+        if event is None or not event.replaces_step:
+            self.masks.mask_gradients()
+            self.optimizer.step()
+        self._loss += loss.detach()
+        self._loss_steps += 1
+        self.course.take(iteration)
+        self._book_lap("train")
+
+    def _change_topology(self, iteration: Iteration) -> None:
+        event = iteration.event
+        assert event is not None
+        if iteration.rewinds:
+            self._note_round()
+        self._run.method.update(self.masks, iteration.moment, self._target)
+        self.masks.release_gradients()
+        if iteration.rewinds and self._snapshot is not None:
+            self._restore(self._snapshot)
+        self._note_topology(dense_gradient=event.dense_gradient)
+        self._book_lap("topology")
+
+    def _next_batch(self) -> tuple[Tensor, Tensor]:
+        epoch, done = self.course.epoch
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._batches = self._splits.train.epoch(epoch, start=done)
+        return next(self._batches)
+
+    def _learning_rate(self) -> float:
+        recipe = self._run.recipe
+        return learning_rate(
+            self.course.position,
+            recipe.lr,
+            recipe.lr_shape,
+            warmup=recipe.warmup_epochs / recipe.epochs,
+            milestones=recipe.milestones,
+            gamma=recipe.gamma,
+        )
+
+    def _snapshot_if_due(self) -> None:
+        """Keep the state at the rewind point of the first training, once."""
+        again = self._rewinding
+        if again is None or not again.weights or self._snapshot is not None:
+            return
+        if self.course.round == 0 and self.course.position >= again.position:
+            self._snapshot = copy.deepcopy(
+                {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()["state"]}
+            )
+
+    @torch.no_grad()
+    def _restore(self, snapshot: dict[str, Any]) -> None:
+        """Return weights, statistics and optimiser state to the snapshot, in place, inside the present masks."""
+        for name, tensor in self.model.state_dict().items():
+            tensor.copy_(snapshot["model"][name])
+        for index, values in self.optimizer.state_dict()["state"].items():
+            saved = snapshot["optimizer"].get(index, {})
+            for name, value in values.items():
+                if isinstance(value, Tensor):
+                    # The rewind point may lie before the first step, when there was no state: that is zero.
+                    value.copy_(saved[name]) if name in saved else value.zero_()
+        self.masks.reapply()
+
+    def _evaluate(self) -> None:
+        loss = self._mean_loss()
+        self._book_lap("train")
+        score = evaluate(self.model, self._splits.val)
+        self._evaluated = int(self.course.clock.progress * self._run.evaluations)
+        self.curve.append(
+            {
+                "step": self.course.ledger.steps,
+                "progress": self.course.clock.progress,
+                "train_loss": loss,
+                "val_accuracy": score.accuracy,
+                "density": self.masks.density,
+                "lr": self._learning_rate(),
+            }
+        )
+        self._loss.zero_()
+        self._loss_steps = 0
+        self._book_lap("eval")
+
+    def _mean_loss(self) -> float:
+        """Mean training loss since the last evaluation; the one point where the host waits for the device."""
+        mean = float(self._loss) / max(self._loss_steps, 1)
+        if not math.isfinite(mean):
+            raise Diverged(f"the training loss is {mean} at step {self.course.ledger.steps}")
+        return mean
+
+    def _note_topology(self, *, dense_gradient: bool) -> None:
+        self.topology.append(
+            {
+                "step": self.course.ledger.steps,
+                "active": list(self.masks.active),
+                "dense_gradient": dense_gradient,
+            }
+        )
+
+    def _note_round(self) -> None:
+        score = evaluate(self.model, self._splits.val)
+        self.rounds.append(
+            {
+                "round": len(self.rounds),
+                "step": self.course.ledger.steps,
+                "density": self.masks.density,
+                "val_accuracy": score.accuracy,
+            }
+        )
+        self._book_lap("eval")
+
+    def _progress(self, val_accuracy: float | None) -> dict[str, Any]:
+        known = [point["val_accuracy"] for point in self.curve[-1:]]
+        ledger = self.course.ledger
+        return {
+            "event": "progress",
+            "step": ledger.steps,
+            "progress": self.course.clock.progress,
+            "epoch": self.course.epoch[0],
+            "loss": self._mean_loss() if self._loss_steps else (self.curve[-1]["train_loss"]),
+            "val_accuracy": known[0] if known else None,
+            "evaluated": val_accuracy is not None,
+            "density": self.masks.density,
+            "samples": ledger.samples,
+            "seconds": self.seconds["train"] + self.seconds["topology"],
+        }
+
+    def _begin_lap(self) -> None:
+        self._lap = time.perf_counter()
+
+    def _book_lap(self, what: str) -> None:
+        now = time.perf_counter()
+        self.seconds[what] += now - self._lap
+        if what != "eval":
+            self.course.elapse(now - self._lap)
+        self._lap = now

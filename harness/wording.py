@@ -1,0 +1,267 @@
+"""Numbers and facts of the board as a person reads them; every view says a thing in these words."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tabulate import tabulate
+
+from harness import published
+from harness.published import Published
+from harness.record import Record
+from harness.statistics import Estimate
+from harness.tables import Row, Table, Usage
+
+HEADERS = [
+    *(
+        "rank",
+        "method",
+        "sparsity",
+        "top-1 % ± 95 % interval",
+        "training FLOPs",
+        "inference FLOPs",
+        "wall-clock",
+    ),
+    *("peak memory", "energy", "hardware", "image", "commit", "status"),
+]
+FAILURE_HEADERS = [
+    "status",
+    "data set",
+    "model",
+    "method",
+    "sparsity",
+    "budget",
+    "seed",
+    "runner",
+    "why",
+    "record",
+]
+
+READING = """\
+Written from `records/*.json` by `make leaderboard`; do not edit. How to read it:
+
+- Methods are ranked only inside one table (task × budget) and one sparsity. `1=` is a shared place: a paired
+  t-test over the common seeds, Holm-corrected over the comparisons made for a place, cannot separate its
+  methods at 5 %.
+- Accuracy is the mean test accuracy of the last epoch over all seeds that ended, ± half a 95 % t-interval.
+  The test set is used once per run, at the end. One seed alone has no interval, and no test can separate it.
+- FLOPs are those of convolutions, linear layers and attention products, at the layer densities of each step;
+  normalisation, activations, loss and optimiser arithmetic are not counted. `×`: of the dense run's.
+- Wall-clock, memory and energy are means over the runs on the hardware named, never across hardware, and are
+  never ranked.
+- *verified* runs were made in the pinned container; *local* ones on a machine as it was."""
+
+
+def exact(value: float | None) -> str:
+    """Return a number with the digits that matter to a machine; nothing for an unknown one."""
+    if value is None:
+        return ""
+    return str(int(value)) if value == int(value) else f"{value:.10g}"
+
+
+def yes_no(value: bool) -> str:
+    """Return a truth as CSV has it."""
+    return "yes" if value else "no"
+
+
+def estimated(value: Estimate | None) -> str:
+    """Return an accuracy in per cent with its interval and number of seeds."""
+    if value is None:
+        return "–"
+    if value.half_width is None:
+        return f"{100 * value.mean:.2f} (1 seed, no interval)"
+    return f"{100 * value.mean:.2f} ± {100 * value.half_width:.2f} ({value.n} seeds)"
+
+
+def accuracy(row: Row | None) -> str:
+    """Return a row's accuracy for a narrow table."""
+    if row is None or row.accuracy is None:
+        return "–"
+    mean, half, _ = row.accuracy
+    return f"{100 * mean:.2f}" + ("" if half is None else f" ± {100 * half:.2f}")
+
+
+def ranked_accuracy(row: Row | None) -> str:
+    """Return a row's accuracy for a narrow table, bold in the first place, other places behind it."""
+    text = accuracy(row)
+    if row is None or row.place is None:
+        return text
+    return f"**{text}**" if row.place.rank == 1 else f"{text} (#{row.place})"
+
+
+def flops(value: float | None) -> str:
+    """Return a number of FLOPs in scientific notation."""
+    return "–" if value is None else f"{value:.3g}".replace("e+", "e")
+
+
+def ratio(value: float | None) -> str:
+    """Return a multiple of the dense run's cost."""
+    return "–" if value is None else f"{value:.3g}×"
+
+
+def times(row: Row) -> str:
+    """Return a row's training FLOPs as a multiple of the dense run's."""
+    return ratio(row.mean("cost", "train_flops_ratio"))
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration in the unit that a person would take."""
+    if value is None:
+        return "–"
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.2f} h"
+
+
+def memory(value: float | None) -> str:
+    """Return bytes in MiB or GiB."""
+    if value is None:
+        return "–"
+    return f"{value / 2**20:.0f} MiB" if value < 2**30 else f"{value / 2**30:.1f} GiB"
+
+
+def energy(value: float | None) -> str:
+    """Return joules in kJ, or in kWh where they are many."""
+    if value is None:
+        return "–"
+    return f"{value / 1000:.3g} kJ" if value < 3.6e6 else f"{value / 3.6e6:.3g} kWh"
+
+
+def per_hardware(row: Row) -> dict[str, str]:
+    """Return what a row took, by name of the column; one value per kind of hardware."""
+
+    def told(say: Callable[[float | None], str], part: str) -> str:
+        return "; ".join(say(getattr(usage, part)) for usage in used.values()) or "–"
+
+    used: dict[str, Usage] = row.usage
+    return {
+        "wall-clock": told(seconds, "seconds"),
+        "peak memory": told(memory, "peak_memory_bytes"),
+        "energy": told(energy, "energy_joules"),
+        "hardware": "; ".join(used) or "–",
+    }
+
+
+def commits(row: Row, short: bool = True) -> list[str]:
+    """Return the commits of a row's runs, ``+changes`` where the working tree was not clean."""
+    found = set()
+    for run in row.runs.values():
+        commit, dirty = run["provenance"]["git_commit"], run["provenance"]["git_dirty"]
+        if commit:
+            found.add((commit[:10] if short else commit) + ("+changes" if dirty else ""))
+    return sorted(found)
+
+
+def images(row: Row) -> list[str]:
+    """Return the first digits of the images a row's runs were made in."""
+    return [image.removeprefix("sha256:")[:12] for image in row.provenance("image_id")]
+
+
+def statuses(row: Row) -> str:
+    """Return how the seeds of a row ended, e.g. ``2 done, 1 diverged``."""
+    return ", ".join(f"{count} {status}" for status, count in row.statuses.items())
+
+
+def mark(row: Row) -> str:
+    """Return whether a container made the row's runs."""
+    return "verified" if row.runner == "docker" else "local"
+
+
+def rank(row: Row) -> str:
+    """Return a row's place, ``ref`` for the dense reference, a dash where no seed is done."""
+    if row.place is not None:
+        return str(row.place)
+    return "ref" if row.runs else "–"
+
+
+def cells(row: Row) -> dict[str, str]:
+    """Return a row of the full board, by the names in `HEADERS`."""
+    training, inference = row.mean("cost", "train_flops"), row.mean("cost", "inference_flops")
+    return {
+        "rank": rank(row),
+        "method": row.method,
+        "sparsity": f"{row.sparsity:g}",
+        "top-1": estimated(row.accuracy),
+        "training FLOPs": f"{flops(training)} ({times(row)})",
+        "inference FLOPs": f"{flops(inference)} ({ratio(row.mean('cost', 'inference_flops_ratio'))})",
+        **per_hardware(row),
+        "image": ", ".join(images(row)) or "none",
+        "commit": ", ".join(commits(row)) or "unknown",
+        "status": f"{mark(row)}: {statuses(row)}",
+    }
+
+
+def protocol(table: Table) -> str:
+    """Say how a table's runs were trained and tested."""
+    recipe, data = table.task["recipe"], table.task["dataset"]
+    parts = [f"Budget: {table.budget}."]
+    if recipe.get("optimizer"):
+        known = [
+            str(recipe["optimizer"]),
+            f"learning rate {recipe.get('lr')} ({recipe.get('lr_shape')})",
+            f"weight decay {recipe.get('weight_decay')}",
+            f"batch {recipe.get('batch_size')}",
+            f"augmentation {recipe.get('augment')}",
+            f"label smoothing {recipe.get('label_smoothing')}",
+        ]
+        parts.append(f"Recipe: {', '.join(known)}.")
+    if data.get("test_examples"):
+        sizes = f"{data.get('train_examples')} training, {data.get('val_examples')} validation"
+        parts.append(f"Data: {sizes}, {data['test_examples']} test examples.")
+    return " ".join(parts)
+
+
+def made_on(table: Table) -> str:
+    """Say on which hardware and with which torch a table's runs were made, and over how many seeds."""
+    machines = sorted({name for row in table.rows for name in row.usage})
+    versions = sorted({version for row in table.rows for version in row.provenance("torch")})
+    seeds = sorted({len(row.runs) for row in table.rows if row.runs})
+    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    noun = "seed" if seeds == [1] else "seeds"
+    interval = ", no interval" if seeds == [1] else ", ± half a 95 % interval"
+    made = f"{', '.join(machines)}; torch {', '.join(versions) or 'unknown'}"
+    return f"Test accuracy in %, last epoch, {count} {noun}{interval}. Bold: none is shown to be better. {made}."
+
+
+def published_cells(number: Published, table: Table) -> list[str]:
+    """Return one published number beside our row for it."""
+    row = published.ours(number, table)
+    theirs = f"{number.top1:g}" + ("" if number.std is None else f" ± {number.std:g} (std)")
+    return [
+        number.method + (f", {number.distribution}" if number.distribution else ""),
+        f"{number.sparsity:g}",
+        theirs,
+        ratio(number.train_flops_x),
+        accuracy(row),
+        published.difference(number, table, row),
+        number.source,
+    ]
+
+
+def failure_cells(name: str, record: Record) -> list[str]:
+    """Return one failed run for the list of failures."""
+    budget = record["budget"]
+    stretch = budget.get("stretch") or 1
+    return [
+        record["status"],
+        record["dataset"],
+        record["model"],
+        record["method"],
+        f"{record['sparsity']:g}",
+        f"{budget['kind']} {budget['amount']:g}" + (f" ×{stretch:g}" if stretch != 1 else ""),
+        str(record["seed"]),
+        record["runner"],
+        record["reason"] or "no reason given",
+        name,
+    ]
+
+
+def grid(headers: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    safe = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return tabulate(safe, headers, tablefmt="pipe", disable_numparse=True)
+
+
+def link(output: Path, records: Path) -> str:
+    """Return the address of the records seen from the page, relative so that both can be moved together."""
+    return Path(os.path.relpath(records, output)).as_posix()

@@ -1,0 +1,17 @@
+"""How each method decides: one file each, over shared pure parts (masks, distributions, schedules, selection)."""
+
+from methods.base import Event, Method, Moment, Rewinding
+from methods.masks import Masks
+from methods.registry import build, methods, register, source_sha256
+
+__all__ = [
+    "Event",
+    "Masks",
+    "Method",
+    "Moment",
+    "Rewinding",
+    "build",
+    "methods",
+    "register",
+    "source_sha256",
+]

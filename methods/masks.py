@@ -1,0 +1,213 @@
+"""The masks of a run: the one place where weights, gradients and optimiser state are kept sparse."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from methods.select import exchange, top_k
+
+
+class Masks:
+    """Which weights of which layers are active.
+
+    A method reads magnitudes, dense gradients and masks through it and changes masks by `initialise`, `prune_layers`,
+    `prune_globally` and `drop_and_grow`. Tensors keep their storage for the whole run. Layer counts are host
+    integers, so no topology change waits for the device, except that global pruning reads the new counts once.
+
+    Between events only gradients are masked (`mask_gradients`). That keeps weights and state exact: where weight,
+    gradient and every moment are zero, SGD and AdamW leave all of them zero, weight decay and Nesterov included.
+
+    Attributes:
+        names: Layer names, in model order.
+        shapes: Weight shapes.
+        sizes: Weights of each layer.
+        active: Active weights of each layer.
+        generator: The source of all random topology, seeded by the run.
+    """
+
+    def __init__(self, layers: Sequence[tuple[str, nn.Parameter]], generator: torch.Generator) -> None:
+        self.names = tuple(name for name, _ in layers)
+        self._weights = [weight for _, weight in layers]
+        self.shapes = [tuple(weight.shape) for weight in self._weights]
+        self.sizes = [weight.numel() for weight in self._weights]
+        self.active = list(self.sizes)
+        self.generator = generator
+        # Same dtype and strides as the gradients: otherwise torch._foreach_mul_ takes its slow path.
+        self._masks = [torch.ones_like(weight, requires_grad=False) for weight in self._weights]
+        self._explored = [torch.ones_like(weight, dtype=torch.bool) for weight in self._weights]
+        self._gradients: list[Tensor] | None = None
+        self._optimizer: torch.optim.Optimizer | None = None
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def maskable(self) -> int:
+        """Number of weights under masks, active or not."""
+        return sum(self.sizes)
+
+    @property
+    def density(self) -> float:
+        """Active weights as a share of the maskable ones."""
+        return sum(self.active) / self.maskable
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        """Keep this optimiser's state sparse too: every state tensor that has its weight's shape."""
+        self._optimizer = optimizer
+
+    # What a method reads.
+
+    def alive(self, layer: int) -> Tensor:
+        """Active weights of a layer, bool, shape (n,)."""
+        return self._masks[layer].reshape(-1).bool()
+
+    def magnitude(self, layer: int) -> Tensor:
+        """Magnitudes of a layer's weights, shape (n,)."""
+        return self._weights[layer].detach().reshape(-1).abs()
+
+    def gradient_magnitude(self, layer: int) -> Tensor:
+        """Magnitudes of a layer's *dense* gradient, shape (n,); only during an event that asked for it."""
+        if self._gradients is None:
+            raise RuntimeError("this event did not ask for dense gradients: return Event(dense_gradient=True)")
+        return self._gradients[layer].reshape(-1).abs()
+
+    # What a method changes.
+
+    def initialise(self, counts: Sequence[int]) -> None:
+        """Draw ``counts[l]`` active weights in each layer, uniformly without replacement."""
+        for layer, (count, size) in enumerate(zip(counts, self.sizes, strict=True)):
+            if count < size:
+                chosen = torch.zeros(size, dtype=torch.bool)
+                chosen[torch.randperm(size, generator=self.generator)[:count]] = True
+                self._assign(layer, chosen.to(self._weights[layer].device), count)
+        self._apply()
+        self._explored = [mask.bool() for mask in self._masks]
+
+    def prune_layers(self, counts: Sequence[int]) -> None:
+        """Keep the ``counts[l]`` largest active magnitudes of each layer."""
+        for layer, count in enumerate(counts):
+            if count < self.active[layer]:
+                self._assign(layer, top_k(self.magnitude(layer), count, self.alive(layer)), count)
+        self._apply()
+
+    def prune_globally(self, count: int) -> None:
+        """Keep the ``count`` largest active magnitudes of all layers together; ties go to the first in model order."""
+        if count >= sum(self.active):
+            return
+        magnitudes = torch.cat([self.magnitude(layer) for layer in range(len(self))])
+        alive = torch.cat([self.alive(layer) for layer in range(len(self))])
+        kept = top_k(magnitudes, count, alive).split(self.sizes)
+        counts = torch.stack([torch.count_nonzero(part) for part in kept]).tolist()
+        for layer, (part, active) in enumerate(zip(kept, counts, strict=True)):
+            self._assign(layer, part, active)
+        self._apply()
+
+    def drop_and_grow(self, exchanged: Sequence[int], growth: str) -> None:
+        """Exchange ``exchanged[l]`` active weights of each layer; layer counts do not change.
+
+        Args:
+            exchanged: Weights to drop and grow, at most the active ones.
+            growth: ``"gradient"`` (largest dense gradient) or ``"random"`` (uniform).
+        """
+        for layer, k in enumerate(exchanged):
+            if k == 0 or self.active[layer] == self.sizes[layer]:
+                continue
+            score = self.gradient_magnitude(layer) if growth == "gradient" else self._random(layer)
+            mask = exchange(self.alive(layer), self.active[layer], self.magnitude(layer), score, k)
+            self._assign(layer, mask, self.active[layer])
+        self._apply()
+        for explored, mask in zip(self._explored, self._masks, strict=True):
+            explored |= mask.bool()
+
+    # What the harness calls.
+
+    def mask_gradients(self) -> None:
+        """Zero the gradients of inactive weights; all that masking costs between events."""
+        if self.sparse:
+            torch._foreach_mul_([weight.grad for weight in self._weights], self._masks)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether any weight is inactive."""
+        return self.active != self.sizes
+
+    def hold_gradients(self) -> None:
+        """Copy the dense gradients for the coming event.
+
+        A copy, since masking and ``SGD(foreach=True, nesterov=True, weight_decay=0)`` change ``grad`` in place.
+        """
+        self._gradients = [weight.grad.detach().clone() for weight in self._weights if weight.grad is not None]
+
+    def release_gradients(self) -> None:
+        """Forget the held gradients."""
+        self._gradients = None
+
+    def nonzero(self) -> list[int]:
+        """Non-zero weights of each layer, counted in the weights."""
+        return torch.stack([torch.count_nonzero(weight.detach()) for weight in self._weights]).tolist()
+
+    def counted(self) -> list[int]:
+        """Active weights of each layer, counted in the masks."""
+        return torch.stack([torch.count_nonzero(mask) for mask in self._masks]).tolist()
+
+    def outside(self) -> int:
+        """Entries of weights and optimiser state that are not zero although their mask is; 0 when all is well."""
+        tensors = zip(self._weights, self._masks, strict=True)
+        escaped = [
+            torch.count_nonzero(tensor.detach()[mask == 0])
+            for weight, mask in tensors
+            for tensor in (weight, *self._state(weight))
+        ]
+        return int(torch.stack(escaped).sum())
+
+    def exploration_rate(self) -> float:
+        """Share of maskable weights that were ever active (ITOP, Liu et al. 2021, section 3)."""
+        return int(torch.stack([torch.count_nonzero(seen) for seen in self._explored]).sum()) / self.maskable
+
+    def reapply(self) -> None:
+        """Zero whatever the masks do not keep, after weights or state were written from outside."""
+        self._apply()
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Each layer's name and mask (bool)."""
+        for name, mask in zip(self.names, self._masks, strict=True):
+            yield name, mask.bool()
+
+    def state_dict(self) -> dict[str, object]:
+        """Everything needed to go on from here."""
+        return {
+            "masks": [mask.bool() for mask in self._masks],
+            "explored": self._explored,
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
+        """Restore what `state_dict` gave, into the same storage."""
+        for mask, saved in zip(self._masks, state["masks"], strict=True):
+            mask.copy_(saved)
+        for explored, saved in zip(self._explored, state["explored"], strict=True):
+            explored.copy_(saved)
+        self.generator.set_state(state["generator"])  # type: ignore[arg-type]
+        self.active = self.counted()
+
+    def _random(self, layer: int) -> Tensor:
+        # Drawn on the CPU, so that one seed gives one topology on every device and rank.
+        return torch.rand(self.sizes[layer], generator=self.generator).to(self._weights[layer].device)
+
+    def _assign(self, layer: int, alive: Tensor, count: int) -> None:
+        self._masks[layer].copy_(alive.view(self.shapes[layer]))
+        self.active[layer] = count
+
+    @torch.no_grad()
+    def _apply(self) -> None:
+        for weight, mask in zip(self._weights, self._masks, strict=True):
+            for tensor in (weight, *self._state(weight)):
+                # Selected, not multiplied: NaN * 0 is NaN, and an inactive weight is 0 whatever it was.
+                tensor.masked_fill_(mask == 0, 0)
+
+    def _state(self, weight: Tensor) -> Iterator[Tensor]:
+        if self._optimizer is not None:
+            for value in self._optimizer.state.get(weight, {}).values():
+                if isinstance(value, Tensor) and value.shape == weight.shape:
+                    yield value

@@ -1,0 +1,61 @@
+"""Iterative magnitude pruning with rewinding: the lottery ticket's, and of the learning rate alone."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from methods.base import Event, Method, Moment, Rewinding, check_fraction
+from methods.gmp import kept
+from methods.masks import Masks
+from methods.registry import register
+
+
+@register("lr_rewind", rewind_weights=False, rewind_to=0.0)
+@register("lth_rewind")
+@dataclass
+class IterativeMagnitudePruning(Method):
+    """Train, prune by global magnitude, go back, train again.
+
+    ``lth_rewind`` (Frankle et al. 2020): survivors, momentum and statistics return to their values at ``rewind_to``.
+    ``lr_rewind`` (Renda et al. 2020): they stay, only the schedule goes back. Each round keeps the same share
+    of weights, ``(1 - sparsity) ** (1 / rounds)``, so the target is hit exactly. Under one budget the rounds share it.
+
+    Attributes:
+        rounds: Prunings, each followed by training from ``rewind_to`` to the end; 1 is one-shot.
+        rewind_to: Schedule position to return to. Renda et al.: epoch 12 of 182 for weights, 0 for LR rewinding.
+        rewind_weights: Whether weights return too.
+    """
+
+    prunes_globally: ClassVar[bool] = True
+
+    rounds: int = 3
+    rewind_to: float = 12 / 182
+    rewind_weights: bool = True
+
+    def __post_init__(self) -> None:
+        """See `Method.__post_init__`."""
+        super().__post_init__()
+        check_fraction("rewind_to", self.rewind_to)
+        if self.rewind_to == 1:
+            raise ValueError("method.rewind_to: 1 leaves no training after a round")
+        if not 1 <= self.rounds <= 100:
+            raise ValueError(f"method.rounds: {self.rounds} is not in 1...100")
+
+    def initial_density(self, target: float) -> float:
+        """Start dense."""
+        return 1.0
+
+    def density(self, moment: Moment, target: float) -> float | None:
+        """Global density after the pruning that ends a round."""
+        return target ** (moment.round / self.rounds)
+
+    def event(self, moment: Moment) -> Event | None:
+        """Prune when a round is over."""
+        return Event() if moment.round else None
+
+    def update(self, masks: Masks, moment: Moment, target: float) -> None:
+        """Keep the largest weights of all layers together, as they are at the end of training."""
+        masks.prune_globally(kept(target ** (moment.round / self.rounds), masks.maskable))
+
+    def rewinding(self, target: float) -> Rewinding:
+        """Rounds and where they return to."""
+        return Rewinding(self.rounds, self.rewind_to, self.rewind_weights)

@@ -1,0 +1,220 @@
+"""Synthetic records with the shape and the arithmetic of real ones, for tests of what reads records.
+
+Each keeps the schema and the ledger's rule exactly: FLOPs are summed here iteration by iteration, which is
+slow and obviously right, so `harness.check` can be held against it. Only accuracies are drawn, from the seed.
+"""
+
+import copy
+import hashlib
+import json
+import math
+import random
+
+from harness import record as record_file
+from harness.seeds import derive
+
+METHODS = [
+    *("dense", "static", "set", "set_itop", "rigl", "rigl_itop"),
+    *("gmp", "gmp_uniform", "granet", "granet_s0", "lth_rewind", "lr_rewind"),
+]
+# How far above static each method ends, and how far the harder sparsity pulls it down.
+SKILL = dict(zip(METHODS, (5, 0, 1.2, 1.8, 2.0, 2.6, 3.2, 2.4, 3.6, 3.8, 3.0, 3.3), strict=True))
+LAYERS = [
+    {"name": "conv1", "shape": [16, 1, 3, 3], "weights": 144, "uses": 64},
+    {"name": "conv2", "shape": [32, 16, 3, 3], "weights": 4608, "uses": 16},
+    {"name": "fc", "shape": [10, 128], "weights": 1280, "uses": 1},
+]
+GPU = {"name": "NVIDIA H100 80GB HBM3", "driver": "580.65.06", "count": 1}
+_GROWS_BY_GRADIENT = {"rigl", "rigl_itop", "granet", "granet_s0"}
+_MOVES = _GROWS_BY_GRADIENT | {"set", "set_itop", "gmp", "gmp_uniform", "lth_rewind", "lr_rewind"}
+_FALLS = {"gmp", "gmp_uniform", "granet", "granet_s0", "lth_rewind", "lr_rewind"}
+
+
+def config(method, sparsity, seed, *, dataset="digits", model="convnet", recipe="digits", budget=("epochs", 10, 1)):
+    kind, amount, stretch = budget
+    return {
+        "dataset": {
+            "name": dataset,
+            "root": None,
+            "shape": [1, 8, 8],
+            "classes": 10,
+            "train_examples": 1000,
+            "val_examples": 150,
+            "test_examples": 1000,
+            "mean": [0.3],
+            "std": [0.4],
+        },
+        "method": {"name": method, "distribution": "erk"},
+        "model": {"name": model},
+        "recipe": {
+            "name": recipe,
+            "epochs": 10,
+            "batch_size": 64,
+            "optimizer": "sgd",
+            "lr": 0.1,
+            "momentum": 0.9,
+            "nesterov": True,
+            "weight_decay": 0.0005,
+            "decay_normalisation": False,
+            "lr_shape": "steps",
+            "milestones": [0.5, 0.75],
+            "gamma": 0.1,
+            "warmup_epochs": 0,
+            "label_smoothing": 0.0,
+            "augment": "none",
+        },
+        "budget": {"kind": kind, "amount": amount, "stretch": stretch},
+        "sparsity": sparsity,
+        "seed": seed,
+        "device": "cpu",
+        "evaluations": 10,
+        "runner": {"name": "local"},
+        "layers": copy.deepcopy(LAYERS),
+        "fixed_flops": 0,
+    }
+
+
+def key_of(resolved, method_sha256, data_sha256, image_id):
+    from harness import plan  # the plan imports half of the harness; most tests of records need none of it
+
+    return plan.key_of(resolved, method_sha256, data_sha256, image_id)
+
+
+def _masks(method, sparsity, steps):
+    """Return the topology of a run: uniform densities, falling by the cubic where the method prunes."""
+    total = [layer["weights"] for layer in LAYERS]
+
+    def active(density):
+        kept = [round(density * weights) for weights in total]
+        kept[1] += round(density * sum(total)) - sum(kept)  # the largest layer takes the rounding
+        return kept
+
+    start = 1.0 if method in _FALLS or method == "dense" else 1 - sparsity
+    entries = [{"step": 0, "active": active(start), "dense_gradient": False}]
+    if method not in _MOVES:
+        return entries
+    every = max(1, steps // 12)
+    for step in range(every, steps, every):
+        fall = max(0.0, 1 - step / (0.6 * steps)) ** 3 if method in _FALLS else 0.0
+        density = 1 - sparsity + sparsity * fall
+        entries.append({"step": step, "active": active(density), "dense_gradient": method in _GROWS_BY_GRADIENT})
+    return entries
+
+
+def _flops(active):
+    return sum(2 * layer["uses"] * kept for layer, kept in zip(LAYERS, active, strict=True))
+
+
+def _train_flops(topology, batches):
+    total = 0
+    dense = _flops([layer["weights"] for layer in LAYERS])
+    for number, samples in enumerate(batches, start=1):
+        sparse = _flops([entry for entry in topology if entry["step"] < number][-1]["active"])
+        event = any(entry["step"] == number and entry["dense_gradient"] for entry in topology)
+        total += samples * (2 * sparse + dense if event else 3 * sparse)
+    return total
+
+
+def make(method="granet", sparsity=0.9, seed=0, *, status="done", runner="local", gpu=None, accuracy=None, **task):
+    """Return one record; ``task`` goes to `config`, ``accuracy`` is the test accuracy if not drawn."""
+    resolved = config(method, sparsity, seed, **task)
+    resolved["runner"]["name"] = runner
+    epochs = round(resolved["budget"]["amount"] * resolved["budget"]["stretch"])
+    size, batch = resolved["dataset"]["train_examples"], resolved["recipe"]["batch_size"]
+    per_epoch = math.ceil(size / batch)
+    batches = ([batch] * (per_epoch - 1) + [size - batch * (per_epoch - 1)]) * epochs
+    topology = _masks(method, sparsity, len(batches))
+    maskable = sum(layer["weights"] for layer in LAYERS)
+    ending = topology[-1]["active"]
+    dense = _flops([layer["weights"] for layer in LAYERS])
+
+    draw = random.Random(derive(seed, resolved["dataset"]["name"], "shared"))
+    own = random.Random(derive(seed, method, str(sparsity), json.dumps(resolved["dataset"]["name"])))
+    hard = -math.log10(1 - sparsity) if sparsity else 0.0
+    drawn = 0.97 - 0.02 * hard**2 + 0.004 * SKILL[method] * hard + draw.gauss(0, 0.003) + own.gauss(0, 0.0015)
+    test = round(min(0.999, drawn), 3) if accuracy is None else accuracy
+    image = "sha256:" + hashlib.sha256(b"image").hexdigest() if runner == "docker" else None
+    method_sha = hashlib.sha256(method.encode()).hexdigest()
+    data_sha = hashlib.sha256(resolved["dataset"]["name"].encode()).hexdigest()
+
+    made = record_file.empty(
+        resolved, key=hashlib.sha256(json.dumps(resolved).encode()).hexdigest()[:16], runner=runner
+    )
+    made["status"] = status
+    seconds = round(20 * (1 + 0.1 * own.random()) * (0.2 if gpu else 1), 3)
+    made["provenance"] |= {
+        "git_commit": "4f1c2d3e4f1c2d3e4f1c2d3e4f1c2d3e4f1c2d3e",
+        "git_dirty": False,
+        "image_id": image,
+        "base_digest": "sha256:" + "a" * 64 if runner == "docker" else None,
+        "lock_sha256": "b" * 64,
+        "method_sha256": method_sha,
+        "data_sha256": data_sha,
+        "hostname_hash": "0123456789abcdef",
+        "gpu": gpu,
+        "cpu": "AMD EPYC 9B45, 2 cores",
+        "python": "3.11.2",
+        "torch": "2.11.0",
+        "cuda": "13.0" if gpu else None,
+        "cudnn": "9.19.0" if gpu else None,
+        "started": f"2026-11-20T10:{seed % 60:02d}:00Z",
+        "finished": f"2026-11-20T10:{seed % 60:02d}:{20 + int(seconds):02d}Z",
+        "resumed": False,
+    }
+    if status not in ("done", "invalid"):
+        made["reason"] = {"diverged": "the loss became NaN at step 31", "timeout": "no end after 600 s"}.get(
+            status, status
+        )
+        return made
+    made["reason"] = "12 weights outside the masks are not zero" if status == "invalid" else None
+    made["metrics"] = {
+        "test_accuracy": test,
+        "test_top5": min(1.0, test + 0.02),
+        "val_accuracy": round(min(1.0, test + 0.004), 6),
+        "test_loss": round(2.2 * (1 - test) + 0.03, 6),
+        "sparsity": 1 - sum(ending) / maskable,
+        "active": sum(ending),
+        "nonzero": sum(ending) - (3 if method in _GROWS_BY_GRADIENT else 0),
+        "maskable": maskable,
+        "layer_density": {layer["name"]: kept / layer["weights"] for layer, kept in zip(LAYERS, ending, strict=True)},
+        "exploration_rate": round(min(1.0, (1 - sparsity) * (2.2 if method in _MOVES else 1)), 4),
+    }
+    train_flops = _train_flops(topology, batches)
+    dense_run = 3 * dense * size * round(resolved["budget"]["amount"])
+    made["cost"] = {
+        "steps": len(batches),
+        "samples": sum(batches),
+        "train_flops": train_flops,
+        "train_flops_ratio": train_flops / dense_run,
+        "inference_flops": _flops(ending),
+        "inference_flops_ratio": _flops(ending) / dense,
+        "dense_forward_flops": dense,
+        "seconds": {"total": seconds, "train": seconds - 2, "eval": 1.0, "topology": 0.2, "setup": 0.8},
+        "peak_memory_bytes": (1800 if gpu else 420) * 2**20,
+        "energy_joules": round(seconds * 310, 1) if gpu else None,
+    }
+    made["topology"] = topology
+    made["curve"] = [
+        {
+            "step": step,
+            "progress": step / len(batches),
+            "train_loss": round(2.3 * math.exp(-4 * step / len(batches)) + 0.02, 5),
+            "val_accuracy": round(made["metrics"]["val_accuracy"] * (1 - math.exp(-6 * step / len(batches))), 5)
+            if step < len(batches)
+            else made["metrics"]["val_accuracy"],
+            "density": sum([entry for entry in topology if entry["step"] <= step][-1]["active"]) / maskable,
+            "lr": 0.1 if step < len(batches) / 2 else 0.01,
+        }
+        for step in (round(len(batches) * part / 10) for part in range(1, 11))
+    ]
+    return made
+
+
+def board(seeds=(0, 1, 2), sparsities=(0.9, 0.95, 0.98), **task):
+    """Return a full board: every method at every sparsity and seed, dense once per seed."""
+    return [
+        make(method, sparsity, seed, **task)
+        for method in METHODS
+        for sparsity in ((0.0,) if method == "dense" else sparsities)
+        for seed in seeds
+    ]
