@@ -162,7 +162,8 @@ def _markdown_table(board: Board, table: Table) -> str:
 
 def markdown(board: Board) -> str:
     """Return the board as Markdown: tables, what was published beside them, failures, files left off."""
-    parts = ["# Leaderboard", wording.READING]
+    reading = "\n".join(f"- {point}" for point in wording.READING)
+    parts = ["# Leaderboard", "Written from `records/*.json` by `make leaderboard`; do not edit.", reading]
     if not board.tables:
         parts.append("No records yet. `make bench` makes the first.")
     parts += [_markdown_table(board, table) for table in board.tables]

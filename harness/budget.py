@@ -46,9 +46,7 @@ def size(
         UsageError: It is too small for the run.
     """
     per_epoch = math.ceil(train_samples / batch_size)
-    steps = {"epochs": budget.amount * per_epoch, "steps": budget.amount}.get(
-        budget.kind, epochs * per_epoch
-    )
+    steps = {"epochs": budget.amount * per_epoch, "steps": budget.amount}.get(budget.kind, epochs * per_epoch)
     dense = costs.training([layer.weights for layer in costs.layers])
     reference = dense * budget_samples(round(steps), train_samples, batch_size)
     if budget.kind in ("epochs", "steps"):

@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--force", action="store_true", help="train it again although its record exists")
     command = add("suite", _suite, "train a grid of runs, skipping those that are done, and update the board")
     command.add_argument("--suite", required=True, metavar="NAME", help="a file of benchmarks/suite")
-    command.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time; more than 1 is not timed")
+    command.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="runs at a time; their wall-clock is marked as packed"
+    )
     command = add("plan", _plan, "say which runs there are, what they will cost and which are done; train nothing")
     command.add_argument("--suite", metavar="NAME", help="plan a whole suite")
     command.add_argument("--json", action="store_true", help="print a JSON list")
@@ -80,8 +82,8 @@ def _run(arguments: argparse.Namespace) -> int:
     report.say(choice.why)
     result = None if arguments.force else execute.existing(run, choice.image_id)
     if result is None:
-        with Display(report.title(run)) as display:
-            result = execute.execute(run, choice, display.show)
+        with Display() as display, display.run(report.title(run)) as show:
+            result = execute.execute(run, choice, show)
     else:
         report.say(f"done already: {report.shown(result.path)} (--force trains it again)")
     board.make(Path(run.output) / "records", run.output)

@@ -116,6 +116,7 @@ class RunConfig:
     seed: int = 0
     device: str = "auto"
     workers: int = 4
+    packed: int = 1
     evaluations: int = 20
     checkpoint_seconds: float = 60
     dense_layers: list[str] = field(default_factory=list)
@@ -268,6 +269,7 @@ def _check(run: RunConfig) -> None:
         "recipe.epochs": run.recipe.epochs,
         "recipe.batch_size": run.recipe.batch_size,
         "evaluations": run.evaluations,
+        "packed": run.packed,
     }
     for name, number in positive.items():
         if not (math.isfinite(number) and number > 0):

@@ -72,9 +72,7 @@ class Course:
     def next(self, active: Sequence[int]) -> Iteration:
         """Decide the next iteration, with ``active[l]`` weights in each layer; nothing is booked yet."""
         step = self.ledger.steps + 1
-        samples = min(
-            self._batch_size, self._train_samples - self._batch_size * ((step - 1) % self._per_epoch)
-        )
+        samples = min(self._batch_size, self._train_samples - self._batch_size * ((step - 1) % self._per_epoch))
         flops = self.ledger.price(active, samples)
         progress = self.clock.after(flops)
         round_, position = self._schedule.locate(progress)

@@ -2,32 +2,28 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
 
 class Display:
-    """Shows the events of one run on stderr.
+    """Shows the events of runs on stderr; a context manager."""
 
-    Use as a context manager; pass `show` to a runner.
-    """
-
-    def __init__(self, title: str, console: Console | None = None) -> None:
-        """Prepare; ``title`` names the run."""
-        self._title = title
+    def __init__(self, console: Console | None = None) -> None:
+        """Prepare; nothing is shown yet."""
         self._console = console or Console(stderr=True)
-        self._bar: Progress | None = None
-        self._task: Any = None
-        self._rate = _Rate()
+        self._bars: Progress | None = None
 
     def __enter__(self) -> Self:
-        """Start the bar, on a terminal."""
+        """Start the bars, on a terminal."""
         if self._console.is_terminal:
-            self._bar = Progress(
+            self._bars = Progress(
                 SpinnerColumn(),
                 TextColumn("[bold]{task.description}"),
                 BarColumn(bar_width=None),
@@ -37,38 +33,57 @@ class Display:
                 console=self._console,
                 transient=True,
             )
-            self._bar.start()
-            self._task = self._bar.add_task(self._title, total=1.0, figures="setting up", left=None)
-        else:
-            self._print(f"{self._title}: setting up")
+            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar down."""
-        if self._bar is not None:
-            self._bar.stop()
+        """Take the bars down."""
+        if self._bars is not None:
+            self._bars.stop()
 
-    def show(self, event: dict[str, Any]) -> None:
-        """Show one event of the worker."""
-        if event["event"] == "log":
-            self._print(event["text"])
-        if event["event"] != "progress":
+    @contextmanager
+    def run(self, title: str) -> Iterator[Callable[[dict[str, Any]], None]]:
+        """Show one run; gives what takes its events.
+
+        Args:
+            title: What the run is called.
+        """
+        rate = _Rate()
+        if self._bars is None:
+            self.say(f"{title}: setting up")
+            yield lambda event: self._print(title, event, rate)
             return
-        rate, left = self._rate.update(event)
-        figures = _figures(event, rate)
-        if self._bar is not None:
-            self._bar.update(self._task, completed=event["progress"], figures=figures, left=left)
-        elif event["evaluated"]:
-            more = "" if left is None else f"  {_clock(left)} left"
-            self._print(f"{self._title}: {event['progress']:4.0%}  step {event['step']}  {figures}{more}")
+        bar = self._bars.add_task(title, total=1.0, figures="setting up", left=None)
+        try:
+            yield lambda event: self._move(bar, event, rate)
+        finally:
+            self._bars.remove_task(bar)
 
-    def _print(self, line: str) -> None:
-        if self._bar is not None:
-            self._bar.console.print(line, markup=False, highlight=False)
+    def say(self, line: str) -> None:
+        """Print a line, above the bars if there are any."""
+        if self._bars is not None:
+            self._bars.console.print(line, markup=False, highlight=False)
         else:
             print(line, file=sys.stderr, flush=True)
+
+    def _move(self, bar: TaskID, event: dict[str, Any], rate: "_Rate") -> None:
+        if event["event"] == "log":
+            self.say(event["text"])
+        if event["event"] == "progress" and self._bars is not None:
+            speed, left = rate.update(event)
+            self._bars.update(bar, completed=event["progress"], figures=_figures(event, speed), left=left)
+
+    def _print(self, title: str, event: dict[str, Any], rate: "_Rate") -> None:
+        if event["event"] == "log":
+            self.say(event["text"])
+        if event["event"] == "progress":
+            speed, left = rate.update(event)
+            if event["evaluated"]:
+                more = "" if left is None else f"  {_clock(left)} left"
+                figures = _figures(event, speed)
+                self.say(f"{title}: {event['progress']:4.0%}  step {event['step']}  {figures}{more}")
 
 
 class _Rate:

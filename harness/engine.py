@@ -52,19 +52,21 @@ def connect(timeout: float = 60.0) -> docker.DockerClient:
             client.ping()
             return client
         except LOST as error:
-            failures.append(f"{address}: {_short(error)}")
+            failures.append(f"{address}: {explain(error)}")
     where = "; ".join(failures) or "neither a Docker nor a Podman socket is there, and DOCKER_HOST is not set"
     raise NoEngineError(f"no container engine answers ({where})")
 
 
-def _short(error: BaseException) -> str:
-    """Return the innermost cause of a connection error as one short line."""
-    text = str(error).strip().splitlines()
-    if "PermissionError" in str(error):
-        return "permission denied (is the user in the engine's group?)"
-    if "ConnectionRefusedError" in str(error):
-        return "connection refused (is the engine running?)"
-    return text[0][:200] if text else type(error).__name__
+def explain(error: BaseException) -> str:
+    """Return what an error of the SDK says as one short line, the engine's own words where there are any."""
+    text = str(error)
+    if isinstance(error, docker.errors.APIError) and error.explanation:
+        text = str(error.explanation)
+    elif "PermissionError" in text:
+        text = "permission denied (is the user in the engine's group?)"
+    elif "ConnectionRefusedError" in text or "FileNotFoundError" in text:
+        text = "connection refused (is the engine running?)"
+    return " ".join(text.split())[:300] or type(error).__name__
 
 
 def is_podman(client: docker.DockerClient) -> bool:

@@ -12,7 +12,7 @@ from harness import config, plan, provenance, record
 from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.record import Record
-from harness.runners.choose import Choice, choose
+from harness.runners.choose import Choice
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,7 @@ class Costs:
 
     def forward(self, active: Sequence[int]) -> int:
         """Forward FLOPs for one image with ``active[l]`` weights in each layer."""
-        return (
-            2 * sum(layer.uses * count for layer, count in zip(self.layers, active, strict=True)) + self.fixed
-        )
+        return 2 * sum(layer.uses * count for layer, count in zip(self.layers, active, strict=True)) + self.fixed
 
     def training(self, active: Sequence[int], *, dense_gradient: bool = False) -> int:
         """FLOPs of one training image: forward, input gradient, weight gradient (METHODS.md, "Cost accounting").

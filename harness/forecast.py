@@ -56,9 +56,7 @@ def forecast(
     walk = _Walk(method, 1 - sparsity, costs, weights)
     if budget.kind == "seconds":
         return Forecast(None, walk.final())
-    course = Course(
-        method, 1 - sparsity, budget, costs, train_samples=train_samples, batch_size=batch_size
-    )
+    course = Course(method, 1 - sparsity, budget, costs, train_samples=train_samples, batch_size=batch_size)
     while not course.clock.done:
         # All of an interval at once where nothing happens in it, else step by step.
         block = method.interval - course.ledger.steps % method.interval - 1 if method.interval else _BLOCK

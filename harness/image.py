@@ -137,9 +137,7 @@ class ImageFiles:
         try:
             return Pins(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError) as error:
-            raise ImageError(
-                f"{self.name}/{PIN_FILE} cannot be used ({error}): run `{self.command} --pin`"
-            ) from error
+            raise ImageError(f"{self.name}/{PIN_FILE} cannot be used ({error}): run `{self.command} --pin`") from error
 
     @property
     def command(self) -> str:

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal
 import docker
 import docker.errors
 
-from harness.engine import GIB, LABEL, LOST, require_disk
+from harness.engine import GIB, LABEL, LOST, explain, require_disk
 from harness.image import (
     BASE_LABEL,
     CONTENT_LABEL,
@@ -94,7 +94,7 @@ def _pull(client: docker.DockerClient, reference: str, report: Report) -> bool:
     try:
         client.images.pull(reference)
     except LOST as error:
-        report(f"cannot pull it: {error}")
+        report(f"cannot pull it: {explain(error)}")
         return False
     return True
 
@@ -120,7 +120,10 @@ def _base(client: docker.DockerClient, pinned: str, choice: BaseChoice, report: 
                 reason = " ".join(result.stderr.split())[-500:]
                 raise ImageError(f"no base image: the pinned one cannot be pulled and none can be made here ({reason})")
             client.api.import_image(
-                src=str(archive), repository="sparsebench-base", tag="local", changes=[f"LABEL {SCRIPT_LABEL}={version}"]
+                src=str(archive),
+                repository="sparsebench-base",
+                tag="local",
+                changes=[f"LABEL {SCRIPT_LABEL}={version}"],
             )
         bases = [client.images.get("sparsebench-base:local")]
     identity = str(bases[0].id)
@@ -187,7 +190,11 @@ def _build(
 
 
 def _steps(
-    client: docker.DockerClient, context: IO[bytes], arguments: dict[str, str], labels: dict[str, str], network: str | None
+    client: docker.DockerClient,
+    context: IO[bytes],
+    arguments: dict[str, str],
+    labels: dict[str, str],
+    network: str | None,
 ) -> Iterator[str]:
     """Yield the lines of a build; one that starts with ``error: `` is its end."""
     try:
@@ -208,7 +215,7 @@ def _steps(
                 yield f"error: {message['error'].strip()}"
             yield from (line for line in str(message.get("stream", "")).splitlines() if line.strip())
     except LOST as error:
-        yield f"error: {error}"
+        yield f"error: {explain(error)}"
 
 
 def _send_context(pipe: IO[bytes], files: ImageFiles, wheels: list[Path]) -> None:

@@ -45,9 +45,7 @@ def validate(record: Any) -> list[str]:
     if record["status"] != "done":
         return []
     return [
-        f"{part}.{name}: a run that is done has one"
-        for part, name in schema.DONE_NEEDS
-        if record[part][name] is None
+        f"{part}.{name}: a run that is done has one" for part, name in schema.DONE_NEEDS if record[part][name] is None
     ]
 
 
@@ -59,9 +57,7 @@ def require(record: Any) -> None:
         raise RecordError("; ".join(problems[:3]) + more)
 
 
-def empty(
-    config: dict[str, Any], key: str, runner: str, status: str = "failed", reason: str | None = None
-) -> Record:
+def empty(config: dict[str, Any], key: str, runner: str, status: str = "failed", reason: str | None = None) -> Record:
     """Return a record of this run with every key present and nothing measured: where each real record starts.
 
     Args:
@@ -96,8 +92,7 @@ def empty(
 
 def _nulls(part: schema.Schema) -> Record:
     return {
-        name: _nulls(inner) if inner.get("type") == "object" else None
-        for name, inner in part["properties"].items()
+        name: _nulls(inner) if inner.get("type") == "object" else None for name, inner in part["properties"].items()
     }
 
 

@@ -91,9 +91,7 @@ SCHEMA: Schema = {
                     "inference_flops": COUNT,
                     "inference_flops_ratio": AMOUNT,
                     "dense_forward_flops": COUNT,
-                    "seconds": _object(
-                        dict.fromkeys(("total", "train", "eval", "topology", "setup"), AMOUNT)
-                    ),
+                    "seconds": _object(dict.fromkeys(("total", "train", "eval", "topology", "setup"), AMOUNT)),
                     "peak_memory_bytes": COUNT,
                     "energy_joules": AMOUNT,
                 }
@@ -111,14 +109,10 @@ SCHEMA: Schema = {
                 )
             ),
             "topology": _list(
-                _object(
-                    {"step": SURE_COUNT, "active": _list(SURE_COUNT), "dense_gradient": {"type": "boolean"}}
-                )
+                _object({"step": SURE_COUNT, "active": _list(SURE_COUNT), "dense_gradient": {"type": "boolean"}})
             ),
             "rounds": _list(
-                _object(
-                    {"round": SURE_COUNT, "step": SURE_COUNT, "density": FRACTION, "val_accuracy": FRACTION}
-                )
+                _object({"round": SURE_COUNT, "step": SURE_COUNT, "density": FRACTION, "val_accuracy": FRACTION})
             ),
             "provenance": _object(
                 {

@@ -1,6 +1,9 @@
 """Suites: grids of runs."""
 
 import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ from harness import board, config, execute, plan, report
 from harness.config import TREE, RunConfig
 from harness.display import Display
 from harness.errors import UsageError, unknown
-from harness.runners.choose import choose
+from harness.runners.choose import Choice, choose
 
 
 def names() -> list[str]:
@@ -61,26 +64,53 @@ def train(name: str, overrides: list[str], jobs: int = 1) -> bool:
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was trained is kept and the rest follows when it is started again.
+        UsageError: The suite, an override or the output is bad.
     """
-    if jobs != 1:
-        raise UsageError(f"jobs {jobs}: runs are trained one at a time, so that their wall-clock counts")
     todo = runs(name, overrides)
+    if jobs < 1:
+        raise UsageError(f"jobs {jobs} is not a positive number")
+    for run in todo:
+        run.packed = jobs
+    output = execute.writable(Path(todo[0].output))
     choices = [choose(run) for run in todo]
     report.say(choices[0].why)
-    failed = 0
-    for number, (run, choice) in enumerate(zip(todo, choices, strict=True), 1):
-        result = execute.existing(run, choice.image_id)
-        if result is None:
-            with Display(f"[{number}/{len(todo)}] {report.title(run)}") as display:
-                result = execute.execute(run, choice, display.show)
-            accuracy = result.record["metrics"]["test_accuracy"]
-            scored = "" if accuracy is None else f" {accuracy:.2%}"
-            report.say(f"[{number}/{len(todo)}] {report.title(run)}: {result.record['status']}{scored}")
-        if result.record["status"] == "interrupted":
-            raise KeyboardInterrupt
-        failed += result.record["status"] != "done"
-    output = Path(todo[0].output)
+    stop = threading.Event()
+    with Display() as display, ThreadPoolExecutor(jobs) as pool:
+
+        def one(number: int, run: RunConfig, choice: Choice) -> str:
+            title = f"[{number}/{len(todo)}] {report.title(run)}"
+            result = execute.existing(run, choice.image_id)
+            if result is None and not stop.is_set():
+                with display.run(title) as show:
+                    result = execute.execute(run, choice, _until(stop, show))
+                accuracy = result.record["metrics"]["test_accuracy"]
+                scored = "" if accuracy is None else f" {accuracy:.2%}"
+                display.say(f"{title}: {result.record['status']}{scored}")
+            return "interrupted" if result is None else str(result.record["status"])
+
+        futures = [
+            pool.submit(one, number, run, choice)
+            for number, (run, choice) in enumerate(zip(todo, choices, strict=True), 1)
+        ]
+        try:
+            statuses = [future.result() for future in as_completed(futures)]
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
     report.board(board.make(output / "records", output))
+    failed = sum(status != "done" for status in statuses)
     if failed:
         report.say(f"{failed} of {len(todo)} runs are not done; the board lists why")
     return not failed
+
+
+def _until(stop: threading.Event, show: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Pass events on until told to stop; then interrupt the run, in the thread that its runner listens in."""
+
+    def pass_on(event: dict[str, Any]) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        show(event)
+
+    return pass_on

@@ -25,7 +25,7 @@ LOG_SECONDS = 0.5
 Emit = Callable[[dict[str, Any]], None]
 
 
-class Diverged(Exception):
+class DivergedError(Exception):
     """The training loss is no number any more."""
 
 
@@ -52,7 +52,7 @@ class Trainer:
         torch.manual_seed(derive(run.seed, "train"))
         self.model = task.model.to(self._device)
         if self._device.type == "cuda":
-            self.model.to(memory_format=torch.channels_last)
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizers.build(self.model, run.recipe)
         generator = torch.Generator().manual_seed(derive(run.seed, "masks"))
         self.masks = Masks(task.layers, generator)
@@ -86,7 +86,7 @@ class Trainer:
             Whether the budget is spent; False if it was told to stop.
 
         Raises:
-            Diverged: The loss became NaN or infinite.
+            DivergedError: The loss became NaN or infinite.
         """
         self.model.train()
         self._begin_lap()
@@ -166,9 +166,7 @@ class Trainer:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         with precision(self._device):
-            loss = F.cross_entropy(
-                self.model(images), labels, label_smoothing=self._run.recipe.label_smoothing
-            )
+            loss = F.cross_entropy(self.model(images), labels, label_smoothing=self._run.recipe.label_smoothing)
         loss.backward()
         event = iteration.event
         if event is not None and event.dense_gradient:
@@ -257,7 +255,7 @@ class Trainer:
         """Mean training loss since the last evaluation; the one point where the host waits for the device."""
         mean = float(self._loss) / max(self._loss_steps, 1)
         if not math.isfinite(mean):
-            raise Diverged(f"the training loss is {mean} at step {self.course.ledger.steps}")
+            raise DivergedError(f"the training loss is {mean} at step {self.course.ledger.steps}")
         return mean
 
     def _note_topology(self, *, dense_gradient: bool) -> None:

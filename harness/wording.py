@@ -37,19 +37,29 @@ FAILURE_HEADERS = [
     "record",
 ]
 
-READING = """\
-Written from `records/*.json` by `make leaderboard`; do not edit. How to read it:
-
-- Methods are ranked only inside one table (task × budget) and one sparsity. `1=` is a shared place: a paired
-  t-test over the common seeds, Holm-corrected over the comparisons made for a place, cannot separate its
-  methods at 5 %.
-- Accuracy is the mean test accuracy of the last epoch over all seeds that ended, ± half a 95 % t-interval.
-  The test set is used once per run, at the end. One seed alone has no interval, and no test can separate it.
-- FLOPs are those of convolutions, linear layers and attention products, at the layer densities of each step;
-  normalisation, activations, loss and optimiser arithmetic are not counted. `×`: of the dense run's.
-- Wall-clock, memory and energy are means over the runs on the hardware named, never across hardware, and are
-  never ranked.
-- *verified* runs were made in the pinned container; *local* ones on a machine as it was."""
+# How to read the board, a point each.
+READING = [
+    (
+        "Methods are ranked only inside one table (task × budget) and one sparsity. 1= is a shared place: a paired "
+        "t-test over the common seeds, Holm-corrected over the comparisons made for a place, cannot separate its "
+        "methods at 5 %."
+    ),
+    (
+        "Accuracy is the mean test accuracy of the last epoch over all seeds that ended, ± half a 95 % t-interval. "
+        "The test set is used once per run, at the end. One seed alone has no interval, and no test can separate it."
+    ),
+    (
+        "FLOPs are those of convolutions, linear layers and attention products, at the layer densities of each "
+        "step; normalisation, activations, loss and optimiser arithmetic are not counted. × is the multiple of the "
+        "dense run's."
+    ),
+    (
+        "Wall-clock, memory and energy are means over the runs on the hardware named, never across hardware, and "
+        "are never ranked."
+    ),
+    "Verified runs were made in the pinned container; local ones on a machine as it was.",
+    "A failed run is a row in the list of failures, and counts in the status of its method.",
+]
 
 
 def exact(value: float | None) -> str:
@@ -211,16 +221,26 @@ def protocol(table: Table) -> str:
     return " ".join(parts)
 
 
+def torch_versions(table: Table) -> str:
+    """Return the versions of torch that a table's runs were made with."""
+    return ", ".join(sorted({version for row in table.rows for version in row.provenance("torch")})) or "unknown"
+
+
 def made_on(table: Table) -> str:
     """Say on which hardware and with which torch a table's runs were made, and over how many seeds."""
     machines = sorted({name for row in table.rows for name in row.usage})
-    versions = sorted({version for row in table.rows for version in row.provenance("torch")})
     seeds = sorted({len(row.runs) for row in table.rows if row.runs})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     noun = "seed" if seeds == [1] else "seeds"
     interval = ", no interval" if seeds == [1] else ", ± half a 95 % interval"
-    made = f"{', '.join(machines)}; torch {', '.join(versions) or 'unknown'}"
+    made = f"{', '.join(machines)}; torch {torch_versions(table)}"
     return f"Test accuracy in %, last epoch, {count} {noun}{interval}. Bold: none is shown to be better. {made}."
+
+
+def caption(table: Table) -> list[str]:
+    """Return what stands under the title of the table's plot."""
+    machines = ", ".join(sorted({name for row in table.rows for name in row.usage}))
+    return [f"Mean test accuracy with 95 % intervals, {machines}.", "Ringed and joined: the Pareto front of the means."]
 
 
 def published_cells(number: Published, table: Table) -> list[str]:

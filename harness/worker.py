@@ -24,7 +24,7 @@ from harness.errors import UsageError
 from harness.evaluate import evaluate, load_data
 from harness.meter import Meter
 from harness.task import Task, prepare
-from harness.train import Diverged, Emit, Trainer
+from harness.train import DivergedError, Emit, Trainer
 
 INTERRUPTED = 130
 
@@ -53,7 +53,7 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
     result["provenance"].update(asked["provenance"], started=_now(), resumed=False)
     try:
         _train(asked, folder, result, emit, stopped)
-    except Diverged as error:
+    except DivergedError as error:
         result.update(status="diverged", reason=str(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
         result.update(status="out_of_memory", reason=_first_line(error))
@@ -105,9 +105,7 @@ def _train(
             checkpoint()
             result.update(status="interrupted", reason="told to stop; run it again to go on from its checkpoint")
     result["cost"].update(peak_memory_bytes=meter.peak_memory_bytes, energy_joules=meter.energy_joules)
-    result["cost"]["seconds"].update(
-        total=spent_before + time.perf_counter() - started, setup=setup, **trainer.seconds
-    )
+    result["cost"]["seconds"].update(total=spent_before + time.perf_counter() - started, setup=setup, **trainer.seconds)
 
 
 def _describe(result: dict[str, Any], run: RunConfig, task: Task, trainer: Trainer) -> None:
@@ -131,9 +129,7 @@ def _describe(result: dict[str, Any], run: RunConfig, task: Task, trainer: Train
         active=sum(active),
         nonzero=sum(masks.nonzero()),
         maskable=masks.maskable,
-        layer_density={
-            name: count / size for name, count, size in zip(masks.names, active, masks.sizes, strict=True)
-        },
+        layer_density={name: count / size for name, count, size in zip(masks.names, active, masks.sizes, strict=True)},
         exploration_rate=masks.exploration_rate(),
     )
     result.update(curve=trainer.curve, topology=trainer.topology, rounds=trainer.rounds)

@@ -118,14 +118,14 @@ class Masks:
             self._assign(layer, mask, self.active[layer])
         self._apply()
         for explored, mask in zip(self._explored, self._masks, strict=True):
-            explored |= mask.bool()
+            explored.logical_or_(mask)
 
     # What the harness calls.
 
     def mask_gradients(self) -> None:
         """Zero the gradients of inactive weights; all that masking costs between events."""
         if self.sparse:
-            torch._foreach_mul_([weight.grad for weight in self._weights], self._masks)
+            torch._foreach_mul_(self._present_gradients(), self._masks)
 
     @property
     def sparse(self) -> bool:
@@ -137,7 +137,7 @@ class Masks:
 
         A copy, since masking and ``SGD(foreach=True, nesterov=True, weight_decay=0)`` change ``grad`` in place.
         """
-        self._gradients = [weight.grad.detach().clone() for weight in self._weights if weight.grad is not None]
+        self._gradients = [gradient.detach().clone() for gradient in self._present_gradients()]
 
     def release_gradients(self) -> None:
         """Forget the held gradients."""
@@ -190,6 +190,13 @@ class Masks:
             explored.copy_(saved)
         self.generator.set_state(state["generator"])  # type: ignore[arg-type]
         self.active = self.counted()
+
+    def _present_gradients(self) -> list[Tensor]:
+        gradients = [weight.grad for weight in self._weights]
+        missing = [name for name, gradient in zip(self.names, gradients, strict=True) if gradient is None]
+        if missing:
+            raise RuntimeError(f"no gradient reached {', '.join(missing)}: a masked weight that the model does not use")
+        return gradients  # type: ignore[return-value]
 
     def _random(self, layer: int) -> Tensor:
         # Drawn on the CPU, so that one seed gives one topology on every device and rank.

@@ -61,9 +61,7 @@ def build(fields: dict[str, Any]) -> Method:
 def source_sha256(method: Method) -> str:
     """Hash the source files that define a method: its class's and those of its bases, in this order."""
     digest = hashlib.sha256()
-    files = dict.fromkeys(
-        inspect.getsourcefile(cls) for cls in type(method).__mro__ if issubclass(cls, Method)
-    )
+    files = dict.fromkeys(inspect.getsourcefile(cls) for cls in type(method).__mro__ if issubclass(cls, Method))
     for file in files:
         if file is not None:
             with open(file, "rb") as source:

@@ -1,12 +1,12 @@
 """Data sets: found, read, split and served in an order that depends on the seed alone.
 
 `load` serves the batches of a run, `info` says how many samples it will have (also when the data are absent),
-`fingerprint` names the content, `directory` says where it lies. A new data set is one function under ``@register``
-in ``harness/data/sets`` and one YAML in ``benchmarks/dataset``.
+`fingerprint` names the content, `directory` says where it lies, `fetch` downloads it when the config allows. A new
+data set is one function under ``@register`` in ``harness/data/sets`` and one YAML in ``benchmarks/dataset``.
 """
 
-from harness.data.loading import ABSENT, Data, Info, directory, fingerprint, info, load
+from harness.data.loading import ABSENT, Data, Info, directory, fetch, fingerprint, info, load
 from harness.data.order import Batches
 from harness.data.registry import DATASETS
 
-__all__ = ["ABSENT", "DATASETS", "Batches", "Data", "Info", "directory", "fingerprint", "info", "load"]
+__all__ = ["ABSENT", "DATASETS", "Batches", "Data", "Info", "directory", "fetch", "fingerprint", "info", "load"]

@@ -1,5 +1,6 @@
 """Batches of a data set that lies on the device as bytes."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -11,9 +12,10 @@ from harness.data.order import shuffled
 
 
 class ArrayBatches:
-    """Serves images held as uint8 on the device: a batch is one gather, one optional crop and one normalisation.
+    """Serves images held as uint8 on the device: a batch is one gather, one optional crop, one normalisation.
 
-    The draws of an epoch are made on the CPU and moved once, so a step neither waits for the device nor copies to it.
+    The draws of an epoch are made on the CPU and moved once, so a step neither waits for the device nor
+    copies to it.
 
     Args:
         images: uint8 [samples, height, width, channels] on the device.
@@ -45,14 +47,12 @@ class ArrayBatches:
     @property
     def steps_per_epoch(self) -> int:
         """Batches of one epoch; the last one may be smaller."""
-        return -(-self.samples // self.batch_size)
+        return math.ceil(self.samples / self.batch_size)
 
     def epoch(self, index: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of epoch ``index`` from step ``start`` on; see `Batches.epoch`."""
         device = self._images.device
-        order = (
-            torch.arange(self.samples) if self._seed is None else shuffled(self.samples, self._seed, index)
-        )
+        order = torch.arange(self.samples) if self._seed is None else shuffled(self.samples, self._seed, index)
         order = order.to(device)
         draws = None
         if self._augment is not None and self._seed is not None:

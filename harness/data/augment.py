@@ -50,8 +50,8 @@ def augmentation(name: str, side: int) -> CropFlip | None:
     """Return the augmentation of that name for images of ``side`` pixels; None where images stay as they are.
 
     Args:
-        name: ``none``; ``crop_flip``, the usual one of CIFAR (pad 4, crop, mirror); or ``crop`` for signs that are not
-            the same mirrored, with a twelfth of the side (1 pixel at 8x8, 2 at 28x28) as padding.
+        name: ``none``; ``crop_flip``, the usual one of CIFAR (pad 4, crop, mirror); or ``crop`` for signs that
+            are not the same mirrored, with a twelfth of the side (1 pixel at 8x8, 2 at 28x28) as padding.
         side: Height of an image in pixels.
 
     Raises:

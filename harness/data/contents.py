@@ -30,7 +30,7 @@ class Arrays:
         state = hashlib.sha256()
         for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             state.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            state.update(tensor.contiguous().numpy())
+            state.update(tensor.contiguous().numpy().data)
         return state.hexdigest()
 
 
@@ -67,7 +67,7 @@ class ImageTree:
     classes: tuple[str, ...]
 
     def digest(self) -> str:
-        """Return the sha256 of the sorted relative paths and sizes; hashing 150 GB of content would take minutes."""
+        """Return the sha256 of sorted relative paths and sizes: 150 GB of content would take minutes."""
         state = hashlib.sha256()
         for name, images in (("test", self.test), ("train", self.train)):
             for path, size in zip(images.paths.tolist(), images.sizes.tolist(), strict=True):

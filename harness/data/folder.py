@@ -43,9 +43,7 @@ def resized_crop_box(width: int, height: int, draws: random.Random) -> tuple[int
 class _Images(Dataset[tuple[Tensor, int]]):
     """Decodes one image to uint8 [3, side, side]."""
 
-    def __init__(
-        self, images: ImageList, chosen: np.ndarray, side: int, seed: int | None, augment: bool
-    ) -> None:
+    def __init__(self, images: ImageList, chosen: np.ndarray, side: int, seed: int | None, augment: bool) -> None:
         self._root = os.fsencode(images.folder)
         self._paths = images.paths[chosen]
         self._labels = images.labels[chosen]
@@ -96,13 +94,11 @@ class _EpochSampler(Sampler[list[_Key]]):
         self._seed = seed
 
     def __len__(self) -> int:
-        return -(-self._samples // self._batch_size)
+        return math.ceil(self._samples / self._batch_size)
 
     def __iter__(self) -> Iterator[list[_Key]]:
         epoch = self.epoch
-        order = (
-            torch.arange(self._samples) if self._seed is None else shuffled(self._samples, self._seed, epoch)
-        )
+        order = torch.arange(self._samples) if self._seed is None else shuffled(self._samples, self._seed, epoch)
         for begin in range(self.start * self._batch_size, self._samples, self._batch_size):
             yield [(epoch, index) for index in order[begin : begin + self._batch_size].tolist()]
 
@@ -117,9 +113,9 @@ class FolderBatches:
     Args:
         images: The files.
         chosen: Indices of those to serve.
+        normalise: Makes network inputs of bytes, on ``device``.
         side: Height and width of a network input in pixels.
         batch_size: Samples of one batch.
-        normalise: Makes network inputs of bytes, on ``device``.
         device: Where the batches go; to CUDA they travel as bytes from pinned memory.
         workers: Processes that decode; 0 decodes in this one. The batches are the same for every number.
         seed: Seed of order and augmentation; None keeps the order of ``chosen`` in every epoch.
@@ -130,12 +126,12 @@ class FolderBatches:
         self,
         images: ImageList,
         chosen: np.ndarray,
+        normalise: Normalise,
+        *,
         side: int,
         batch_size: int,
-        normalise: Normalise,
         device: torch.device,
         workers: int,
-        *,
         seed: int | None = None,
         augment: bool = False,
     ) -> None:
@@ -148,6 +144,8 @@ class FolderBatches:
             _Images(images, chosen, side, seed, augment),
             batch_sampler=self._sampler,
             collate_fn=_stack,
+            # Its own generator: by default a loader draws a number from the global one for each epoch.
+            generator=torch.Generator(),
             num_workers=workers,
             pin_memory=device.type == "cuda",
             # Evaluation is rare: its workers would only hold memory between two of them.

@@ -18,7 +18,7 @@ from harness.data.contents import Arrays, ImageList, ImageTree
 from harness.data.folder import FolderBatches
 from harness.data.normalise import Normalise
 from harness.data.order import Batches, hold_out
-from harness.data.places import Config, MissingData
+from harness.data.places import Config, MissingDataError
 from harness.data.registry import dataset
 from harness.errors import UsageError, unknown
 from harness.seeds import derive
@@ -54,8 +54,8 @@ def info(config: Config) -> Info:
     train, test = config["train_examples"], config["test_examples"]
     if dataset(config).counted:
         try:
-            tree = dataset(config).read(config)
-        except MissingData:
+            tree = dataset(config).read(_offline(config))
+        except MissingDataError:
             pass
         else:
             assert isinstance(tree, ImageTree)
@@ -65,23 +65,23 @@ def info(config: Config) -> Info:
 
 
 def fingerprint(config: Config) -> str:
-    """Return a sha256 (hex) of the content, of paths and sizes for image folders, or ``"absent"``.
+    """Return a sha256 (hex) of the content, of paths and sizes for image folders, or `ABSENT`; download nothing.
 
     Raises:
         UsageError: If the data are there but cannot be read.
     """
     places = (os.environ.get("SPARSEBENCH_DATA"), os.path.expanduser("~"))
-    return _fingerprint(json.dumps({key: config[key] for key in sorted(config)}, default=list), places)
+    try:
+        return _digest(json.dumps(_offline(config), sort_keys=True, default=list), places)
+    except MissingDataError:
+        return ABSENT
 
 
 @lru_cache(maxsize=64)
-def _fingerprint(config: str, places: tuple[str | None, str]) -> str:
-    """Hash once for all runs of a suite; ``places`` is part of the key since it decides where the data lie."""
+def _digest(config: str, places: tuple[str | None, str]) -> str:
+    """Hash once for all runs of a suite; ``places`` is in the key since it decides where the data lie."""
     fields = json.loads(config)
-    try:
-        return dataset(fields).read(fields).digest()
-    except MissingData:
-        return ABSENT
+    return dataset(fields).read(fields).digest()
 
 
 def directory(config: Config) -> Path | None:
@@ -90,13 +90,24 @@ def directory(config: Config) -> Path | None:
     Raises:
         UsageError: If ``dataset.root`` is a folder without the data set.
     """
-    layout = dataset(config).layout
-    if layout is None:
-        return None
     try:
-        return layout.find(config)
-    except MissingData:
+        return fetch(_offline(config))
+    except MissingDataError:
         return None
+
+
+def fetch(config: Config) -> Path | None:
+    """Return the folder that holds the data, downloaded if need be and allowed; None if they need no files.
+
+    Raises:
+        UsageError: If the data are missing and must not or cannot be downloaded.
+    """
+    layout = dataset(config).layout
+    return None if layout is None else layout.find(config)
+
+
+def _offline(config: Config) -> dict[str, Any]:
+    return {**config, "download": False}
 
 
 def load(
@@ -115,24 +126,26 @@ def load(
         config: The resolved ``dataset`` group.
         batch_size: Samples of a training batch.
         seed: The run's seed: its streams decide the validation split, the order and the augmentation.
-        augment: ``none``, ``crop`` or ``crop_flip`` for data in memory, ``none`` or ``imagenet`` for image folders.
+        augment: ``none``, ``crop`` or ``crop_flip`` for data in memory, ``none`` or ``imagenet`` for image
+            folders.
         eval_batch_size: Samples of a validation or test batch.
         device: Where batches are wanted. Data in memory are kept there as bytes.
         workers: Processes that decode image folders; no matter for data in memory.
 
     Raises:
-        UsageError: If the data are absent, damaged or not what the config says, or an argument is not allowed.
+        UsageError: If the data are absent, damaged or not what the config says, or ``augment`` is unknown.
     """
+    for field, value, least in (("recipe.batch_size", batch_size, 1), ("workers", workers, 0)):
+        if value < least:
+            raise UsageError(f"{field}={value}: allowed are {least} and more")
     contents = dataset(config).read(config)
     labels = contents.train_labels.numpy() if isinstance(contents, Arrays) else contents.train.labels
     _check_split(config, len(labels))
     kept, held = hold_out(labels, config["val_examples"], derive(seed, "split"))
+    _check_normalisation(config)
+    workers = min(workers, os.cpu_count() or 1)  # more would only wait for each other
     serve = _Serve(config, batch_size, eval_batch_size, seed, augment, torch.device(device), workers)
-    return (
-        serve.arrays(contents, kept, held)
-        if isinstance(contents, Arrays)
-        else serve.files(contents, kept, held)
-    )
+    return serve.arrays(contents, kept, held) if isinstance(contents, Arrays) else serve.files(contents, kept, held)
 
 
 @dataclass(frozen=True)
@@ -148,13 +161,11 @@ class _Serve:
     workers: int
 
     def arrays(self, data: Arrays, kept: np.ndarray, held: np.ndarray) -> Data:
-        self._check_counts(data)
+        self._check(data)
         normalise = self._normalise()
         augment = augmentation(self.augment, data.train_images.shape[1])
 
-        def stream(
-            images: Tensor, labels: Tensor, chosen: np.ndarray | None, **training: Any
-        ) -> ArrayBatches:
+        def stream(images: Tensor, labels: Tensor, chosen: np.ndarray | None, **training: Any) -> ArrayBatches:
             if chosen is not None:
                 images, labels = images[chosen], labels[chosen]
             size = self.batch_size if training else self.eval_batch_size
@@ -173,9 +184,16 @@ class _Serve:
         normalise = self._normalise()
 
         def stream(images: ImageList, chosen: np.ndarray, **training: Any) -> FolderBatches:
-            size = self.batch_size if training else self.eval_batch_size
-            side = self.config["shape"][1]
-            return FolderBatches(images, chosen, side, size, normalise, self.device, self.workers, **training)
+            return FolderBatches(
+                images,
+                chosen,
+                normalise,
+                side=self.config["shape"][1],
+                batch_size=self.batch_size if training else self.eval_batch_size,
+                device=self.device,
+                workers=self.workers,
+                **training,
+            )
 
         return Data(
             train=stream(data.train, kept, seed=self.seed, augment=choices[self.augment]),
@@ -186,18 +204,29 @@ class _Serve:
     def _normalise(self) -> Normalise:
         return Normalise(self.config["mean"], self.config["std"], self.device)
 
-    def _check_counts(self, data: Arrays) -> None:
-        """A copy with other numbers of images is cut short or another data set: its results would not compare."""
-        for field, labels in (("train_examples", data.train_labels), ("test_examples", data.test_labels)):
-            if len(labels) != self.config[field]:
-                raise UsageError(
-                    f"{self.config['name']} has {len(labels)} images where dataset.{field}={self.config[field]}"
-                )
+    def _check(self, data: Arrays) -> None:
+        """Refuse a copy that is cut short or another data set: its results would not compare."""
+        name = self.config["name"]
+        _, height, width, channels = data.train_images.shape
+        for field, wanted, found in (
+            ("train_examples", self.config["train_examples"], len(data.train_labels)),
+            ("test_examples", self.config["test_examples"], len(data.test_labels)),
+            ("shape", list(self.config["shape"]), [channels, height, width]),
+        ):
+            if wanted != found:
+                raise UsageError(f"dataset.{field}={wanted}, but the {name} found here has {found}")
+
+
+def _check_normalisation(config: Config) -> None:
+    channels = config["shape"][0]
+    for field in ("mean", "std"):
+        if len(config[field]) != channels:
+            raise UsageError(f"dataset.{field}={list(config[field])}: one number for each of {channels} channels")
+    if min(config["std"]) <= 0:
+        raise UsageError(f"dataset.std={list(config['std'])}: allowed are numbers above 0")
 
 
 def _check_split(config: Config, available: int) -> None:
     held = config["val_examples"]
     if not 0 < held < available:
-        raise UsageError(
-            f"dataset.val_examples={held}: allowed are 1 to {available - 1}, of {available} images"
-        )
+        raise UsageError(f"dataset.val_examples={held}: allowed are 1 to {available - 1}, of {available} images")

@@ -1,4 +1,4 @@
-"""Which samples are held out, and in which order the others come: functions of the seed, never of the machine."""
+"""Which samples are held out, and in which order the others come: functions of the seed alone."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -29,11 +29,12 @@ class Batches(Protocol):
     def epoch(self, index: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of epoch ``index`` from step ``start`` on.
 
-        Batch number i is the same whatever ``start`` was: order and augmentation depend only on the seed, the epoch
-        and the sample.
+        Batch number i is the same whatever ``start`` was: order and augmentation depend only on the seed, the
+        epoch and the sample.
 
         Yields:
-            Normalised float32 images [batch, channels, height, width] and int64 labels [batch], on the device.
+            Normalised float32 images [batch, channels, height, width] and int64 labels [batch], on the
+            device.
         """
         ...
 
@@ -53,9 +54,7 @@ def hold_out(labels: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.
         UsageError: If that would leave either part empty.
     """
     if not 0 < count < len(labels):
-        raise UsageError(
-            f"cannot hold out {count} of {len(labels)} samples: allowed are 1 to {len(labels) - 1}"
-        )
+        raise UsageError(f"cannot hold out {count} of {len(labels)} samples: allowed are 1 to {len(labels) - 1}")
     generator = np.random.Generator(np.random.PCG64(seed))
     shuffled = generator.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
@@ -63,10 +62,7 @@ def hold_out(labels: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.
     # Cumulated shares, rounded, differ by the whole share of each class and end at count exactly.
     upto = np.cumsum(sizes)
     shares = np.diff((upto * count + len(labels) // 2) // len(labels), prepend=0)
-    chosen = [
-        by_class[end - size : end - size + share]
-        for end, size, share in zip(upto, sizes, shares, strict=True)
-    ]
+    chosen = [by_class[end - size : end - size + share] for end, size, share in zip(upto, sizes, shares, strict=True)]
     held = np.sort(np.concatenate(chosen))
     kept = np.setdiff1d(np.arange(len(labels)), held, assume_unique=True)
     return kept, held

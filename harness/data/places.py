@@ -12,7 +12,7 @@ Config = Mapping[str, Any]
 """A resolved ``dataset`` group: name, root, download, shape, classes, *_examples, mean, std."""
 
 
-class MissingData(UsageError):
+class MissingDataError(UsageError):
     """The files of a data set are nowhere where they are looked for."""
 
 
@@ -38,7 +38,7 @@ class Layout:
         """Return the folder that holds the data, downloading them first if asked to and they are not there.
 
         Raises:
-            MissingData: If they are nowhere; the message says where they were looked for.
+            MissingDataError: If they are nowhere; the message says where they were looked for.
             UsageError: If ``root`` exists but is not this data set, or the download failed.
         """
         places = self._places(config)
@@ -52,22 +52,19 @@ class Layout:
         if root and places[0].exists():
             kind = "folder" if places[0].is_dir() else "file"
             wanted = " or ".join(self.markers)
-            raise UsageError(
-                f"dataset.root={root} is a {kind} without {wanted}, so not {name}; {self.remedy}"
-            )
+            raise UsageError(f"dataset.root={root} is a {kind} without {wanted}, so not {name}; {self.remedy}")
         looked = ", ".join(str(place) for place in places)
-        raise MissingData(
-            f"data set {name!r} is missing: looked for {self.markers[0]} in {looked}; {self.remedy}"
-        )
+        raise MissingDataError(f"data set {name!r} is missing: looked for {self.markers[0]} in {looked}; {self.remedy}")
 
     def _places(self, config: Config) -> list[Path]:
         """A given root is the only place: falling back to other data would silently ignore what was asked."""
         name, root = config["name"], config.get("root")
         if root:
-            return [Path(root).expanduser()]
+            return [Path(os.path.expanduser(root))]
         shared = os.environ.get("SPARSEBENCH_DATA")
-        first = [Path(shared).expanduser() / name] if shared else []
-        return [*first, Path("~/.cache/sparsebench").expanduser() / name, *map(Path, self.system)]
+        first = [Path(os.path.expanduser(shared)) / name] if shared else []
+        # Not Path.expanduser, which fails for a user without a home, as in a container.
+        return [*first, Path(os.path.expanduser("~/.cache/sparsebench")) / name, *map(Path, self.system)]
 
     def _search(self, places: list[Path]) -> Path | None:
         for place in places:

@@ -8,7 +8,7 @@ from harness.data.places import Config, Layout
 from harness.errors import unknown
 
 Reader = Callable[[Config], Contents]
-"""Finds and reads a data set; raises a `UsageError` of one line if it is absent, damaged or something else."""
+"""Finds and reads a data set; raises a one-line `UsageError` if it is absent, damaged or something else."""
 
 
 @dataclass(frozen=True)

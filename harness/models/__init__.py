@@ -1,4 +1,4 @@
-"""The networks of the benchmark. A new one is one function under ``@register`` in this folder and one YAML."""
+"""The networks of the benchmark: a new one is one function under ``@register`` here and one YAML."""
 
 import importlib
 import pkgutil

@@ -12,7 +12,7 @@ Shape = tuple[int, int, int]
 """Channels, height and width of one image."""
 
 Builder = Callable[[int, Shape], nn.Module]
-"""Takes the number of classes and the shape of one image; draws initial weights from torch's global generator."""
+"""Takes the number of classes and the shape of one image; draws weights from torch's global generator."""
 
 MODELS: dict[str, Builder] = {}
 
@@ -30,7 +30,8 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int) -> nn.Module
         name: A key of `MODELS`.
         classes: Width of the output.
         shape: Channels, height and width of one image.
-        seed: The run's seed; the weights come from its stream ``"init"``. Global generators are left as they were.
+        seed: The run's seed; the weights come from its stream ``"init"``. Global generators are left as
+            they were.
 
     Raises:
         UsageError: If no model has that name.
@@ -39,7 +40,7 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int) -> nn.Module
         raise unknown("model", name, MODELS)
     channels, height, width = shape
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would also reseed every CUDA device, and fork_rng restores only the CPU here.
+        # Not torch.manual_seed: it would reseed every CUDA device too, and only the CPU is restored here.
         torch.default_generator.manual_seed(derive(seed, "init"))
         return MODELS[name](classes, (channels, height, width))
 
@@ -49,24 +50,22 @@ def maskable(model: nn.Module, dense: Sequence[str] = ()) -> list[tuple[str, nn.
 
     Args:
         model: Any module.
-        dense: Layers to leave out, by the names this function returns, with or without ``.weight``.
+        dense: Names of weights to leave out, as this function returns them.
 
     Returns:
         Pairs of name (``"layer1.0.conv1.weight"``) and parameter; a weight that two layers share comes once.
 
     Raises:
-        UsageError: If ``dense`` names a layer that the model does not have.
+        UsageError: If ``dense`` has a name that is none of them.
     """
-    found: dict[str, nn.Parameter] = {}
-    seen: set[int] = set()
-    for name, module in model.named_modules():
-        if isinstance(module, nn.modules.conv._ConvNd | nn.Linear) and id(module.weight) not in seen:
-            seen.add(id(module.weight))
-            found[f"{name}.weight" if name else "weight"] = module.weight
-    excluded = {layer if layer.endswith("weight") else f"{layer}.weight" for layer in dense}
-    for layer in excluded - found.keys():
-        raise unknown("layer", layer, found)
-    return [(name, weight) for name, weight in found.items() if name not in excluded]
+    layers = (module for module in model.modules() if isinstance(module, nn.modules.conv._ConvNd | nn.Linear))
+    chosen = {id(layer.weight) for layer in layers}
+    # named_parameters keeps the order of definition and names a shared parameter once.
+    found = {name: weight for name, weight in model.named_parameters() if id(weight) in chosen}
+    for name in dense:
+        if name not in found:
+            raise unknown("layer", name, found)
+    return [(name, weight) for name, weight in found.items() if name not in dense]
 
 
 def kaiming(modules: Iterable[nn.Module]) -> None:
@@ -79,8 +78,6 @@ def kaiming(modules: Iterable[nn.Module]) -> None:
 
 
 def require_images(model: str, shape: Shape, smallest: int) -> None:
-    """Raise a `UsageError` if images are smaller than ``smallest`` pixels on a side, too small for the model."""
+    """Raise a `UsageError` if images have sides of less than ``smallest`` pixels, too few for the model."""
     if min(shape[1:]) < smallest:
-        raise UsageError(
-            f"model {model!r} needs images of at least {smallest}x{smallest}, not {shape[1]}x{shape[2]}"
-        )
+        raise UsageError(f"model {model!r} needs images of at least {smallest}x{smallest}, not {shape[1]}x{shape[2]}")

@@ -13,7 +13,7 @@ def _conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 
 class _BasicBlock(nn.Module):
-    """Two 3x3 convolutions; the shortcut has no parameters (section 4.2, option A: subsample, pad channels)."""
+    """Two 3x3 convolutions and a shortcut without parameters (option A: subsample, pad channels)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class _BasicBlock(nn.Module):
 
 
 class ResNetSmall(nn.Module):
-    """The CIFAR network of He et al.: three stages of 16, 32 and 64 channels with ``blocks`` basic blocks each."""
+    """The CIFAR network of He et al., section 4.2: stages of 16, 32 and 64 channels, ``blocks`` blocks each."""
 
     def __init__(self, blocks: int, classes: int, shape: Shape) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class ResNetSmall(nn.Module):
 
 
 class _Bottleneck(nn.Module):
-    """1x1, 3x3 (carrying the stride), 1x1 convolutions; a 1x1 convolution as shortcut where the size changes."""
+    """1x1, 3x3 (with the stride) and 1x1 convolutions; a 1x1 one as shortcut where the size changes."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class _Bottleneck(nn.Module):
 
 
 class ResNet50Cifar(nn.Module):
-    """ResNet-50 at full width for 32x32 images: a 3x3 stem of stride 1, no max-pooling, a head without bias."""
+    """ResNet-50 at full width for 32x32 images: 3x3 stem of stride 1, no max-pooling, a head without bias."""
 
     def __init__(self, classes: int, shape: Shape) -> None:
         super().__init__()

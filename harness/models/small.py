@@ -15,8 +15,8 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 class ConvNet(nn.Module):
     """Three 3x3 convolutions of 32, 64 and 128 channels, global average pooling, one linear layer.
 
-    Images of 16 pixels and more are halved by the first convolution already, so that 8x8 digits keep their few
-    pixels and 28x28 images cost little: the maps are 8, 4, 2 or 14, 7, 4 pixels wide.
+    Images of 16 pixels and more are halved by the first convolution already, so that 8x8 digits keep their
+    few pixels and 28x28 images cost little: the maps are 8, 4, 2 or 14, 7, 4 pixels wide.
     """
 
     def __init__(self, classes: int, shape: Shape) -> None:

@@ -9,7 +9,7 @@ _VGG19 = (64, 64, _POOL, 128, 128, _POOL, *[256] * 4, _POOL, *[512] * 4, _POOL, 
 
 
 class VGG(nn.Module):
-    """3x3 convolutions without bias, each with batch normalisation and ReLU; 2x2 max-pooling where ``plan`` is 0."""
+    """3x3 convolutions without bias, each with batch normalisation and ReLU; max-pooling where ``plan`` is 0."""
 
     def __init__(self, plan: tuple[int, ...], classes: int, shape: Shape) -> None:
         super().__init__()

@@ -15,9 +15,7 @@ class _Block(nn.Module):
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.shortcut = (
-            nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False) if inputs != outputs else None
-        )
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False) if inputs != outputs else None
 
     def forward(self, images: Tensor) -> Tensor:
         active = torch.relu(self.bn1(images))

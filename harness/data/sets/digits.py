@@ -13,7 +13,7 @@ from harness.seeds import derive
 
 @register("digits")
 def digits(config: Config) -> Arrays:
-    """Read the digits. The test images are the same for every seed, a stratified fifth: the set has no split of its own."""
+    """Read the digits; the set has no split of its own, so a stratified fifth, the same for every seed, is the test."""
     bundle = load_digits()
     # Grey levels are counts of 0 to 16 dark pixels; as bytes they share one scale with every other data set.
     images = torch.from_numpy(np.rint(bundle.images * (255 / 16)).astype(np.uint8)).unsqueeze(-1)

@@ -25,7 +25,7 @@ LAYOUT = Layout(
     markers=("train-images-idx3-ubyte.gz", "train-images-idx3-ubyte"),
     inner=("", "raw", "FashionMNIST/raw"),
     system=("/usr/share/datasets/fashion-mnist",),
-    remedy="install Debian's package dataset-fashion-mnist, or pass dataset.root=DIR or dataset.download=true",
+    remedy="install Debian's package dataset-fashion-mnist or pass dataset.root=DIR or dataset.download=true",
     fetch=_fetch,
 )
 
@@ -57,9 +57,7 @@ def read_idx(folder: Path, name: str, dimensions: int) -> np.ndarray:
     shape = np.frombuffer(content, dtype=">i4", count=dimensions, offset=4).astype(np.int64)
     if len(content) - start != shape.prod():
         wanted = "x".join(map(str, shape))
-        raise UsageError(
-            f"{path} is damaged: {len(content) - start} bytes of data where its header says {wanted}"
-        )
+        raise UsageError(f"{path} is damaged: {len(content) - start} bytes of data where its header says {wanted}")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
@@ -69,9 +67,7 @@ def _part(folder: Path, prefix: str, classes: int) -> tuple[Tensor, Tensor]:
     if len(images) != len(labels):
         raise UsageError(f"{prefix} files in {folder} hold {len(images)} images but {len(labels)} labels")
     if len(labels) and labels.max() >= classes:
-        raise UsageError(
-            f"{prefix} labels in {folder} go up to {labels.max()} where dataset.classes={classes}"
-        )
+        raise UsageError(f"{prefix} labels in {folder} go up to {labels.max()} where dataset.classes={classes}")
     return torch.from_numpy(images.copy()).unsqueeze(-1), torch.from_numpy(labels.astype(np.int64))
 
 

@@ -47,22 +47,21 @@ def _list(folder: Path, classes: list[str]) -> ImageList:
         paths += [os.fsencode(os.path.relpath(path, folder)) for path, _ in found]
         sizes += [size for _, size in found]
         labels += [label] * len(found)
-    return ImageList(
-        folder, np.array(paths), np.array(sizes, dtype=np.int64), np.array(labels, dtype=np.int64)
-    )
+    return ImageList(folder, np.array(paths), np.array(sizes, dtype=np.int64), np.array(labels, dtype=np.int64))
 
 
 @lru_cache(maxsize=4)
 def _scan(folder: Path) -> ImageTree:
-    """List a tree once in a process: a million files take seconds, and plan, fingerprint and training all ask."""
-    classes, tested = _classes(folder / "train"), _classes(folder / "val")
-    if classes != tested:
-        only = sorted(set(classes) ^ set(tested))[0]
-        where = "train" if only in classes else "val"
-        raise UsageError(
-            f"{folder}: train and val need the same class folders, but {only} is only in {where}"
-        )
-    return ImageTree(_list(folder / "train", classes), _list(folder / "val", classes), tuple(classes))
+    """List a tree once in a process: a million files take seconds, and plan, hash and training all ask."""
+    try:
+        classes, tested = _classes(folder / "train"), _classes(folder / "val")
+        if classes != tested:
+            only = sorted(set(classes) ^ set(tested))[0]
+            where = "train" if only in classes else "val"
+            raise UsageError(f"{folder}: train and val need the same class folders, but {only} is only in {where}")
+        return ImageTree(_list(folder / "train", classes), _list(folder / "val", classes), tuple(classes))
+    except OSError as error:
+        raise UsageError(f"cannot list the images in {folder}: {error}") from error
 
 
 @register("imagenet", layout=LAYOUT, counted=True)
@@ -71,7 +70,5 @@ def imagenet(config: Config) -> ImageTree:
     tree = _scan(LAYOUT.find(config).absolute())
     if len(tree.classes) != config["classes"]:
         root = tree.train.folder.parent
-        raise UsageError(
-            f"{root} has {len(tree.classes)} class folders where dataset.classes={config['classes']}"
-        )
+        raise UsageError(f"{root} has {len(tree.classes)} class folders where dataset.classes={config['classes']}")
     return tree

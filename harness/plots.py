@@ -1,0 +1,301 @@
+"""The plots, as Vega-Lite specifications: the page draws them in the browser, README's is drawn from the same.
+
+Colour tells families of methods apart and survives colour blindness (Paul Tol's "vibrant" scheme); shape and dash
+tell the members of a family apart, so that no plot needs colour to be read. A specification carries no data: the page
+and `static` fill in the source it names.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Spec = dict[str, Any]
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+
+# Paths in a box from -1 to 1, as Vega and the page's legend both draw them.
+SHAPES = {
+    "circle": "M-1,0A1,1,0,1,0,1,0A1,1,0,1,0,-1,0Z",
+    "square": "M-.85,-.85L.85,-.85L.85,.85L-.85,.85Z",
+    "triangle": "M0,-1L1,.8L-1,.8Z",
+    "diamond": "M0,-1.1L1,0L0,1.1L-1,0Z",
+    "down": "M0,1L1,-.8L-1,-.8Z",
+    "plus": "M-.35,-1L.35,-1L.35,-.35L1,-.35L1,.35L.35,.35L.35,1L-.35,1L-.35,.35L-1,.35L-1,-.35L-.35,-.35Z",
+}
+_GREY, _CYAN, _BLUE, _ORANGE, _MAGENTA, _TEAL, _RED = (
+    *("#8a8a8a", "#33bbee", "#0077bb", "#ee7733", "#ee3377", "#009988", "#cc3311"),
+)
+# Colour of the family, shape and dash of the member.
+STYLES = {
+    "dense": (_GREY, "plus", [2, 2]),
+    "static": (_GREY, "circle", []),
+    "set": (_CYAN, "circle", []),
+    "set_itop": (_CYAN, "square", [6, 3]),
+    "rigl": (_BLUE, "circle", []),
+    "rigl_itop": (_BLUE, "square", [6, 3]),
+    "gmp": (_ORANGE, "circle", []),
+    "gmp_uniform": (_ORANGE, "square", [6, 3]),
+    "granet": (_MAGENTA, "circle", []),
+    "granet_s0": (_MAGENTA, "square", [6, 3]),
+    "lth_rewind": (_TEAL, "circle", []),
+    "lr_rewind": (_TEAL, "square", [6, 3]),
+}
+_MORE_SHAPES = ("triangle", "diamond", "down")
+
+
+def styles(methods: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """Give every method of the board its look.
+
+    Args:
+        methods: Pairs of a method's name on the board and its own name. A variant ("set [delta_t=100]") has its
+            method's colour and another shape; a method from outside this project is red.
+
+    Returns:
+        ``color``, ``shape`` and ``dash`` by name on the board, our methods first, in the order of `STYLES`.
+    """
+    order = {name: place for place, name in enumerate(STYLES)}
+    looks: dict[str, dict[str, Any]] = {}
+    others = 0
+    for label, name in sorted(set(methods), key=lambda pair: (order.get(pair[1], len(order)), pair)):
+        color, shape, dash = STYLES.get(name, (_RED, "", []))
+        if label != name or name not in STYLES:
+            shape, others = _MORE_SHAPES[others % len(_MORE_SHAPES)], others + 1
+        looks[label] = {"color": color, "shape": shape, "dash": dash}
+    return looks
+
+
+def _method(looks: dict[str, dict[str, Any]], channel: str, part: str, legend: Any = None) -> Spec:
+    values = [look[part] for look in looks.values()]
+    scale = {"domain": list(looks), "range": [SHAPES[v] for v in values] if part == "shape" else values}
+    return {channel: {"field": "method", "type": "nominal", "scale": scale, "legend": legend, "title": None}}
+
+
+def _tooltip(*fields: tuple[str, str, str | None]) -> list[Spec]:
+    return [
+        {"field": field, "title": title, **({"type": "quantitative", "format": form} if form else {"type": "nominal"})}
+        for field, title, form in fields
+    ]
+
+
+_TELL = _tooltip(
+    ("method", "method", None),
+    ("level", "sparsity", None),
+    ("told", "top-1 %", None),
+    ("flops", "training FLOPs, × dense", ".3~f"),
+    ("place", "rank", None),
+    ("mark", "made", None),
+)
+_TELL_PUBLISHED = _tooltip(
+    ("label", "published", None),
+    ("level", "sparsity", None),
+    ("acc", "top-1 %", ".2f"),
+    ("source", "source", None),
+    ("protocol", "protocol", None),
+)
+_ACCURACY = {
+    "field": "acc",
+    "type": "quantitative",
+    "title": "test top-1 accuracy, %",
+    "scale": {"zero": False, "nice": True, "padding": 8},
+}
+_OURS, _PUBLISHED = "datum.kind == 'ours'", "datum.kind == 'published'"
+
+
+def _marks(looks: dict[str, dict[str, Any]], which: str, legend: Any = None) -> list[Spec]:
+    """Return intervals and points of our runs, and the hollow points of published ones."""
+    color, shape = _method(looks, "color", "color", legend), _method(looks, "shape", "shape", legend)
+    interval = {"field": "low", "type": "quantitative"}
+    return [
+        {
+            "transform": [{"filter": f"{which} && isValid(datum.low)"}],
+            "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.65},
+            "encoding": {"y": interval, "y2": {"field": "high"}, **color},
+        },
+        {
+            "transform": [{"filter": which}],
+            "mark": {"type": "point", "filled": True, "size": 75, "opacity": 0.95},
+            "encoding": {"y": _ACCURACY, **color, **shape, "tooltip": _TELL},
+        },
+        {
+            "transform": [{"filter": _PUBLISHED}],
+            "mark": {"type": "point", "filled": False, "size": 130, "strokeWidth": 1.6, "shape": "diamond"},
+            # its own colour, for a paper may have methods that we have not
+            "encoding": {"y": _ACCURACY, "color": {"field": "color", "scale": None}, "tooltip": _TELL_PUBLISHED},
+        },
+    ]
+
+
+def by_sparsity(looks: dict[str, dict[str, Any]]) -> Spec:
+    """Return accuracy against sparsity: a line per method over a logarithmic axis of density, dense as a rule."""
+    line = _method(looks, "color", "color") | _method(looks, "strokeDash", "dash")
+    sparse = f"{_OURS} && datum.sparsity > 0"
+    return {
+        "$schema": SCHEMA,
+        "data": {"name": "points"},
+        "width": "container",
+        "height": 330,
+        "encoding": {
+            "x": {
+                "field": "dodged",
+                "type": "quantitative",
+                "title": "sparsity, % (log scale of density)",
+                "scale": {"type": "log", "reverse": True, "nice": False, "padding": 24},
+                "axis": {"labelExpr": "format(100 * (1 - datum.value), '.4~f')", "grid": False, "labelOverlap": True},
+            }
+        },
+        "layer": [
+            {
+                "transform": [{"filter": f"{_OURS} && datum.sparsity == 0"}],
+                "mark": {"type": "rule", "strokeDash": [2, 3], "strokeWidth": 1.5},
+                "encoding": {"x": None, "y": _ACCURACY, **_method(looks, "color", "color"), "tooltip": _TELL},
+            },
+            {
+                "transform": [{"filter": sparse}],
+                "mark": {"type": "line", "opacity": 0.55, "strokeWidth": 1.5},
+                "encoding": {"y": _ACCURACY, **line, "detail": [{"field": "mark"}]},
+            },
+            *_marks(looks, sparse),
+        ],
+    }
+
+
+def by_cost(
+    looks: dict[str, dict[str, Any]], field: str, title: str, front: bool, legend: Any = None, **size: Any
+) -> Spec:
+    """Return accuracy against a cost on a logarithmic axis, with the Pareto front as a stepped line if asked.
+
+    Args:
+        looks: As `styles` returns them.
+        field: The cost's name in the data.
+        title: Its name on the axis.
+        front: Whether to mark the points that have ``front``: no other is both cheaper and more accurate.
+        legend: Vega-Lite's legend; None where the page has its own.
+        size: ``width`` and ``height`` instead of the page's.
+    """
+    ordered = {"field": field, "type": "quantitative", "sort": "ascending"}
+    marked: list[Spec] = [
+        {
+            "transform": [{"filter": "datum.front"}],
+            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 5, "opacity": 0.22, "color": "#888"},
+            "encoding": {"y": _ACCURACY, "order": ordered},
+        },
+        {
+            "transform": [{"filter": "datum.front"}],
+            "mark": {"type": "point", "size": 260, "strokeWidth": 1.4, "opacity": 0.9, "color": "#888"},
+            "encoding": {"y": _ACCURACY},
+        },
+    ]
+    named: Spec = {
+        "transform": [{"filter": "datum.front"}],
+        "mark": {"type": "text", "align": "left", "baseline": "top", "dx": 9, "dy": 5, "fontSize": 10},
+        "encoding": {"y": _ACCURACY, "text": {"field": "label"}},
+    }
+    return {
+        "$schema": SCHEMA,
+        "data": {"name": "points"},
+        "width": "container",
+        "height": 330,
+        **size,
+        "transform": [{"filter": f"isValid(datum.{field})"}],
+        "encoding": {
+            "x": {
+                "field": field,
+                "type": "quantitative",
+                "title": title,
+                "scale": {"type": "log", "nice": False, "padding": 30},
+                "axis": {"format": ".3~g", "tickCount": 6, "labelOverlap": True, "labelFlush": True, "grid": False},
+            }
+        },
+        "layer": [*(marked if front else []), *_marks(looks, _OURS, legend), *([named] if front else [])],
+    }
+
+
+def over_training(field: str, title: str, form: str) -> Spec:
+    """Return one quantity of a chosen row's runs over training, a line per seed."""
+    return {
+        "$schema": SCHEMA,
+        "data": {"name": "points"},
+        "width": "container",
+        "height": 220,
+        "mark": {"type": "line", "point": {"size": 18}, "strokeWidth": 1.5},
+        "encoding": {
+            "x": {"field": "step", "type": "quantitative", "title": "training step", "axis": {"format": "~s"}},
+            "y": {"field": field, "type": "quantitative", "title": title, "axis": {"format": form}},
+            "color": {"field": "color", "type": "nominal", "scale": None},
+            "strokeDash": {
+                "field": "seed",
+                "type": "nominal",
+                "legend": {"title": "seed", "orient": "bottom", "symbolType": "stroke", "symbolStrokeColor": "#888"},
+            },
+            "tooltip": _tooltip(("seed", "seed", None), ("step", "step", ",d"), (field, title, form)),
+        },
+    }
+
+
+def exploration(looks: dict[str, dict[str, Any]]) -> Spec:
+    """Return the exploration rate of each method, a point per sparsity."""
+    return {
+        "$schema": SCHEMA,
+        "data": {"name": "points"},
+        "width": "container",
+        "height": 275,
+        "transform": [{"filter": f"{_OURS} && isValid(datum.explored)"}],
+        "encoding": {
+            "y": {"field": "method", "type": "nominal", "title": None, "sort": list(looks), "axis": {"grid": True}},
+            "x": {
+                "field": "explored",
+                "type": "quantitative",
+                "title": "weights active at some time, % of all maskable",
+                "scale": {"domain": [0, 100]},
+            },
+        },
+        "layer": [
+            {
+                "mark": {"type": "point", "filled": True, "size": 70},
+                "encoding": {
+                    **_method(looks, "color", "color"),
+                    **_method(looks, "shape", "shape"),
+                    "tooltip": _tooltip(
+                        ("method", "method", None), ("level", "sparsity", None), ("explored", "explored, %", ".1f")
+                    ),
+                },
+            },
+            {
+                "mark": {"type": "text", "dy": -9, "fontSize": 9},
+                "encoding": {"text": {"field": "percent"}},
+            },
+        ],
+    }
+
+
+def page_specs(looks: dict[str, dict[str, Any]]) -> dict[str, Spec]:
+    """Return every plot of the page by the name of its place there."""
+    return {
+        "by-sparsity": by_sparsity(looks),
+        "by-flops": by_cost(looks, "flops", "training FLOPs, × the dense run (log scale)", front=True),
+        "by-seconds": by_cost(looks, "seconds", "wall-clock seconds on this hardware (log scale)", front=False),
+        "run-accuracy": over_training("acc", "validation accuracy, %", ".1f"),
+        "run-density": over_training("density", "density, %", ".3~g"),
+        "exploration": exploration(looks),
+    }
+
+
+def static(title: str, subtitle: list[str], looks: dict[str, dict[str, Any]], points: Sequence[dict[str, Any]]) -> str:
+    """Draw accuracy against training FLOPs as an SVG, for places that run no script.
+
+    Args:
+        title: The table's title.
+        subtitle: What the picture shows, line by line.
+        looks: As `styles` returns them, for the methods in the points.
+        points: The data, as the page has them.
+    """
+    import vl_convert
+
+    legend = {"orient": "right", "symbolSize": 75}
+    spec = by_cost(
+        looks, "flops", "training FLOPs, × the dense run (log scale)", front=True, legend=legend, width=620, height=380
+    )
+    spec["data"] = {"values": list(points)}
+    spec["title"] = {"text": title, "subtitle": subtitle, "anchor": "start"}
+    spec["background"] = "white"
+    return str(vl_convert.vegalite_to_svg(json.dumps(spec)))

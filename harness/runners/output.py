@@ -1,0 +1,102 @@
+"""What comes out of a container: events, and lines for the log. None of it is trusted."""
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Self
+
+LONGEST_LINE = 64 * 1024
+LARGEST_LOG = 64 * 1024 * 1024
+SHOWN_LINES = 200
+"""Lines that go to the display too; a method that prints without end would bury the progress."""
+
+# Everything but printable text and tabs: escape sequences from inside must not reach a terminal.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+class Output:
+    """Takes a container's output in pieces; passes events on and writes all other lines to the log file."""
+
+    def __init__(self, on_event: Callable[[dict[str, Any]], None], log: Path) -> None:
+        """Prepare.
+
+        Args:
+            on_event: Takes each event, and ``{"event": "log", "text": ...}`` for each of the first lines.
+            log: File to append to.
+        """
+        self._on_event = on_event
+        self._path = log
+        self._file: IO[str] | None = None
+        self._pending = b""
+        self._written = 0
+        self._shown = 0
+        self._last: deque[str] = deque(maxlen=8)
+        self.received = 0
+        """Bytes taken so far."""
+
+    def __enter__(self) -> Self:
+        """Open the log."""
+        self._file = self._path.open("a", buffering=1, encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take what is left of the last line, and close the log."""
+        self._line(self._pending)
+        self._pending = b""
+        if self._file is not None:
+            self._file.close()
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece of output, which may begin and end anywhere in a line."""
+        self.received += len(piece)
+        *lines, self._pending = (self._pending + piece).split(b"\n")
+        for line in lines:
+            self._line(line)
+        if len(self._pending) > LONGEST_LINE:
+            self._line(self._pending)
+            self._pending = b""
+
+    @property
+    def last(self) -> str:
+        """The last lines that were no events, on one line."""
+        return " | ".join(self._last)
+
+    def _line(self, line: bytes) -> None:
+        text = _CONTROL.sub("", line.decode(errors="replace")).rstrip()
+        if not text:
+            return
+        event = _event(text)
+        if event is None or not self._pass_on(event):
+            self._log(text)
+
+    def _pass_on(self, event: dict[str, Any]) -> bool:
+        """Pass an event on; False if the taker cannot make sense of it, so that it counts as a line."""
+        try:
+            self._on_event(event)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            return False
+        return True
+
+    def _log(self, text: str) -> None:
+        self._last.append(text[:500])
+        if self._shown < SHOWN_LINES:
+            self._shown += 1
+            more = "" if self._shown < SHOWN_LINES else f" (what follows is in {self._path} alone)"
+            self._pass_on({"event": "log", "text": text[:2000] + more})
+        if self._file is not None and self._written < LARGEST_LOG:
+            self._written += len(text) + 1
+            full = "" if self._written < LARGEST_LOG else "\n(the log is full; the rest was dropped)"
+            self._file.write(f"{text}{full}\n")
+
+
+def _event(text: str) -> dict[str, Any] | None:
+    """Return the event that a line is, or None."""
+    if not text.startswith("{"):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None
