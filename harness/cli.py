@@ -77,7 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
     run = config.resolve(arguments.overrides)
     report.notice_dense(arguments.overrides, run)
     plan.settle_device(run)
-    execute.writable(Path(run.output))
+    execute.require(run)
     choice = choose(run)
     report.say(choice.why)
     result = None if arguments.force else execute.existing(run, choice.image_id)

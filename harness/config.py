@@ -11,6 +11,8 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -199,6 +201,7 @@ def _expand(overrides: list[str]) -> list[str]:
         key, equals, value = override.partition("=")
         if not equals or not key:
             raise UsageError(f"{override!r} is not an override: write name=value, for example sparsity=0.95")
+        _check_syntax(override)
         if key == "budget":
             plain += _budget(value)
             continue
@@ -210,6 +213,18 @@ def _expand(overrides: list[str]) -> list[str]:
     if kinds and not any(o.startswith("budget=") for o in plain):
         plain.insert(0, _budget(kinds[-1])[0])
     return plain
+
+
+def _check_syntax(override: str) -> None:
+    """Refuse what Hydra cannot read, and what it can but one run has no use for."""
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException as error:
+        raise UsageError(f"{override!r} cannot be read: {str(error).splitlines()[0]}") from None
+    if parsed.is_sweep_override():
+        raise UsageError(f"{override!r} names several values: a run has one; a suite has many")
+    if parsed.type is not OverrideType.CHANGE:
+        raise UsageError(f"{override!r}: settings are changed, not added or removed; write name=value")
 
 
 def _budget(value: str) -> list[str]:
@@ -228,7 +243,7 @@ def _explain(error: Exception) -> str:
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     # OmegaConf names the key on a line of its own.
     where = next((line for line in lines if line.startswith("full_key:")), "").partition(":")[2].strip()
-    missing = re.search(r"[Kk]ey '(\w+)' (?:is )?not in", str(error))
+    missing = re.search(r"[Kk]ey '(\w+)' (?:is )?not in", str(cause))
     if missing:
         keys = _keys(where)
         near = difflib.get_close_matches(missing[1], keys, n=1)

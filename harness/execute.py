@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import config, plan, provenance, record
+from harness import config, data, plan, provenance, record
 from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.record import Record
@@ -80,6 +80,16 @@ def execute(run: RunConfig, choice: Choice, on_event: Callable[[dict[str, Any]],
     if result["status"] == "done":
         shutil.rmtree(folder)
     return Result(result, published, trained=True)
+
+
+def require(run: RunConfig) -> None:
+    """Make sure that a run has its data and somewhere to write, before it is started.
+
+    Raises:
+        UsageError: One of them is missing.
+    """
+    data.require(config.to_dict(run)["dataset"])
+    writable(Path(run.output))
 
 
 def writable(folder: Path) -> Path:

@@ -71,7 +71,8 @@ def train(name: str, overrides: list[str], jobs: int = 1) -> bool:
         raise UsageError(f"jobs {jobs} is not a positive number")
     for run in todo:
         run.packed = jobs
-    output = execute.writable(Path(todo[0].output))
+        execute.require(run)
+    output = Path(todo[0].output)
     choices = [choose(run) for run in todo]
     report.say(choices[0].why)
     stop = threading.Event()

@@ -110,6 +110,17 @@ def _offline(config: Config) -> dict[str, Any]:
     return {**config, "download": False}
 
 
+def require(config: Config) -> None:
+    """Make sure that the data are here or may be fetched, before anything is started that needs them.
+
+    Raises:
+        UsageError: If they are absent; what is missing, where it was looked for, how to get it.
+    """
+    layout = dataset(config).layout
+    if layout is not None and not config["download"]:
+        layout.find(config)
+
+
 def load(
     config: Config,
     *,

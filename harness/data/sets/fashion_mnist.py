@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,8 @@ def read_idx(folder: Path, name: str, dimensions: int) -> np.ndarray:
     start = 4 + 4 * dimensions
     if len(content) < start or content[:4] != bytes([0, 0, _UNSIGNED_BYTE, dimensions]):
         raise UsageError(f"{path} is not an IDX file of bytes in {dimensions} dimensions")
-    shape = np.frombuffer(content, dtype=">i4", count=dimensions, offset=4).astype(np.int64)
-    if len(content) - start != shape.prod():
+    shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4).tolist()
+    if len(content) - start != prod(shape):
         wanted = "x".join(map(str, shape))
         raise UsageError(f"{path} is damaged: {len(content) - start} bytes of data where its header says {wanted}")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

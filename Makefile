@@ -1,0 +1,80 @@
+# SparseBench. Every target sets up what is missing first; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The first Python that the lock supports; PYTHON=... chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
+
+METHOD ?=
+DATASET ?=
+MODEL ?=
+SPARSITY ?=
+SEED ?=
+BUDGET ?=
+RUNNER ?=
+OUTPUT ?=
+SUITE ?=
+EXECUTOR ?= local
+JOBS ?= 1
+ARGS ?=
+
+chosen = $(if $(METHOD),method=$(METHOD)) $(if $(DATASET),dataset=$(DATASET)) $(if $(MODEL),model=$(MODEL)) \
+	$(if $(SPARSITY),sparsity=$(SPARSITY)) $(if $(SEED),seed=$(SEED)) $(if $(BUDGET),budget=$(BUDGET)) \
+	$(if $(RUNNER),runner=$(RUNNER)) $(if $(OUTPUT),output=$(OUTPUT)) $(ARGS)
+
+.PHONY: help bench suite plan leaderboard test lint lock image speed clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@echo
+	@echo "bench, suite and plan take METHOD= DATASET= MODEL= SPARSITY= SEED= BUDGET=epochs:10|steps:N|flops:0.5|seconds:60"
+	@echo "RUNNER=auto|local|docker OUTPUT=DIR ARGS='name=value ...'; $(BIN)/sparsebench list says what there is to choose."
+
+bench: $(READY) ## train one run and update the board (default: GraNet at 90 % on digits)
+	@$(BIN)/sparsebench run $(chosen)
+
+suite: $(READY) ## train a grid: SUITE=name [JOBS=n]; skips what is done
+	@$(BIN)/sparsebench suite --suite "$(SUITE)" --executor "$(EXECUTOR)" --jobs "$(JOBS)" $(chosen)
+
+plan: $(READY) ## what a run or SUITE=name will cost, and what is done; trains nothing
+	@$(BIN)/sparsebench plan $(if $(SUITE),--suite "$(SUITE)") $(chosen)
+
+leaderboard: $(READY) ## records -> results/leaderboard.{csv,md,html} and the README's table
+	@$(BIN)/sparsebench leaderboard $(if $(OUTPUT),output=$(OUTPUT)) $(ARGS)
+
+test: $(READY) ## every test that this machine can run; says what was skipped and why
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+image: $(READY) ## build the pinned image
+	@$(BIN)/sparsebench image $(ARGS)
+
+speed: $(READY) ## speed suites (pytest-benchmark); ratios against named baselines
+	@$(BIN)/sparsebench speed $(ARGS)
+
+clean: $(READY) ## remove containers that a killed harness left behind
+	@$(BIN)/sparsebench clean $(ARGS)
+
+lock: ## compile the hashed locks from pyproject.toml
+	@python3 -m venv build/lock && build/lock/bin/pip install --quiet uv
+	@build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 \
+		--upgrade --extra dev pyproject.toml -o docker/requirements.lock
+	@printf 'pip\nsetuptools\nwheel\n' | build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal \
+		--python-version 3.11 --upgrade - -o docker/build.lock
+
+# fvcore, iopath and antlr4 come as source only: setuptools and wheel are locked too, and build without isolation.
+$(READY): docker/requirements.lock docker/build.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "sparsebench: Python 3.11 or 3.12 is needed and neither was found (PYTHON=path names one)" >&2; exit 2; }
+	@echo "setting up $(VENV) (once; about 5 GB, a minute or two)" >&2
+	@$(PYTHON) -m venv $(VENV) || { echo "sparsebench: $(PYTHON) -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docker/build.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --require-hashes -r docker/requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
