@@ -1,8 +1,8 @@
 """Records to the rows of the board: what is compared with what, and which runs stand for a method.
 
 A *table* holds the runs of one task (data set, model and recipe, as resolved) under one budget; nothing is
-compared across tables. A *row* is one method with its settings at one sparsity, by one kind of runner, over
-its seeds: what a container made and what a machine made by itself are never mixed.
+compared across tables. A *row* is one method with its settings at one sparsity, by one kind of runner and device,
+over its seeds: what a container made and what a machine made by itself are never mixed.
 """
 
 import json
@@ -32,7 +32,8 @@ def tables(files: Files) -> list[Table]:
         table = _table_of(record)
         key = _canonical([table.task, table.kind, table.amount, table.stretch])
         found.setdefault(key, table)
-        row = [record["method"], _settings(record), round(record["sparsity"], 9), record["runner"]]
+        device = record["config"].get("device")  # it also decides the precision of the arithmetic
+        row = [record["method"], _settings(record), round(record["sparsity"], 9), record["runner"], device]
         groups[key][_canonical(row)][name] = record
     for key, table in found.items():
         table.rows = [_row(candidates) for candidates in groups[key].values()]

@@ -30,7 +30,7 @@ class Budget:
 
 
 def size(
-    budget: BudgetConfig, *, epochs: float, train_samples: int, batch_size: int, costs: Costs, rounds: int = 0
+    budget: BudgetConfig, *, epochs: float, train_samples: int, batch_size: int, costs: Costs, shortest: float = 1.0
 ) -> Budget:
     """Work out a budget.
 
@@ -40,7 +40,7 @@ def size(
         train_samples: Images in the training split.
         batch_size: Images an iteration.
         costs: Dense costs of the model.
-        rounds: Rewinding rounds that have to share it.
+        shortest: Smallest share of it that has to hold an iteration: what follows the last pruning.
 
     Raises:
         UsageError: It is too small for the run.
@@ -51,13 +51,13 @@ def size(
     reference = dense * budget_samples(round(steps), train_samples, batch_size)
     if budget.kind in ("epochs", "steps"):
         amount: float = round(steps * budget.stretch)
-        if amount < rounds + 2:
-            raise UsageError(
-                f"budget {budget.kind}:{budget.amount:g} is {amount:g} steps: too few for "
-                f"{rounds + 1} trainings of at least one step each"
-            )
+        iteration = 1
     elif budget.kind == "flops":
         amount = budget.amount * budget.stretch * reference
+        iteration = dense * min(batch_size, train_samples)
     else:
-        amount = budget.amount * budget.stretch
+        amount, iteration = budget.amount * budget.stretch, 0  # how long one takes only the machine knows
+    if amount * shortest < iteration * (1 - 1e-9):
+        part = "it" if shortest == 1 else f"the {shortest:.1%} of it that follows the last pruning"
+        raise UsageError(f"budget {budget.kind}:{budget.amount:g} is too small: {part} is less than one training step")
     return Budget(budget.kind, amount, reference)

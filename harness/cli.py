@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import UsageError, unknown
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--force", action="store_true", help="train it again although its record exists")
     command = add("suite", _suite, "train a grid of runs, skipping those that are done, and update the board")
     command.add_argument("--suite", required=True, metavar="NAME", help="a file of benchmarks/suite")
+    command.add_argument("--executor", default="local", metavar="NAME", help="where its runs go; local is the only one")
     command.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="runs at a time; their wall-clock is marked as packed"
     )
@@ -65,6 +66,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print a JSON list")
     command = add("leaderboard", _leaderboard, "make the board from records", settings=False)
     command.add_argument("overrides", nargs="*", metavar="output=DIR", help="folder of records/ and board")
+    command = add("image", _image, "build the pinned image, or say that it is there", settings=False)
+    command.add_argument("folder", nargs="?", help="of a method's own image; without it, the suite's")
+    command.add_argument("--pin", action="store_true", help="first pin the present Dockerfile and locks in images.lock")
+    command.add_argument("--base", default="auto", help="auto, pinned (pulled by digest) or local (made by debootstrap)")
+    command.add_argument("--force", action="store_true", help="build although the image is there")
+    command = add("check", _check, "check records as a submission is checked", settings=False)
+    command.add_argument("records", nargs="+", metavar="RECORD", help="a record's file")
+    command.add_argument("--rerun", action="store_true", help="also train each again and compare the metrics")
+    add("clean", _clean, "remove containers that a killed harness left behind", settings=False)
+    command = add("speed", _speed, "run the speed suites", settings=False)
+    command.add_argument("arguments", nargs=argparse.REMAINDER, help="see sparsebench speed --help")
     command = add("list", _list, "list what can be chosen: methods, data sets, models, budgets, suites", settings=False)
     return parser
 
@@ -96,6 +108,8 @@ def _run(arguments: argparse.Namespace) -> int:
 def _suite(arguments: argparse.Namespace) -> int:
     from harness import suite
 
+    if arguments.executor != "local":
+        raise unknown("executor", arguments.executor, ["local"])
     return DONE if suite.train(arguments.suite, arguments.overrides, arguments.jobs) else FAILED
 
 
@@ -125,6 +139,52 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
         raise UsageError(f"no records: {records} is not a folder; make bench leaves one there")
     report.board(board.make(records, output))
     return DONE
+
+
+def _image(arguments: argparse.Namespace) -> int:
+    from harness import image_build, report
+
+    image_build.make(
+        arguments.folder, report.say, pin=arguments.pin, base=arguments.base, force=arguments.force
+    )
+    return DONE
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from tempfile import TemporaryDirectory
+
+    from harness import check, record, rerun
+    from harness.display import Display
+
+    refused = 0
+    for name in arguments.records:
+        path = Path(name)
+        if not path.is_file():
+            raise UsageError(f"{name} is no file; a record lies in results/records/")
+        beside, _ = record.load_files(path.parent)
+        reasons = check.check(path, beside)
+        if arguments.rerun and not reasons:
+            with TemporaryDirectory() as folder, Display() as display, display.run(f"again: {path.name}") as show:
+                reasons = rerun.rerun(record.load(path), Path(folder), show)
+        refused += bool(reasons)
+        print(f"{name}: {'refused' if reasons else 'passes'}")
+        for reason in reasons:
+            print(f"  {reason}")
+    return FAILED if refused else DONE
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    from harness import clean, engine, report
+
+    removed = clean.clean(engine.connect())
+    report.say(f"removed {len(removed)} containers" + (f": {', '.join(removed)}" if removed else ""))
+    return DONE
+
+
+def _speed(arguments: argparse.Namespace) -> int:
+    from harness import speed
+
+    return speed.main(arguments.arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:

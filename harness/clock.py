@@ -19,12 +19,12 @@ class Clock:
     Attributes:
         kind: One of `KINDS`.
         amount: The whole budget, in its unit.
-        spent: What is spent of it.
+        spent: What is spent of it; exact where the unit is counted.
     """
 
     kind: str
     amount: float
-    spent: float = 0.0
+    spent: float = 0
 
     @property
     def done(self) -> bool:
@@ -77,6 +77,11 @@ class Schedule:
     def _length(self) -> float:
         again = self.rewinding
         return 1.0 if again is None else 1 + again.rounds * (1 - again.position)
+
+    @property
+    def round_share(self) -> float:
+        """Share of the budget that a round takes; all of it without rewinding."""
+        return 1.0 if self.rewinding is None else (1 - self.rewinding.position) / self._length
 
     def locate(self, progress: float) -> tuple[int, float]:
         """Return the round (0 is the first training) and the schedule position at ``progress``."""

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,18 +16,13 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import clock, learning_rate
+from harness import clock, limits
 from harness.errors import UsageError, unknown
-from methods import Method, methods
 from methods import build as build_method
+from methods import methods
 
 TREE = Path(__file__).resolve().parent.parent / "benchmarks"
 GROUPS = ("dataset", "method", "model", "recipe", "budget", "runner")
-DEVICES = ("auto", "cpu", "cuda")
-OPTIMIZERS = ("sgd", "adamw")
-
-# Above these an amount is a slip of the keyboard, not a budget.
-_LARGEST = {"epochs": 100_000, "steps": 1_000_000_000, "flops": 10_000, "seconds": 90 * 86_400}
 
 
 @dataclass
@@ -150,11 +144,11 @@ def resolve(overrides: list[str]) -> RunConfig:
         OmegaConf.resolve(config)
         run = OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(_explain(error)) from None
+        raise UsageError(_explain(error, _chosen(overrides))) from None
     except ValueError as error:  # from a method's own check
         raise UsageError(str(error)) from None
     assert isinstance(run, RunConfig)
-    _check(run)
+    limits.check(run)
     if not run.method.masked:
         run.sparsity = 0.0
     return run
@@ -237,7 +231,13 @@ def _budget(value: str) -> list[str]:
     return [f"budget={kind}", f"budget.amount={amount}", *([f"budget.stretch={stretch}"] if times else [])]
 
 
-def _explain(error: Exception) -> str:
+def _chosen(overrides: list[str]) -> str:
+    """Return the method that the overrides choose."""
+    chosen = [o.removeprefix("method=") for o in overrides if o.startswith("method=")]
+    return chosen[-1] if chosen else "granet"
+
+
+def _explain(error: Exception, method: str) -> str:
     """Make one line of Hydra's or OmegaConf's error."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
@@ -245,7 +245,7 @@ def _explain(error: Exception) -> str:
     where = next((line for line in lines if line.startswith("full_key:")), "").partition(":")[2].strip()
     missing = re.search(r"[Kk]ey '(\w+)' (?:is )?not in", str(cause))
     if missing:
-        keys = _keys(where)
+        keys = _keys(where, method)
         near = difflib.get_close_matches(missing[1], keys, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"unknown setting {where or missing[1]!r}: allowed are {', '.join(sorted(keys))}{hint}"
@@ -253,52 +253,13 @@ def _explain(error: Exception) -> str:
     return f"{where}: {text}" if where and where not in text else text
 
 
-def _keys(where: str) -> list[str]:
+def _keys(where: str, method: str) -> list[str]:
     """Names that could have stood where an unknown one stood."""
     node: Any = RunConfig
     for part in where.split(".")[:-1]:
         if part == "method":
-            return sorted({f.name for m in methods().values() for f in dataclasses.fields(m)})
+            return [f.name for f in dataclasses.fields(methods()[method]) if f.name != "name"]
         node = {f.name: f.type for f in dataclasses.fields(node)}.get(part)
         if not dataclasses.is_dataclass(node):
             return []
     return [f.name for f in dataclasses.fields(node)]
-
-
-def _check(run: RunConfig) -> None:
-    if not isinstance(run.method, Method):
-        raise unknown("method", run.method, methods())
-    if not 0 <= run.sparsity < 1:
-        raise UsageError(f"sparsity {run.sparsity} is not in [0, 1)")
-    if not 0 <= run.seed < 2**63:
-        raise UsageError(f"seed {run.seed} is not in 0...2^63-1")
-    _check_budget(run.budget)
-    for name, value, allowed in (
-        ("device", run.device, DEVICES),
-        ("recipe.optimizer", run.recipe.optimizer, OPTIMIZERS),
-        ("recipe.lr_shape", run.recipe.lr_shape, learning_rate.SHAPES),
-    ):
-        if value not in allowed:
-            raise unknown(name, value, allowed)
-    positive = {
-        "recipe.epochs": run.recipe.epochs,
-        "recipe.batch_size": run.recipe.batch_size,
-        "evaluations": run.evaluations,
-        "packed": run.packed,
-    }
-    for name, number in positive.items():
-        if not (math.isfinite(number) and number > 0):
-            raise UsageError(f"{name} {number} is not a positive number")
-    if run.workers < 0:
-        raise UsageError(f"workers {run.workers} is negative")
-
-
-def _check_budget(budget: BudgetConfig) -> None:
-    if budget.kind not in clock.KINDS:
-        raise unknown("budget kind", budget.kind, clock.KINDS)
-    for name, value in (("amount", budget.amount), ("stretch", budget.stretch)):
-        if not (math.isfinite(value) and value > 0):
-            raise UsageError(f"budget.{name} {value} is not a positive number")
-    largest = _LARGEST[budget.kind]
-    if budget.amount * budget.stretch > largest:
-        raise UsageError(f"budget {budget.kind}:{budget.amount:g} is over the largest allowed, {largest:g}")

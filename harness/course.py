@@ -16,7 +16,8 @@ class Iteration:
 
     Attributes:
         samples: Images in its batch.
-        flops: What it costs.
+        flops: What it costs without its event.
+        surcharge: What the event adds: the dense share of the weight gradient.
         moment: Where the run stands after it.
         event: The topology event on it, if any.
         rewinds: Whether a rewinding round ends with it; its event then prunes and the schedule goes back.
@@ -24,6 +25,7 @@ class Iteration:
 
     samples: int
     flops: int
+    surcharge: int
     moment: Moment
     event: Event | None
     rewinds: bool
@@ -79,23 +81,30 @@ class Course:
         rewinds = round_ > self.round and progress < 1
         # The position that ends a round is the end of training; the next iteration begins where it went back to.
         moment = Moment(step, 1.0 if rewinds else position, self._reached, self.clock.total_steps, round_)
-        event = None
+        event, surcharge = None, 0
         if progress < 1 and (rewinds or self._asked(moment)):
             event = self._method.event(moment)
             if event is not None and event.dense_gradient:
-                dearer = self.ledger.price(active, samples, dense_gradient=True)
+                surcharge = self.ledger.price(active, samples, dense_gradient=True) - flops
                 # Nothing would train what an event on the last iteration grows.
-                event, flops = (event, dearer) if self.clock.after(dearer) < 1 else (None, flops)
-        return Iteration(samples, flops, moment, event, rewinds)
+                if self.clock.after(flops + surcharge) >= 1:
+                    event, surcharge = None, 0
+        return Iteration(samples, flops, surcharge, moment, event, rewinds)
 
-    def take(self, iteration: Iteration) -> None:
-        """Book an iteration."""
-        self.ledger.charge(iteration.flops, iteration.samples)
-        self.clock.charge(iteration.flops)
+    def take(self, iteration: Iteration) -> bool:
+        """Book an iteration once it is computed; return whether its event falls.
+
+        It does not where a budget of seconds ran out in the meantime, since this was the last iteration then.
+        """
+        falls = iteration.event is not None and not self.clock.done
+        flops = iteration.flops + (iteration.surcharge if falls else 0)
+        self.ledger.charge(flops, iteration.samples)
+        self.clock.charge(flops)
         self._reached = iteration.moment.position
         if iteration.rewinds:
             self.round = iteration.moment.round
             self._reached = self.position
+        return falls
 
     def elapse(self, seconds: float) -> None:
         """Let time pass in training or in a topology event."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import docker
 import docker.errors
 import requests.exceptions
+import urllib3.exceptions
 
 from harness.errors import UsageError
 
@@ -15,8 +16,13 @@ LABEL = "org.sparsebench"
 
 GIB = 1024**3
 
-LOST = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
-"""What the SDK raises when the engine goes away: its own errors, those of requests, and bare socket errors."""
+LOST: tuple[type[Exception], ...] = (
+    docker.errors.DockerException,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+"""What the SDK raises when the engine goes away: its own errors, those below it, and bare socket errors."""
 
 
 class NoEngineError(UsageError):

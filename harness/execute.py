@@ -83,12 +83,12 @@ def execute(run: RunConfig, choice: Choice, on_event: Callable[[dict[str, Any]],
 
 
 def require(run: RunConfig) -> None:
-    """Make sure that a run has its data and somewhere to write, before it is started.
+    """Make sure that a run has its data (downloaded, where that is allowed) and somewhere to write.
 
     Raises:
         UsageError: One of them is missing.
     """
-    data.require(config.to_dict(run)["dataset"])
+    data.fetch(config.to_dict(run)["dataset"])
     writable(Path(run.output))
 
 

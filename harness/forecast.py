@@ -66,8 +66,7 @@ def forecast(
             if course.clock.done:
                 break
             iteration = course.next(walk.active)
-            course.take(iteration)
-            if iteration.event is not None:
+            if course.take(iteration):
                 walk.move(method.density(iteration.moment, 1 - sparsity))
     return Forecast(course.ledger.flops, walk.active)
 

@@ -60,18 +60,17 @@ def candidates(uuid: str | None, gpus: list[Gpu]) -> list[Gpu]:
 
 
 @contextmanager
-def reserve(gpus: list[Gpu], report: Callable[[str], None], folder: Path | None = None) -> Iterator[Gpu]:
-    """Hold the first of these GPUs that no other run holds; wait, and say so, while all are held.
+def reserve(gpus: list[Gpu], waiting: Callable[[], None], folder: Path | None = None) -> Iterator[Gpu]:
+    """Hold the first of these GPUs that no other run holds; wait while all are held.
 
     The lock belongs to the open file, so the kernel releases it when the process ends, however it ends.
 
     Args:
         gpus: At least one.
-        report: Takes one line if there is a wait.
+        waiting: Called about every second of a wait; what it raises ends the wait.
         folder: Where the lock files lie; one that all users of the machine share.
     """
     folder = folder or Path(tempfile.gettempdir())
-    waiting = False
     while True:
         for gpu in gpus:
             handle = _open(folder / f"sparsebench-{gpu.uuid}.lock")
@@ -85,9 +84,7 @@ def reserve(gpus: list[Gpu], report: Callable[[str], None], folder: Path | None 
             finally:
                 os.close(handle)
             return
-        if not waiting:
-            report(f"waiting for a GPU: other runs hold {', '.join(gpu.uuid for gpu in gpus)}")
-            waiting = True
+        waiting()
         time.sleep(POLL_SECONDS)
 
 

@@ -1,37 +1,39 @@
 """Building the pinned image: base, wheels, build, label."""
 
 import os
-import platform
 import subprocess
-import sys
 import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import docker
 import docker.errors
 
-from harness.engine import GIB, LABEL, LOST, explain, require_disk
+from harness.engine import GIB, LABEL, LOST, connect, explain, require_disk
+from harness.errors import unknown
 from harness.image import (
     BASE_LABEL,
     CONTENT_LABEL,
     LOCAL,
+    PIN_FILE,
     SUITE,
     ImageError,
     ImageFiles,
     VerifiedImage,
+    image_files,
     tag,
     verify,
 )
+from harness.wheels import download
 
 Report = Callable[[str], None]
-BaseChoice = Literal["auto", "pinned", "local"]
+BASES = ("auto", "pinned", "local")
 
-IMAGE_PYTHON = "3.11"
 SUITE_DISK = 22 * GIB
 """Room for a build of the suite's image: wheels twice (archive and layer), the environment twice (builder, image)."""
 METHOD_DISK = 4 * GIB
@@ -39,11 +41,37 @@ SCRIPT_LABEL = f"{LABEL}.base-script"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 
+def make(
+    image: str | None, report: Report, *, pin: bool = False, base: str = "auto", force: bool = False
+) -> VerifiedImage:
+    """Do what ``sparsebench image`` does: pin if asked to, then build what is not there yet.
+
+    Args:
+        image: Folder of a method's own image; None for the suite's.
+        report: Takes one line of progress at a time.
+        pin: First write ``images.lock`` for the present Dockerfile and locks.
+        base: See `build`.
+        force: See `build`.
+
+    Raises:
+        UsageError: No engine, no base, too little disk, a failed build, or pins that are out of date.
+    """
+    if base not in BASES:
+        raise unknown("base", base, BASES)
+    files = image_files(image)
+    if pin:
+        pins = files.pin()
+        report(f"{files.name}/{PIN_FILE} pins content {pins.content[:12]}")
+    made = build(connect(), files, report, base, force)
+    report(f"image {tag(made.content)} is {made.id}, base {made.base}")
+    return made
+
+
 def build(
     client: docker.DockerClient,
     files: ImageFiles,
     report: Report,
-    base: BaseChoice = "auto",
+    base: str = "auto",
     force: bool = False,
 ) -> VerifiedImage:
     """Return the engine's image of these files, building it unless it is there.
@@ -76,9 +104,13 @@ def build(
     else:
         parent = build(client, ImageFiles(SUITE), report, base)
         origin, argument = parent.base, {"SPARSEBENCH": parent.id}
-    wheels = download_wheels(files, report)
+    wheels = download(files, report)
+    # With the packages at hand, or none to get, a build gets no network: nothing can be fetched that no lock names.
+    offline = bool(wheels) or not files.locks
+    if not offline:
+        argument |= {name: os.environ[name] for name in PROXIES if name in os.environ}
     labels = {CONTENT_LABEL: pins.content, BASE_LABEL: origin}
-    _build(client, files, wheels, argument, labels, report)
+    _build(client, files, _Inputs(wheels, argument, labels, "none" if offline else None), report)
     client.images.prune(filters={"dangling": True, "label": f"{LABEL}.stage=builder"})
     return verify(client, files)
 
@@ -99,7 +131,7 @@ def _pull(client: docker.DockerClient, reference: str, report: Report) -> bool:
     return True
 
 
-def _base(client: docker.DockerClient, pinned: str, choice: BaseChoice, report: Report) -> tuple[str, str]:
+def _base(client: docker.DockerClient, pinned: str, choice: str, report: Report) -> tuple[str, str]:
     """Return what the Dockerfile starts from and how the label calls it."""
     if choice != "local" and _pull(client, pinned, report):
         return pinned, pinned
@@ -130,57 +162,24 @@ def _base(client: docker.DockerClient, pinned: str, choice: BaseChoice, report: 
     return identity, LOCAL + identity
 
 
-def download_wheels(files: ImageFiles, report: Report) -> list[Path]:
-    """Download what the locks name, with this machine's pip settings (proxy, certificates, index), and return it.
+@dataclass(frozen=True)
+class _Inputs:
+    """What goes into one build beside the folder's files."""
 
-    The build then needs no network. The files stay in the user's cache folder, so that a changed lock downloads only
-    what changed. Returns nothing, so that the build asks the index itself, where this Python is not the image's: pip
-    would choose the wrong wheels.
-
-    Raises:
-        ImageError: The download failed.
-    """
-    if platform.python_version_tuple()[:2] != tuple(IMAGE_PYTHON.split(".")):
-        report(f"this is Python {platform.python_version()}, the image's {IMAGE_PYTHON}: the build downloads by itself")
-        return []
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sparsebench" / "wheels"
-    cache.mkdir(parents=True, exist_ok=True)
-    report(f"downloading what the locks name into {cache}")
-    wanted = set()
-    # One call per lock: the locks may pin two versions of a build tool, one to build with and one to install.
-    for lock in files.locks:
-        command = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--no-deps"]
-        command += ["--require-hashes", "--no-build-isolation", "-d", str(cache), "-r", str(lock)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cache)
-        if result.returncode:
-            lines = result.stderr.strip().splitlines() or ["no message"]
-            raise ImageError(f"pip cannot download what {files.name}/{lock.name} names: {lines[-1]}")
-        wanted |= {part.partition("sha256:")[2] for part in lock.read_text().split() if "--hash=sha256:" in part}
-    return [path for path in sorted(cache.iterdir()) if path.is_file() and _sha256(path) in wanted]
+    wheels: list[Path]
+    arguments: dict[str, str]
+    labels: dict[str, str]
+    network: str | None
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
-
-
-def _build(
-    client: docker.DockerClient,
-    files: ImageFiles,
-    wheels: list[Path],
-    arguments: dict[str, str],
-    labels: dict[str, str],
-    report: Report,
-) -> None:
+def _build(client: docker.DockerClient, files: ImageFiles, inputs: _Inputs, report: Report) -> None:
     """Run the build and report its steps; raises ImageError with the last lines where it fails."""
-    if not wheels:
-        arguments = arguments | {name: os.environ[name] for name in PROXIES if name in os.environ}
     read, write = os.pipe()
-    sender = threading.Thread(target=_send_context, args=(os.fdopen(write, "wb"), files, wheels), daemon=True)
+    sender = threading.Thread(target=_send_context, args=(os.fdopen(write, "wb"), files, inputs.wheels), daemon=True)
     sender.start()
     last: list[str] = []
     with os.fdopen(read, "rb") as context:
-        for line in _steps(client, context, arguments, labels, "none" if wheels else None):
+        for line in _steps(client, context, inputs):
             last = [*last[-9:], line]
             if line.startswith("Step "):
                 report(line)
@@ -189,22 +188,16 @@ def _build(
     sender.join()
 
 
-def _steps(
-    client: docker.DockerClient,
-    context: IO[bytes],
-    arguments: dict[str, str],
-    labels: dict[str, str],
-    network: str | None,
-) -> Iterator[str]:
+def _steps(client: docker.DockerClient, context: IO[bytes], inputs: _Inputs) -> Iterator[str]:
     """Yield the lines of a build; one that starts with ``error: `` is its end."""
     try:
         messages: Iterator[dict[str, Any]] = client.api.build(
             fileobj=context,
             custom_context=True,
-            tag=tag(labels[CONTENT_LABEL]),
-            buildargs=arguments,
-            labels=labels,
-            network_mode=network,
+            tag=tag(inputs.labels[CONTENT_LABEL]),
+            buildargs=inputs.arguments,
+            labels=inputs.labels,
+            network_mode=inputs.network,
             rm=True,
             forcerm=True,
             decode=True,

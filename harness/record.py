@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import schema
+from harness import conform, schema
 from harness.schema import BUDGET_KINDS, RUNNERS, STATUSES
 
 __all__ = ["BUDGET_KINDS", "RUNNERS", "STATUSES", "Problem", "Record", "RecordError"]
@@ -37,11 +37,11 @@ def validate(record: Any) -> list[str]:
     Args:
         record: Any value, usually what a JSON file held.
     """
-    if not schema.accepts(record):
+    if not conform.accepts(record):
         version = record.get("schema") if isinstance(record, dict) else None
         if version not in (None, schema.VERSION):
             return [f"schema {version!r} is not {schema.VERSION}, the one this version reads"]
-        return schema.complaints(record)
+        return conform.complaints(record)
     if record["status"] != "done":
         return []
     return [

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness import flops, models
+from harness import data, flops, models
 from harness.config import BudgetConfig, DatasetConfig, ModelConfig, RecipeConfig, RunConfig, RunnerConfig
+from harness.errors import UsageError
 from harness.evaluate import evaluate, load_data
 
 MARK = "sparsebench-referee:"
@@ -27,7 +28,10 @@ def main() -> int:
     asked = json.loads(Path(sys.argv[1]).read_text())
     try:
         found = judge(asked["config"], Path(sys.argv[2]))
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, OSError, EOFError) as error:
+    except (UsageError, MemoryError, torch.OutOfMemoryError):
+        # Ours, not the run's: no data, or not enough memory.
+        raise
+    except Exception as error:  # whatever reading a hostile file raises
         found = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"}
     print(MARK + json.dumps(found), flush=True)
     return 0
@@ -41,7 +45,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
         left: ``final.pt`` with ``state_dict`` and ``masks``.
 
     Returns:
-        ``layers`` and ``fixed_flops`` as a record's config has them; ``active``, ``nonzero`` and ``outside`` (weights
+        What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); ``active``, ``nonzero`` and ``outside`` (weights
         that are not zero where the mask is) per layer, in model order; ``test_accuracy``, ``test_top5``, ``test_loss``.
 
     Raises:
@@ -69,6 +73,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
             for layer in costs.layers
         ],
         "fixed_flops": costs.fixed,
+        "train_samples": data.info(plain["dataset"]).train_samples,
         "active": [int(mask.sum()) for _, mask in kept],
         "nonzero": [int(weight.count_nonzero()) for weight, _ in kept],
         "outside": [int((weight[~mask] != 0).sum()) for weight, mask in kept],

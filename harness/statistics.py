@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from scipy import stats
+from scipy import special
 
 LEVEL = 0.05
 
@@ -45,7 +45,7 @@ _QUANTILES: dict[int, float] = {}
 def _t_quantile(degrees: int) -> float:
     # SciPy takes a tenth of a millisecond, and a large board asks for the same few thousands of times.
     if degrees not in _QUANTILES:
-        _QUANTILES[degrees] = float(stats.t.ppf(1 - LEVEL / 2, degrees))
+        _QUANTILES[degrees] = float(special.stdtrit(degrees, 1 - LEVEL / 2))
     return _QUANTILES[degrees]
 
 
@@ -72,7 +72,7 @@ def paired_p(first: Mapping[int, float], second: Mapping[int, float], resolution
     deviation = max(deviation, resolution)
     if deviation == 0:
         return 1.0 if mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(mean) / (deviation / math.sqrt(n)), n - 1))
+    return float(2 * special.stdtr(n - 1, -abs(mean) / (deviation / math.sqrt(n))))
 
 
 def holm(p_values: Sequence[float], level: float = LEVEL) -> list[bool]:

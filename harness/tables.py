@@ -119,7 +119,7 @@ def hardware(record: Record) -> str:
     name = gpu["name"] if gpu else record["provenance"]["cpu"] or "unknown hardware"
     if gpu and gpu["count"] > 1:
         name += f" ×{gpu['count']}"
-    packed = (record["config"].get("runner") or {}).get("packed") or 1
+    packed = record["config"].get("packed") or 1
     return f"{name} (shared by {packed:g} runs)" if packed > 1 else name
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from harness import budget, data, flops, models
+from harness.clock import Schedule
 from harness.config import RunConfig
 from harness.course import Course
 from harness.errors import UsageError
@@ -49,6 +50,7 @@ class Task:
                 for layer in self.costs.layers
             ],
             "fixed_flops": self.costs.fixed,
+            "train_samples": self.train_samples,
         }
 
 
@@ -64,16 +66,18 @@ def prepare(run: RunConfig) -> Task:
         if name not in names:
             raise UsageError(f"dense_layers: {run.model.name} has no maskable weight {name!r}")
     layers = models.maskable(model, run.dense_layers)
+    if not layers:
+        raise UsageError(f"dense_layers: they are all maskable weights of {run.model.name}; leave one to mask")
     costs = flops.measure(model, [name for name, _ in layers], run.dataset.shape)
     train_samples = data.info(asdict(run.dataset)).train_samples
-    rewinding = run.method.rewinding(1 - run.sparsity)
+    schedule = Schedule(run.method.rewinding(1 - run.sparsity))
     sized = budget.size(
         run.budget,
         epochs=run.recipe.epochs,
         train_samples=train_samples,
         batch_size=run.recipe.batch_size,
         costs=costs,
-        rounds=rewinding.rounds if rewinding else 0,
+        shortest=min([schedule.round_share, *(1 - mark for mark in run.method.marks())]),
     )
     _check_densities(run, costs)
     return Task(model, layers, costs, sized, train_samples)

@@ -6,6 +6,7 @@ is trusted by nothing: the runner checks what it leaves.
 """
 
 import json
+import math
 import os
 import signal
 import sys
@@ -141,6 +142,8 @@ def _finish(result: dict[str, Any], trainer: Trainer, test: Any, folder: Path) -
     started = time.perf_counter()
     score = evaluate(trainer.model, test)
     trainer.seconds["eval"] += time.perf_counter() - started
+    if not math.isfinite(score.loss):  # the last steps ruined what no training loss saw any more
+        raise DivergedError(f"the loss on the test set is {score.loss}")
     result["metrics"].update(test_accuracy=score.accuracy, test_top5=score.top5, test_loss=score.loss)
     result.update(status="invalid" if violations else "done", reason="; ".join(violations) or None)
     state = {name: tensor.cpu() for name, tensor in trainer.model.state_dict().items()}

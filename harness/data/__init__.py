@@ -5,8 +5,19 @@
 data set is one function under ``@register`` in ``harness/data/sets`` and one YAML in ``benchmarks/dataset``.
 """
 
-from harness.data.loading import ABSENT, Data, Info, directory, fetch, fingerprint, info, load, require
+from harness.data.loading import ABSENT, Data, Info, directory, fetch, fingerprint, info, load
 from harness.data.order import Batches
 from harness.data.registry import DATASETS
 
-__all__ = ["ABSENT", "DATASETS", "Batches", "Data", "Info", "directory", "fetch", "fingerprint", "info", "load", "require"]
+__all__ = [
+    "ABSENT",
+    "DATASETS",
+    "Batches",
+    "Data",
+    "Info",
+    "directory",
+    "fetch",
+    "fingerprint",
+    "info",
+    "load",
+]

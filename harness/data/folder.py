@@ -21,6 +21,10 @@ from harness.seeds import derive
 _Key = tuple[int, int]
 """Epoch and index of a sample: workers keep no state, so any of them gives the same picture."""
 
+_Sample = tuple[Tensor, int] | UsageError
+"""Image and label, or why it cannot be read. An error travels as a value: raised in a worker it would come back with
+a traceback in its text, and leave the loader in a reference cycle whose end takes seconds a worker."""
+
 
 def resized_crop_box(width: int, height: int, draws: random.Random) -> tuple[int, int, int, int]:
     """Choose a random crop of 8 to 100 % of the area and an aspect ratio of 3:4 to 4:3 (Szegedy et al. 2014).
@@ -40,7 +44,7 @@ def resized_crop_box(width: int, height: int, draws: random.Random) -> tuple[int
     return (height - down) // 2, (width - across) // 2, down, across
 
 
-class _Images(Dataset[tuple[Tensor, int]]):
+class _Images(Dataset[_Sample]):
     """Decodes one image to uint8 [3, side, side]."""
 
     def __init__(self, images: ImageList, chosen: np.ndarray, side: int, seed: int | None, augment: bool) -> None:
@@ -54,20 +58,17 @@ class _Images(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self._labels)
 
-    def __getitem__(self, key: _Key) -> tuple[Tensor, int]:
+    def __getitem__(self, key: _Key) -> _Sample:
         epoch, index = key
-        image = self._decode(os.fsdecode(os.path.join(self._root, self._paths[index])))
-        image = self._random(image, epoch, index) if self._augment else self._central(image)
-        return F.pil_to_tensor(image), int(self._labels[index])
-
-    @staticmethod
-    def _decode(path: str) -> Image.Image:
+        path = os.fsdecode(os.path.join(self._root, self._paths[index]))
         try:
-            with Image.open(path) as image:
-                return image.convert("RGB")
+            with Image.open(path) as file:
+                image = file.convert("RGB")
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UsageError(f"cannot read the image {path}: {reason}") from error
+            return UsageError(f"cannot read the image {path}: {reason}")
+        image = self._random(image, epoch, index) if self._augment else self._central(image)
+        return F.pil_to_tensor(image), int(self._labels[index])
 
     def _random(self, image: Image.Image, epoch: int, index: int) -> Image.Image:
         draws = random.Random(derive(self._seed or 0, "augment", epoch, index))
@@ -103,8 +104,14 @@ class _EpochSampler(Sampler[list[_Key]]):
             yield [(epoch, index) for index in order[begin : begin + self._batch_size].tolist()]
 
 
-def _stack(samples: Sequence[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
-    return torch.stack([image for image, _ in samples]), torch.tensor([label for _, label in samples])
+def _stack(samples: Sequence[_Sample]) -> tuple[Tensor, Tensor] | UsageError:
+    images, labels = [], []
+    for sample in samples:
+        if isinstance(sample, UsageError):
+            return sample
+        images.append(sample[0])
+        labels.append(sample[1])
+    return torch.stack(images), torch.tensor(labels)
 
 
 class FolderBatches:
@@ -164,11 +171,8 @@ class FolderBatches:
             UsageError: If an image cannot be read.
         """
         self._sampler.epoch, self._sampler.start = index, start
-        try:
-            for images, labels in self._loader:
-                moved = images.to(self._device, non_blocking=True)
-                yield self._normalise(moved), labels.to(self._device, non_blocking=True)
-        except UsageError as error:
-            # A worker's error arrives with its traceback as text; its last line is the message.
-            last = str(error).strip().splitlines()[-1]
-            raise UsageError(last.removeprefix("harness.errors.UsageError: ")) from None
+        for batch in self._loader:
+            if isinstance(batch, UsageError):
+                raise batch
+            images, labels = (part.to(self._device, non_blocking=True) for part in batch)
+            yield self._normalise(images), labels

@@ -15,7 +15,6 @@ from harness.data import sets as _sets  # noqa: F401 - importing it registers th
 from harness.data.arrays import ArrayBatches
 from harness.data.augment import augmentation
 from harness.data.contents import Arrays, ImageList, ImageTree
-from harness.data.folder import FolderBatches
 from harness.data.normalise import Normalise
 from harness.data.order import Batches, hold_out
 from harness.data.places import Config, MissingDataError
@@ -110,17 +109,6 @@ def _offline(config: Config) -> dict[str, Any]:
     return {**config, "download": False}
 
 
-def require(config: Config) -> None:
-    """Make sure that the data are here or may be fetched, before anything is started that needs them.
-
-    Raises:
-        UsageError: If they are absent; what is missing, where it was looked for, how to get it.
-    """
-    layout = dataset(config).layout
-    if layout is not None and not config["download"]:
-        layout.find(config)
-
-
 def load(
     config: Config,
     *,
@@ -193,6 +181,8 @@ class _Serve:
         if self.augment not in choices:
             raise unknown("augmentation of image folders (recipe.augment)", self.augment, choices)
         normalise = self._normalise()
+
+        from harness.data.folder import FolderBatches  # here: slow to import
 
         def stream(images: ImageList, chosen: np.ndarray, **training: Any) -> FolderBatches:
             return FolderBatches(

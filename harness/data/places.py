@@ -1,6 +1,8 @@
 """Where the files of a data set are looked for, and what is said when they are not there."""
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +80,8 @@ class Layout:
         assert self.fetch is not None
         try:
             place.mkdir(parents=True, exist_ok=True)
-            self.fetch(place)
+            with contextlib.redirect_stdout(sys.stderr):  # a worker's standard output carries its events
+                self.fetch(place)
         except (OSError, RuntimeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UsageError(f"cannot download {name} to {place}: {reason}; {self.remedy}") from error

@@ -1,7 +1,6 @@
 """Residual networks with post-activation (He et al. 2015, arXiv 1512.03385)."""
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -121,7 +120,9 @@ def resnet50_cifar(classes: int, shape: Shape) -> nn.Module:
 @register
 def resnet50(classes: int, shape: Shape) -> nn.Module:
     """Torchvision's ResNet-50 with fresh weights: 54 maskable layers, 25,502,912 with 1000 classes."""
-    model = torchvision.models.resnet50(weights=None, num_classes=classes)
+    from torchvision.models import resnet50 as build  # here: slow to import
+
+    model = build(weights=None, num_classes=classes)
     if shape[0] != 3:
         model.conv1 = nn.Conv2d(shape[0], 64, 7, stride=2, padding=3, bias=False)
         kaiming([model.conv1])

@@ -25,7 +25,14 @@ from harness.runners.container import SOURCE, Box
 from harness.runners.outcome import Outcome
 from harness.runners.output import Output
 from harness.runners.supervise import LARGEST_FOLDER, End, Ending, supervise
-from harness.runners.verify import UntrustedFileError, claim_problems, identity_problems, open_plain, read_record
+from harness.runners.verify import (
+    DESCRIBED,
+    UntrustedFileError,
+    claim_problems,
+    identity_problems,
+    open_plain,
+    read_record,
+)
 
 WORKER = ("python", "-m", "harness.worker")
 REFEREE = ("python", "-m", "harness.referee")
@@ -104,13 +111,15 @@ class DockerRunner:
                     writable={inside: LEFT},
                     gpu=gpu.uuid if gpu else None,
                 )
-                with Output(on_event, log) as output:
-                    ending = supervise(self._client, box, output, settings.timeout)
-                container.give_to_caller(inside)
+                try:
+                    with Output(on_event, log) as output:
+                        ending = supervise(self._client, box, output, settings.timeout)
+                finally:
+                    container.give_to_caller(inside)
                 status, reason = _judge(ending, output.last, settings)
                 left = _left(inside, told)
                 if status is None and not isinstance(left, str) and left["status"] == "done":
-                    status, reason = self._check(left, told, box, ending)
+                    status, reason = self._check(left, asked, box, ending)
         except KeyboardInterrupt:
             return Outcome("interrupted", "interrupted; run it again", facts)
         if isinstance(left, str):
@@ -133,7 +142,7 @@ class DockerRunner:
         mounts[path] = REQUEST
         return told, mounts
 
-    def _check(self, claimed: Record, told: dict[str, Any], box: Box, ending: Ending) -> tuple[str | None, str | None]:
+    def _check(self, claimed: Record, asked: dict[str, Any], box: Box, ending: Ending) -> tuple[str | None, str | None]:
         """Have a finished run's claims checked; returns the status and reason to report instead of the record's."""
         weights = next(iter(box.writable)) / "final.pt"
         try:
@@ -143,7 +152,7 @@ class DockerRunner:
         found = self._referee(box, weights)
         if isinstance(found, str):
             return "failed", found
-        tests = data.info(told["config"]["dataset"]).test_samples
+        tests = data.info(asked["config"]["dataset"]).test_samples
         problems = claim_problems(claimed, found, tests, ending.seconds)
         if problems:
             return "invalid", f"the outside refuses the record: {'; '.join(problems[:3])}"
@@ -175,7 +184,7 @@ class DockerRunner:
 
     def _publish(self, left: Record, asked: dict[str, Any], gpu: gpus.Gpu | None, folder: Path) -> None:
         """Write the record that counts: what was checked from inside, what the outside knows from outside."""
-        described = {name: left["config"][name] for name in ("layers", "fixed_flops") if name in left["config"]}
+        described = {name: left["config"][name] for name in DESCRIBED if name in left["config"]}
         left["config"] = {**asked["config"], **described}
         left["provenance"].update(asked["provenance"])
         # The inside has a host name of its own and must not be asked which GPU it had.
@@ -222,7 +231,16 @@ def _gpu(device: str, uuid: str | None, on_event: OnEvent) -> Iterator[gpus.Gpu 
         yield None
         return
     chosen = gpus.candidates(uuid, gpus.installed())
-    with gpus.reserve(chosen, lambda text: on_event({"event": "log", "text": text})) as gpu:
+    held = ", ".join(gpu.uuid for gpu in chosen)
+    said: list[dict[str, Any]] = []
+
+    def waiting() -> None:
+        # Later ones are empty, but an event is how a run is told to stop.
+        event = {"event": "waiting"} if said else {"event": "log", "text": f"waiting for a GPU: other runs hold {held}"}
+        said.append(event)
+        on_event(event)
+
+    with gpus.reserve(chosen, waiting) as gpu:
         yield gpu
 
 

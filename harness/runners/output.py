@@ -75,6 +75,10 @@ class Output:
         """Pass an event on; False if the taker cannot make sense of it, so that it counts as a line."""
         try:
             self._on_event(event)
+        except KeyboardInterrupt:
+            # Asked to stop: from now on the log alone takes what the run has left to say.
+            self._on_event = _ignore
+            raise
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return False
         return True
@@ -89,6 +93,10 @@ class Output:
             self._written += len(text) + 1
             full = "" if self._written < LARGEST_LOG else "\n(the log is full; the rest was dropped)"
             self._file.write(f"{text}{full}\n")
+
+
+def _ignore(event: dict[str, Any]) -> None:
+    """Take an event and do nothing."""
 
 
 def _event(text: str) -> dict[str, Any] | None:

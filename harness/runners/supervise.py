@@ -15,7 +15,7 @@ import docker
 import docker.errors
 from docker.models.containers import Container
 
-from harness.engine import LOST, connect, explain
+from harness.engine import LOST, NoEngineError, connect, explain
 from harness.runners.container import Box
 from harness.runners.output import Output
 
@@ -154,13 +154,11 @@ class _Follower:
         self._thread.start()
 
     def _follow(self) -> None:
-        try:
+        # Where this fails, the supervising thread finds out by itself; what is missing is read again at the end.
+        with suppress(NoEngineError, *LOST):
             # A connection of its own: this one is busy until the container ends.
             for piece in connect().containers.get(self._name).logs(stream=True, follow=True):
                 self._pieces.put(piece)
-        except (*LOST, ValueError):
-            # The supervising thread finds out by itself; what is missing is read again at the end.
-            pass
         self._pieces.put(None)
 
     def drain(self, output: Output, seconds: float = POLL_SECONDS) -> bool:
@@ -182,7 +180,6 @@ class _Follower:
 
 def _close(client: docker.DockerClient, container: Container, follower: _Follower, output: Output) -> Ending:
     """Read what a container that ended has left to say, and remove it."""
-    state: dict[str, Any] = {}
     try:
         if container.status != "running":
             while follower.drain(output, 2.0):
@@ -192,10 +189,11 @@ def _close(client: docker.DockerClient, container: Container, follower: _Followe
         if len(everything) > output.received:
             output.feed(everything[output.received :])
         container.reload()
-        state = container.attrs.get("State") or {}
-    except LOST:
-        pass
-    _remove(client, str(container.name))
+        state: dict[str, Any] = container.attrs.get("State") or {}
+    except LOST as error:
+        return Ending(End.ENGINE_LOST, detail=explain(error))
+    finally:
+        _remove(client, str(container.name))
     return Ending(End.EXITED, state.get("ExitCode"), bool(state.get("OOMKilled")), str(state.get("Error") or ""))
 
 
@@ -211,7 +209,7 @@ def _stop(container: Container) -> None:
 
 def _remove(client: docker.DockerClient, name: str) -> None:
     """Remove a container by force if it is there; what a lost engine keeps is left to ``sparsebench clean``."""
-    with suppress(LOST):
+    with suppress(*LOST):
         client.api.remove_container(name, force=True, v=True)
 
 

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import IO, Any
 
+from harness import check_counts
 from harness import record as record_file
 from harness.record import Record
 
@@ -14,6 +15,8 @@ LARGEST_RECORD = 64 * 1024 * 1024
 STARTUP_SECONDS = 60.0
 """A container may spend before a run's own clock starts and after it stops (imports, on a slow disk)."""
 LOSS_TOLERANCE = 1e-3
+DESCRIBED = ("layers", "fixed_flops", "train_samples")
+"""What a record adds to the config it was asked for (`harness.task.Task.describe`); the referee finds the same."""
 
 
 class UntrustedFileError(ValueError):
@@ -72,7 +75,7 @@ def identity_problems(record: Record, request: dict[str, Any]) -> list[str]:
     for name, value in asked.items():
         if record["config"].get(name) != value:
             problems.append(f"config.{name} is {record['config'].get(name)!r}, asked was {value!r}")
-    extra = set(record["config"]) - set(asked) - {"layers", "fixed_flops"}
+    extra = set(record["config"]) - set(asked) - set(DESCRIBED)
     return problems + [f"config.{name} was not asked for" for name in sorted(extra)]
 
 
@@ -95,8 +98,7 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
     problems = [
         f"{name} is {claimed!r}, counted {counted!r}"
         for name, claimed, counted in (
-            ("config.layers", config.get("layers"), found["layers"]),
-            ("config.fixed_flops", config.get("fixed_flops"), found["fixed_flops"]),
+            *((f"config.{name}", config.get(name), found[name]) for name in DESCRIBED),
             ("active", metrics["active"], active),
             ("nonzero", metrics["nonzero"], sum(found["nonzero"])),
             ("maskable", metrics["maskable"], maskable),
@@ -117,6 +119,9 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
     ):
         if not _near(metrics[name], found[name], tolerance):
             problems.append(f"{name} is {metrics[name]!r}, measured {found[name]!r}")
+    if not problems:
+        # Every step, image and FLOP, which the topology determines.
+        problems = check_counts.refusals(record)
     seconds = cost["seconds"]["total"]
     if not record["provenance"]["resumed"] and not _near(seconds, elapsed, STARTUP_SECONDS + 0.1 * elapsed):
         problems.append(f"it took {seconds} seconds by its own clock, {elapsed:.0f} by ours")

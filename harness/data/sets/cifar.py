@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor
 
 from harness.data.contents import Arrays
@@ -17,11 +16,15 @@ from harness.errors import UsageError
 
 
 def _fetch10(place: Path) -> None:
-    torchvision.datasets.CIFAR10(str(place), download=True)
+    from torchvision.datasets import CIFAR10  # here: slow to import, seldom needed
+
+    CIFAR10(str(place), download=True)
 
 
 def _fetch100(place: Path) -> None:
-    torchvision.datasets.CIFAR100(str(place), download=True)
+    from torchvision.datasets import CIFAR100  # here: slow to import, seldom needed
+
+    CIFAR100(str(place), download=True)
 
 
 _REMEDY = "unpack the 'python version' archive there, or pass dataset.root=DIR or dataset.download=true"

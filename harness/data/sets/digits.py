@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 
 from harness.data.contents import Arrays
 from harness.data.order import hold_out
@@ -14,6 +13,8 @@ from harness.seeds import derive
 @register("digits")
 def digits(config: Config) -> Arrays:
     """Read the digits; the set has no split of its own, so a stratified fifth, the same for every seed, is the test."""
+    from sklearn.datasets import load_digits  # here: slow to import
+
     bundle = load_digits()
     # Grey levels are counts of 0 to 16 dark pixels; as bytes they share one scale with every other data set.
     images = torch.from_numpy(np.rint(bundle.images * (255 / 16)).astype(np.uint8)).unsqueeze(-1)

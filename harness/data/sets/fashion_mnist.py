@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor
 
 from harness.data.contents import Arrays
@@ -19,7 +18,9 @@ _UNSIGNED_BYTE = 0x08
 
 
 def _fetch(place: Path) -> None:
-    torchvision.datasets.FashionMNIST(str(place), download=True)
+    from torchvision.datasets import FashionMNIST  # here: slow to import, seldom needed
+
+    FashionMNIST(str(place), download=True)
 
 
 LAYOUT = Layout(
