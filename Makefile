@@ -27,7 +27,7 @@ chosen = $(if $(METHOD),method=$(METHOD)) $(if $(DATASET),dataset=$(DATASET)) $(
 	$(if $(SPARSITY),sparsity=$(SPARSITY)) $(if $(SEED),seed=$(SEED)) $(if $(BUDGET),budget=$(BUDGET)) \
 	$(if $(RUNNER),runner=$(RUNNER)) $(if $(OUTPUT),output=$(OUTPUT)) $(ARGS)
 
-.PHONY: help bench suite plan leaderboard test lint lock image speed clean
+.PHONY: help bench suite plan leaderboard test lint lock image speed nightly clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -58,6 +58,14 @@ image: $(READY) ## build the pinned image
 
 speed: $(READY) ## speed suites (pytest-benchmark); ratios against named baselines
 	@$(BIN)/sparsebench speed $(ARGS)
+
+nightly: $(READY) ## image, smoke gate, SUITE=name, board, check of every record; what the nightly job runs
+	@if [ "$(RUNNER)" = docker ]; then $(BIN)/sparsebench image; fi
+	@echo "== smoke gate" && $(BIN)/sparsebench suite --suite smoke --jobs "$(JOBS)" $(if $(RUNNER),runner=$(RUNNER)) \
+		seed=0 output=build/smoke budget=epochs:5
+	@echo "== suite $(SUITE)" && $(BIN)/sparsebench suite --suite "$(SUITE)" --jobs "$(JOBS)" $(chosen)
+	@echo "== board" && $(BIN)/sparsebench leaderboard $(if $(OUTPUT),output=$(OUTPUT))
+	@echo "== check" && $(BIN)/sparsebench check $(or $(OUTPUT),results)/records/*.json
 
 clean: $(READY) ## remove containers that a killed harness left behind
 	@$(BIN)/sparsebench clean $(ARGS)

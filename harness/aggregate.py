@@ -32,8 +32,7 @@ def tables(files: Files) -> list[Table]:
         table = _table_of(record)
         key = _canonical([table.task, table.kind, table.amount, table.stretch])
         found.setdefault(key, table)
-        device = record["config"].get("device")  # it also decides the precision of the arithmetic
-        row = [record["method"], _settings(record), round(record["sparsity"], 9), record["runner"], device]
+        row = [record["method"], _settings(record), round(record["sparsity"], 9), record["runner"], _device(record)]
         groups[key][_canonical(row)][name] = record
     for key, table in found.items():
         table.rows = [_row(candidates) for candidates in groups[key].values()]
@@ -70,6 +69,10 @@ def _settings(record: Record) -> dict[str, Any]:
     return settings | {"dense_layers": dense} if dense else settings
 
 
+def _device(record: Record) -> str:
+    return str(record["config"].get("device") or ("cuda" if record["provenance"]["gpu"] else "cpu"))
+
+
 def _age(item: tuple[str, Record]) -> tuple[str, str, str]:
     """Order records from old to new; key and file name decide where the clock does not."""
     name, record = item
@@ -102,6 +105,7 @@ def _row(candidates: Files) -> Row:
         settings=_settings(example),
         sparsity=example["sparsity"],
         runner=example["runner"],
+        device=_device(example),
         runs={seed: chosen[seed][1] for seed in sorted(chosen)},
         files={seed: chosen[seed][0] for seed in sorted(chosen)},
         statuses=dict(sorted(statuses.items())),
@@ -120,14 +124,17 @@ def _words(variant: dict[str, Any], names: list[str]) -> str:
 
 
 def _tell_methods_apart(rows: list[Row]) -> None:
-    """Write the settings that differ behind the name of a method with several rows at one sparsity."""
-    by_name: dict[str, dict[float, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    """Write what differs behind the name of a method that has several rows at one sparsity."""
+    by_name: dict[str, dict[float, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        by_name[row.name][row.sparsity].append(row)
-    for levels in by_name.values():
-        names = sorted({name for same in levels.values() for name in _differing([row.settings for row in same])})
-        for row in (row for same in levels.values() for row in same if names):
-            row.method = f"{row.name} [{_words(row.settings, names)}]"
+        by_name[row.name][row.sparsity].append(row.settings | {"device": row.device})
+    differing = {
+        name: sorted({key for variants in levels.values() for key in _differing(variants)})
+        for name, levels in by_name.items()
+    }
+    for row in rows:
+        if names := differing[row.name]:
+            row.method = f"{row.name} [{_words(row.settings | {'device': row.device}, names)}]"
 
 
 def _tell_recipes_apart(ordered: list[Table]) -> None:

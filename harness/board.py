@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import aggregate, published, wording
+from harness import aggregate, published, units, wording
 from harness.errors import UsageError
 from harness.published import Published
 from harness.readme import readme_table, update_readme
@@ -107,17 +107,17 @@ def _csv_row(board: Board, table: Table, row: Row) -> dict[str, Any]:
         "tied": wording.yes_no(row.place.shared) if row.place else "",
         "method": row.method,
         "settings": json.dumps(row.settings, sort_keys=True),
-        "top1_mean": wording.exact(accuracy and accuracy.mean),
-        "top1_ci95_half_width": wording.exact(accuracy and accuracy.half_width),
+        "top1_mean": units.exact(accuracy and accuracy.mean),
+        "top1_ci95_half_width": units.exact(accuracy and accuracy.half_width),
         "seeds": accuracy.n if accuracy else 0,
-        "train_flops": wording.exact(row.mean("cost", "train_flops")),
-        "train_flops_x_dense": wording.exact(row.mean("cost", "train_flops_ratio")),
-        "inference_flops": wording.exact(row.mean("cost", "inference_flops")),
-        "inference_flops_x_dense": wording.exact(row.mean("cost", "inference_flops_ratio")),
-        "exploration_rate": wording.exact(row.mean("metrics", "exploration_rate")),
-        "wall_clock_seconds": wording.exact(alone and alone.seconds),
-        "peak_memory_bytes": wording.exact(alone and alone.peak_memory_bytes),
-        "energy_joules": wording.exact(alone and alone.energy_joules),
+        "train_flops": units.exact(row.mean("cost", "train_flops")),
+        "train_flops_x_dense": units.exact(row.mean("cost", "train_flops_ratio")),
+        "inference_flops": units.exact(row.mean("cost", "inference_flops")),
+        "inference_flops_x_dense": units.exact(row.mean("cost", "inference_flops_ratio")),
+        "exploration_rate": units.exact(row.mean("metrics", "exploration_rate")),
+        "wall_clock_seconds": units.exact(alone and alone.seconds),
+        "peak_memory_bytes": units.exact(alone and alone.peak_memory_bytes),
+        "energy_joules": units.exact(alone and alone.energy_joules),
         "hardware": "; ".join(usage),
         "image": "; ".join(row.provenance("image_id")),
         "commit": "; ".join(wording.commits(row, short=False)),
@@ -132,7 +132,7 @@ def _csv_row(board: Board, table: Table, row: Row) -> dict[str, Any]:
 
 def csv_text(board: Board) -> str:
     """Return the board as CSV, one line per row, numbers unrounded; `pandas.read_csv` reads it."""
-    example = Row("", "", {}, 0.0, "", {}, {}, {}, 0)
+    example = Row("", "", {}, 0.0, "", "", {}, {}, {}, 0)
     names = list(_csv_row(board, Table("", "", "", "", 0, 1, {}), example))
     out = io.StringIO()
     writer = csv.DictWriter(out, names, lineterminator="\n")

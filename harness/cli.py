@@ -75,8 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("records", nargs="+", metavar="RECORD", help="a record's file")
     command.add_argument("--rerun", action="store_true", help="also train each again and compare the metrics")
     add("clean", _clean, "remove containers that a killed harness left behind", settings=False)
-    command = add("speed", _speed, "run the speed suites", settings=False)
-    command.add_argument("arguments", nargs=argparse.REMAINDER, help="see sparsebench speed --help")
+    command = add("speed", _speed, "run the speed suites and print ratios to their baselines", settings=False)
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the ratios to FILE")
+    command.add_argument("--quick", action="store_true", help="small nets, two rounds: that it runs, not how fast")
+    command.add_argument("--board", action="store_true", help="time the whole smoke suite too (minutes)")
     command = add("list", _list, "list what can be chosen: methods, data sets, models, budgets, suites", settings=False)
     return parser
 
@@ -132,12 +134,17 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 def _leaderboard(arguments: argparse.Namespace) -> int:
     from harness import board, report
+    from harness.config import TREE
+    from harness.record import load_files
 
     output = _output(arguments.overrides)
     records = output / "records"
     if not records.is_dir():
         raise UsageError(f"no records: {records} is not a folder; make bench leaves one there")
     report.board(board.make(records, output))
+    if output.resolve() == (TREE.parent / "results").resolve():
+        # The README shows the project's own results; those of another folder are somebody's experiment.
+        board.update_readme(TREE.parent / "README.md", board.readme_table(load_files(records)[0].values()))
     return DONE
 
 
@@ -184,7 +191,7 @@ def _clean(arguments: argparse.Namespace) -> int:
 def _speed(arguments: argparse.Namespace) -> int:
     from harness import speed
 
-    return speed.main(arguments.arguments)
+    return speed.main(arguments.json, quick=arguments.quick, board=arguments.board)
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.record import Record
 from harness.runners.choose import Choice
+from harness.task import prepare
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,14 @@ def execute(run: RunConfig, choice: Choice, on_event: Callable[[dict[str, Any]],
 
 
 def require(run: RunConfig) -> None:
-    """Make sure that a run has its data (downloaded, where that is allowed) and somewhere to write.
+    """Make sure that a run can start: its settings fit together, its data are here, and there is somewhere to write.
+
+    Data are downloaded where the config allows it.
 
     Raises:
-        UsageError: One of them is missing.
+        UsageError: One of these does not hold.
     """
+    prepare(run)
     data.fetch(config.to_dict(run)["dataset"])
     writable(Path(run.output))
 

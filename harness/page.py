@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import page_data, plots, wording
+from harness import looks, page_data, plots, wording
 
 if TYPE_CHECKING:
     from harness.board import Board
@@ -53,8 +53,8 @@ def pareto(board: "Board") -> str:
         return _nothing()
     table = page_data.fullest(board.tables)
     shown = [point for point in page_data.points(table) if point["acc"] is not None]
-    looks = plots.styles((row.method, row.name) for row in table.rows if row.runs)
-    return plots.static(table.title, wording.caption(table), looks, shown)
+    styles = looks.give((row.method, row.name) for row in table.rows if row.runs)
+    return plots.static(table.title, wording.caption(table), styles, shown)
 
 
 def _nothing() -> str:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from harness import pareto, plots, published, wording
+from harness import looks, pareto, plots, published, wording
 from harness.record import Record
 from harness.tables import Row, Table
 
@@ -11,11 +11,6 @@ if TYPE_CHECKING:
 
 # A curve keeps this many points; with thousands of runs fewer, so that the page stays light.
 _POINTS, _FEWER_POINTS, _MANY_RUNS = 40, 16, 1500
-
-
-def looks(tables: list[Table]) -> dict[str, dict[str, Any]]:
-    """Return the look of every method that has a row, see `plots.styles`."""
-    return plots.styles((row.method, row.name) for table in tables for row in table.rows)
 
 
 def data(board: "Board", records: str) -> dict[str, Any]:
@@ -28,7 +23,7 @@ def data(board: "Board", records: str) -> dict[str, Any]:
     rows = [(place, row) for place, table in enumerate(board.tables) for row in table.rows]
     runs = sum(len(row.runs) for _, row in rows)
     keep = _POINTS if runs <= _MANY_RUNS else _FEWER_POINTS
-    styles = looks(board.tables)
+    styles = looks.give((row.method, row.name) for _, row in rows)
     return {
         "records": records,
         "counts": {
@@ -39,7 +34,7 @@ def data(board: "Board", records: str) -> dict[str, Any]:
             "failures": len(board.failures),
         },
         "styles": styles,
-        "shapes": plots.SHAPES,
+        "shapes": looks.SHAPES,
         "specs": plots.page_specs(styles),
         "tables": [_table(board, table) for table in board.tables],
         "rows": [point | {"table": place} for place, table in enumerate(board.tables) for point in points(table)],

@@ -1,70 +1,20 @@
 """The plots, as Vega-Lite specifications: the page draws them in the browser, README's is drawn from the same.
 
-Colour tells families of methods apart and survives colour blindness (Paul Tol's "vibrant" scheme); shape and dash
-tell the members of a family apart, so that no plot needs colour to be read. A specification carries no data: the page
-and `static` fill in the source it names.
+A specification carries no data: the page and `static` fill in the source it names.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from harness.looks import SHAPES, Looks
 
 Spec = dict[str, Any]
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 
-# Paths in a box from -1 to 1, as Vega and the page's legend both draw them.
-SHAPES = {
-    "circle": "M-1,0A1,1,0,1,0,1,0A1,1,0,1,0,-1,0Z",
-    "square": "M-.85,-.85L.85,-.85L.85,.85L-.85,.85Z",
-    "triangle": "M0,-1L1,.8L-1,.8Z",
-    "diamond": "M0,-1.1L1,0L0,1.1L-1,0Z",
-    "down": "M0,1L1,-.8L-1,-.8Z",
-    "plus": "M-.35,-1L.35,-1L.35,-.35L1,-.35L1,.35L.35,.35L.35,1L-.35,1L-.35,.35L-1,.35L-1,-.35L-.35,-.35Z",
-}
-_GREY, _CYAN, _BLUE, _ORANGE, _MAGENTA, _TEAL, _RED = (
-    *("#8a8a8a", "#33bbee", "#0077bb", "#ee7733", "#ee3377", "#009988", "#cc3311"),
-)
-# Colour of the family, shape and dash of the member.
-STYLES = {
-    "dense": (_GREY, "plus", [2, 2]),
-    "static": (_GREY, "circle", []),
-    "set": (_CYAN, "circle", []),
-    "set_itop": (_CYAN, "square", [6, 3]),
-    "rigl": (_BLUE, "circle", []),
-    "rigl_itop": (_BLUE, "square", [6, 3]),
-    "gmp": (_ORANGE, "circle", []),
-    "gmp_uniform": (_ORANGE, "square", [6, 3]),
-    "granet": (_MAGENTA, "circle", []),
-    "granet_s0": (_MAGENTA, "square", [6, 3]),
-    "lth_rewind": (_TEAL, "circle", []),
-    "lr_rewind": (_TEAL, "square", [6, 3]),
-}
-_MORE_SHAPES = ("triangle", "diamond", "down")
 
-
-def styles(methods: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
-    """Give every method of the board its look.
-
-    Args:
-        methods: Pairs of a method's name on the board and its own name. A variant ("set [delta_t=100]") has its
-            method's colour and another shape; a method from outside this project is red.
-
-    Returns:
-        ``color``, ``shape`` and ``dash`` by name on the board, our methods first, in the order of `STYLES`.
-    """
-    order = {name: place for place, name in enumerate(STYLES)}
-    looks: dict[str, dict[str, Any]] = {}
-    others = 0
-    for label, name in sorted(set(methods), key=lambda pair: (order.get(pair[1], len(order)), pair)):
-        color, shape, dash = STYLES.get(name, (_RED, "", []))
-        if label != name or name not in STYLES:
-            shape, others = _MORE_SHAPES[others % len(_MORE_SHAPES)], others + 1
-        looks[label] = {"color": color, "shape": shape, "dash": dash}
-    return looks
-
-
-def _method(looks: dict[str, dict[str, Any]], channel: str, part: str, legend: Any = None) -> Spec:
+def _method(looks: Looks, channel: str, part: str, legend: Any = None) -> Spec:
     values = [look[part] for look in looks.values()]
     scale = {"domain": list(looks), "range": [SHAPES[v] for v in values] if part == "shape" else values}
     return {channel: {"field": "method", "type": "nominal", "scale": scale, "legend": legend, "title": None}}
@@ -101,7 +51,7 @@ _ACCURACY = {
 _OURS, _PUBLISHED = "datum.kind == 'ours'", "datum.kind == 'published'"
 
 
-def _marks(looks: dict[str, dict[str, Any]], which: str, legend: Any = None) -> list[Spec]:
+def _marks(looks: Looks, which: str, legend: Any = None) -> list[Spec]:
     """Return intervals and points of our runs, and the hollow points of published ones."""
     color, shape = _method(looks, "color", "color", legend), _method(looks, "shape", "shape", legend)
     interval = {"field": "low", "type": "quantitative"}
@@ -125,7 +75,7 @@ def _marks(looks: dict[str, dict[str, Any]], which: str, legend: Any = None) -> 
     ]
 
 
-def by_sparsity(looks: dict[str, dict[str, Any]]) -> Spec:
+def by_sparsity(looks: Looks) -> Spec:
     """Return accuracy against sparsity: a line per method over a logarithmic axis of density, dense as a rule."""
     line = _method(looks, "color", "color") | _method(looks, "strokeDash", "dash")
     sparse = f"{_OURS} && datum.sparsity > 0"
@@ -152,20 +102,18 @@ def by_sparsity(looks: dict[str, dict[str, Any]]) -> Spec:
             {
                 "transform": [{"filter": sparse}],
                 "mark": {"type": "line", "opacity": 0.55, "strokeWidth": 1.5},
-                "encoding": {"y": _ACCURACY, **line, "detail": [{"field": "mark"}]},
+                "encoding": {"y": _ACCURACY, **line, "detail": [{"field": "mark"}, {"field": "hardware"}]},
             },
             *_marks(looks, sparse),
         ],
     }
 
 
-def by_cost(
-    looks: dict[str, dict[str, Any]], field: str, title: str, front: bool, legend: Any = None, **size: Any
-) -> Spec:
+def by_cost(looks: Looks, field: str, title: str, front: bool, legend: Any = None, **size: Any) -> Spec:
     """Return accuracy against a cost on a logarithmic axis, with the Pareto front as a stepped line if asked.
 
     Args:
-        looks: As `styles` returns them.
+        looks: As `harness.looks.give` returns them.
         field: The cost's name in the data.
         title: Its name on the axis.
         front: Whether to mark the points that have ``front``: no other is both cheaper and more accurate.
@@ -232,7 +180,7 @@ def over_training(field: str, title: str, form: str) -> Spec:
     }
 
 
-def exploration(looks: dict[str, dict[str, Any]]) -> Spec:
+def exploration(looks: Looks) -> Spec:
     """Return the exploration rate of each method, a point per sparsity."""
     return {
         "$schema": SCHEMA,
@@ -268,7 +216,7 @@ def exploration(looks: dict[str, dict[str, Any]]) -> Spec:
     }
 
 
-def page_specs(looks: dict[str, dict[str, Any]]) -> dict[str, Spec]:
+def page_specs(looks: Looks) -> dict[str, Spec]:
     """Return every plot of the page by the name of its place there."""
     return {
         "by-sparsity": by_sparsity(looks),
@@ -280,13 +228,13 @@ def page_specs(looks: dict[str, dict[str, Any]]) -> dict[str, Spec]:
     }
 
 
-def static(title: str, subtitle: list[str], looks: dict[str, dict[str, Any]], points: Sequence[dict[str, Any]]) -> str:
+def static(title: str, subtitle: list[str], looks: Looks, points: Sequence[dict[str, Any]]) -> str:
     """Draw accuracy against training FLOPs as an SVG, for places that run no script.
 
     Args:
         title: The table's title.
         subtitle: What the picture shows, line by line.
-        looks: As `styles` returns them, for the methods in the points.
+        looks: As `harness.looks.give` returns them, for the methods in the points.
         points: The data, as the page has them.
     """
     import vl_convert

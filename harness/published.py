@@ -167,7 +167,7 @@ def difference(published: Published, table: Table, row: Row | None) -> str:
         row: Our row for it, as `ours` finds it.
     """
     recipe = table.task["recipe"]
-    mine = [f"recipe {table.recipe}", f"{table.budget}"]
+    mine = [f"recipe {table.recipe}", table.budget]
     if batch := recipe.get("batch_size"):
         mine.append(f"batch {batch:g}")
     words = [f"theirs: {published.protocol}", f"ours: {', '.join(mine)}, last epoch, test set used once"]

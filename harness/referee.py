@@ -45,8 +45,9 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
         left: ``final.pt`` with ``state_dict`` and ``masks``.
 
     Returns:
-        What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); ``active``, ``nonzero`` and ``outside`` (weights
-        that are not zero where the mask is) per layer, in model order; ``test_accuracy``, ``test_top5``, ``test_loss``.
+        What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); per layer, in model order,
+        ``active``, ``nonzero`` and ``outside`` (weights that are not zero where the mask is); and ``test_accuracy``,
+        ``test_top5``, ``test_loss``.
 
     Raises:
         ValueError: Masks or weights are not those of the model.

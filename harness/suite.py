@@ -39,8 +39,7 @@ def runs(name: str, overrides: list[str]) -> list[RunConfig]:
     for override in overrides:
         key, _, value = override.partition("=")
         if key in grid:
-            chosen = yaml.safe_load(value)
-            grid[key] = chosen if isinstance(chosen, list) else [chosen]
+            grid[key] = _values(key, value)
         else:
             rest.append(override)
     axes = sorted(grid, key=lambda axis: (axis != "seed", axis != "sparsity"))
@@ -52,6 +51,18 @@ def runs(name: str, overrides: list[str]) -> list[RunConfig]:
         # Dense is the same run at every sparsity.
         found.setdefault(plan.identify(run).key, run)
     return list(found.values())
+
+
+def _values(axis: str, text: str) -> list[Any]:
+    """Read what an override puts in the place of an axis: one value or a list."""
+    try:
+        chosen = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"{axis}={text}: not a value or a list, as in {axis}=[a,b]") from None
+    values = chosen if isinstance(chosen, list) else [chosen]
+    if not values:
+        raise UsageError(f"{axis}={text}: the list is empty, so that there are no runs")
+    return values
 
 
 def train(name: str, overrides: list[str], jobs: int = 1) -> bool:
@@ -71,7 +82,8 @@ def train(name: str, overrides: list[str], jobs: int = 1) -> bool:
         raise UsageError(f"jobs {jobs} is not a positive number")
     for run in todo:
         run.packed = jobs
-        execute.require(run)
+        if run.seed == todo[0].seed:  # a seed does not change whether a run can start
+            execute.require(run)
     output = Path(todo[0].output)
     choices = [choose(run) for run in todo]
     report.say(choices[0].why)

@@ -26,6 +26,7 @@ class Row:
         method: Its name on the board, with the settings that tell it from another row of the same method.
         name: The method's own name.
         settings: Its hyper-parameters as resolved.
+        device: ``cpu`` or ``cuda``; it also decides the precision of the arithmetic.
         runs: The record that counts for each seed that is done, by seed.
         files: The names of these records' files, by seed.
         statuses: How often each status is the last word on a seed.
@@ -38,6 +39,7 @@ class Row:
     settings: dict[str, Any]
     sparsity: float
     runner: str
+    device: str
     runs: dict[int, Record]
     files: dict[int, str]
     statuses: dict[str, int]
@@ -99,8 +101,8 @@ class Table:
 
     @property
     def budget(self) -> str:
-        """The budget in words, e.g. ``epochs 160`` or ``steps 32000 ×5``."""
-        return f"{self.kind} {self.amount:g}" + (f" ×{self.stretch:g}" if self.stretch != 1 else "")
+        """The budget in words."""
+        return in_words(self.kind, self.amount, self.stretch)
 
     @property
     def title(self) -> str:
@@ -111,6 +113,14 @@ class Table:
     def sparsities(self) -> list[float]:
         """The levels at which methods are compared (0, the dense reference, left out)."""
         return sorted({row.sparsity for row in self.rows if row.sparsity > 0})
+
+
+def in_words(kind: str, amount: float, stretch: float) -> str:
+    """Return a budget in words, e.g. ``160 epochs`` or ``5 × 32000 steps``."""
+    times = f"{stretch:g} × " if stretch != 1 else ""
+    if kind == "flops":
+        return f"{times}{amount:g} of the dense run's FLOPs"
+    return f"{times}{amount:g} {kind if amount != 1 else kind.removesuffix('s')}"
 
 
 def hardware(record: Record) -> str:

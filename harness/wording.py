@@ -6,36 +6,15 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from harness import published
+from harness import published, units
 from harness.published import Published
 from harness.record import Record
 from harness.statistics import Estimate
-from harness.tables import Row, Table, Usage
+from harness.tables import Row, Table, Usage, in_words
 
-HEADERS = [
-    *(
-        "rank",
-        "method",
-        "sparsity",
-        "top-1 % ± 95 % interval",
-        "training FLOPs",
-        "inference FLOPs",
-        "wall-clock",
-    ),
-    *("peak memory", "energy", "hardware", "image", "commit", "status"),
-]
-FAILURE_HEADERS = [
-    "status",
-    "data set",
-    "model",
-    "method",
-    "sparsity",
-    "budget",
-    "seed",
-    "runner",
-    "why",
-    "record",
-]
+HEADERS = ["rank", "method", "sparsity", "top-1 % ± 95 % interval", "training FLOPs", "inference FLOPs", "wall-clock"]
+HEADERS += ["peak memory", "energy", "hardware", "image", "commit", "status"]
+FAILURE_HEADERS = ["status", "data set", "model", "method", "sparsity", "budget", "seed", "runner", "why", "record"]
 
 # How to read the board, a point each.
 READING = [
@@ -60,13 +39,6 @@ READING = [
     "Verified runs were made in the pinned container; local ones on a machine as it was.",
     "A failed run is a row in the list of failures, and counts in the status of its method.",
 ]
-
-
-def exact(value: float | None) -> str:
-    """Return a number with the digits that matter to a machine; nothing for an unknown one."""
-    if value is None:
-        return ""
-    return str(int(value)) if value == int(value) else f"{value:.10g}"
 
 
 def yes_no(value: bool) -> str:
@@ -99,42 +71,9 @@ def ranked_accuracy(row: Row | None) -> str:
     return f"**{text}**" if row.place.rank == 1 else f"{text} (#{row.place})"
 
 
-def flops(value: float | None) -> str:
-    """Return a number of FLOPs in scientific notation."""
-    return "–" if value is None else f"{value:.3g}".replace("e+", "e")
-
-
-def ratio(value: float | None) -> str:
-    """Return a multiple of the dense run's cost."""
-    return "–" if value is None else f"{value:.3g}×"
-
-
 def times(row: Row) -> str:
     """Return a row's training FLOPs as a multiple of the dense run's."""
-    return ratio(row.mean("cost", "train_flops_ratio"))
-
-
-def seconds(value: float | None) -> str:
-    """Return a duration in the unit that a person would take."""
-    if value is None:
-        return "–"
-    if value < 120:
-        return f"{value:.1f} s"
-    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.2f} h"
-
-
-def memory(value: float | None) -> str:
-    """Return bytes in MiB or GiB."""
-    if value is None:
-        return "–"
-    return f"{value / 2**20:.0f} MiB" if value < 2**30 else f"{value / 2**30:.1f} GiB"
-
-
-def energy(value: float | None) -> str:
-    """Return joules in kJ, or in kWh where they are many."""
-    if value is None:
-        return "–"
-    return f"{value / 1000:.3g} kJ" if value < 3.6e6 else f"{value / 3.6e6:.3g} kWh"
+    return units.ratio(row.mean("cost", "train_flops_ratio"))
 
 
 def per_hardware(row: Row) -> dict[str, str]:
@@ -145,9 +84,9 @@ def per_hardware(row: Row) -> dict[str, str]:
 
     used: dict[str, Usage] = row.usage
     return {
-        "wall-clock": told(seconds, "seconds"),
-        "peak memory": told(memory, "peak_memory_bytes"),
-        "energy": told(energy, "energy_joules"),
+        "wall-clock": told(units.seconds, "seconds"),
+        "peak memory": told(units.memory, "peak_memory_bytes"),
+        "energy": told(units.energy, "energy_joules"),
         "hardware": "; ".join(used) or "–",
     }
 
@@ -192,8 +131,8 @@ def cells(row: Row) -> dict[str, str]:
         "method": row.method,
         "sparsity": f"{row.sparsity:g}",
         "top-1": estimated(row.accuracy),
-        "training FLOPs": f"{flops(training)} ({times(row)})",
-        "inference FLOPs": f"{flops(inference)} ({ratio(row.mean('cost', 'inference_flops_ratio'))})",
+        "training FLOPs": f"{units.flops(training)} ({times(row)})",
+        "inference FLOPs": f"{units.flops(inference)} ({units.ratio(row.mean('cost', 'inference_flops_ratio'))})",
         **per_hardware(row),
         "image": ", ".join(images(row)) or "none",
         "commit": ", ".join(commits(row)) or "unknown",
@@ -204,7 +143,7 @@ def cells(row: Row) -> dict[str, str]:
 def protocol(table: Table) -> str:
     """Say how a table's runs were trained and tested."""
     recipe, data = table.task["recipe"], table.task["dataset"]
-    parts = [f"Budget: {table.budget}."]
+    parts = [f"Budget: {table.budget}, the same for every method."]
     if recipe.get("optimizer"):
         known = [
             str(recipe["optimizer"]),
@@ -216,8 +155,8 @@ def protocol(table: Table) -> str:
         ]
         parts.append(f"Recipe: {', '.join(known)}.")
     if data.get("test_examples"):
-        sizes = f"{data.get('train_examples')} training, {data.get('val_examples')} validation"
-        parts.append(f"Data: {sizes}, {data['test_examples']} test examples.")
+        sizes = f"{data.get('train_examples')} training examples, {data.get('val_examples')} of them for validation"
+        parts.append(f"Data: {sizes}, and {data['test_examples']} test examples.")
     return " ".join(parts)
 
 
@@ -251,7 +190,7 @@ def published_cells(number: Published, table: Table) -> list[str]:
         number.method + (f", {number.distribution}" if number.distribution else ""),
         f"{number.sparsity:g}",
         theirs,
-        ratio(number.train_flops_x),
+        units.ratio(number.train_flops_x),
         accuracy(row),
         published.difference(number, table, row),
         number.source,
@@ -261,14 +200,13 @@ def published_cells(number: Published, table: Table) -> list[str]:
 def failure_cells(name: str, record: Record) -> list[str]:
     """Return one failed run for the list of failures."""
     budget = record["budget"]
-    stretch = budget.get("stretch") or 1
     return [
         record["status"],
         record["dataset"],
         record["model"],
         record["method"],
         f"{record['sparsity']:g}",
-        f"{budget['kind']} {budget['amount']:g}" + (f" ×{stretch:g}" if stretch != 1 else ""),
+        in_words(budget["kind"], budget["amount"], budget.get("stretch") or 1),
         str(record["seed"]),
         record["runner"],
         record["reason"] or "no reason given",

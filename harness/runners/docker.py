@@ -51,6 +51,7 @@ class DockerRunner:
     """Runs requests in containers of one image.
 
     Attributes:
+        client: The engine.
         image: The image of the runs, verified.
     """
 
@@ -65,7 +66,7 @@ class DockerRunner:
         Raises:
             harness.image.ImageError: There is no image that may be run.
         """
-        self._client = client
+        self.client = client
         self._command = list(command)
         self.image = verify(client, image_files(image))
         # The referee must not run in an image that a method's author put together.
@@ -113,7 +114,7 @@ class DockerRunner:
                 )
                 try:
                     with Output(on_event, log) as output:
-                        ending = supervise(self._client, box, output, settings.timeout)
+                        ending = supervise(self.client, box, output, settings.timeout)
                 finally:
                     container.give_to_caller(inside)
                 status, reason = _judge(ending, output.last, settings)
@@ -172,7 +173,7 @@ class DockerRunner:
             gpu=box.gpu,
         )
         with Output(lambda event: lines.append(str(event.get("text"))), Path(os.devnull)) as output:
-            ending = supervise(self._client, second, output, REFEREE_SECONDS)
+            ending = supervise(self.client, second, output, REFEREE_SECONDS)
         if ending.end is End.INTERRUPTED:
             raise KeyboardInterrupt
         for line in lines:

@@ -1,0 +1,102 @@
+"""The speed suites' fixture and options: `sparsebench speed` runs them, `harness/speed.py` reads what they leave."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness import provenance
+
+CUDA = torch.cuda.is_available()
+DEVICE = "cuda" if CUDA else "cpu"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="small nets and few rounds: that it runs, not how fast")
+    parser.addoption("--board", action="store_true", help="train the whole smoke suite too")
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """Name what decides speed, the GPU too, in place of what names this machine or fills pages."""
+    kept = {name: machine_info[name] for name in ("machine", "system", "release")}
+    machine_info.clear()
+    machine_info.update(kept, **provenance.machine(DEVICE))
+
+
+@pytest.fixture
+def quick(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--quick"))
+
+
+@dataclass
+class Compare:
+    """Times two calls in turns, so that whatever else the machine does slows both alike."""
+
+    benchmark: BenchmarkFixture
+    quick: bool
+
+    def __call__(
+        self,
+        name: str,
+        ours: Callable[[], object],
+        baseline: Callable[[], object],
+        *,
+        rounds: int,
+        target: str | None = None,
+        times: int = 1,
+        times_baseline: float = 1,
+        inverse: bool = False,
+        warm_up: bool = True,
+    ) -> None:
+        """Record medians and their ratio.
+
+        Args:
+            name: ``numerator / denominator, where``, as the table shows it.
+            ours: What is measured.
+            baseline: What it is held against.
+            rounds: Times that each is timed; quick mode takes two.
+            target: What the ratio is meant to be, for the table.
+            times: How often each does its work in one call: medians are divided by it.
+            times_baseline: Further factor of the baseline, e.g. 100 where it is to stand for 100 of its calls.
+            inverse: Whether the ratio is baseline / ours ("times faster") rather than ours / baseline.
+            warm_up: Whether to call both once before timing.
+        """
+        if warm_up:
+            _timed(baseline)
+            _timed(ours)
+        spent: list[float] = []
+
+        def first_the_baseline() -> None:
+            spent.append(_timed(baseline))
+
+        self.benchmark.pedantic(lambda: _timed(ours), setup=first_the_baseline, rounds=2 if self.quick else rounds)
+        value = self.benchmark.stats.stats.median / times
+        held_against = statistics.median(spent) / times * times_baseline
+        self.benchmark.extra_info.update(
+            name=name,
+            ratio=held_against / value if inverse else value / held_against,
+            value=value,
+            baseline=held_against,
+            unit="s",
+            target=target,
+            baseline_rounds=spent,
+        )
+
+
+@pytest.fixture
+def compare(benchmark: BenchmarkFixture, quick: bool) -> Compare:
+    return Compare(benchmark, quick)
+
+
+def _timed(call: Callable[[], object]) -> float:
+    """Return the seconds that a call takes, its work on the device included."""
+    started = time.perf_counter()
+    call()
+    if CUDA:
+        torch.cuda.synchronize()
+    return time.perf_counter() - started

@@ -1,0 +1,41 @@
+"""Numbers as people and machines read them; a dash, or nothing, for one that is not known."""
+
+
+def exact(value: float | None) -> str:
+    """Return a number with the digits that matter to a machine; nothing for an unknown one."""
+    if value is None:
+        return ""
+    return str(int(value)) if value == int(value) else f"{value:.10g}"
+
+
+def flops(value: float | None) -> str:
+    """Return a number of FLOPs in scientific notation."""
+    return "–" if value is None else f"{value:.3g}".replace("e+", "e")
+
+
+def ratio(value: float | None) -> str:
+    """Return a multiple of the dense run's cost."""
+    return "–" if value is None else f"{value:.3g}×"
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration in the unit that a person would take."""
+    if value is None:
+        return "–"
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.2f} h"
+
+
+def memory(value: float | None) -> str:
+    """Return bytes in MiB or GiB."""
+    if value is None:
+        return "–"
+    return f"{value / 2**20:.0f} MiB" if value < 2**30 else f"{value / 2**30:.1f} GiB"
+
+
+def energy(value: float | None) -> str:
+    """Return joules in kJ, or in kWh where they are many."""
+    if value is None:
+        return "–"
+    return f"{value / 1000:.3g} kJ" if value < 3.6e6 else f"{value / 3.6e6:.3g} kWh"
