@@ -70,12 +70,12 @@ nightly: $(READY) ## image, smoke gate, SUITE=name, board, check of every record
 clean: $(READY) ## remove containers that a killed harness left behind
 	@$(BIN)/sparsebench clean $(ARGS)
 
-lock: ## compile the hashed locks from pyproject.toml
+lock: ## compile the hashed locks from pyproject.toml (ARGS=--upgrade for newer versions)
 	@python3 -m venv build/lock && build/lock/bin/pip install --quiet uv
 	@build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 \
-		--upgrade --extra dev pyproject.toml -o docker/requirements.lock
+		$(ARGS) --extra dev pyproject.toml -o docker/requirements.lock
 	@printf 'pip\nsetuptools\nwheel\n' | build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal \
-		--python-version 3.11 --upgrade - -o docker/build.lock
+		--python-version 3.11 $(ARGS) - -o docker/build.lock
 
 # fvcore, iopath and antlr4 come as source only: setuptools and wheel are locked too, and build without isolation.
 $(READY): docker/requirements.lock docker/build.lock pyproject.toml

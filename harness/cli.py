@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("speed", _speed, "run the speed suites and print ratios to their baselines", settings=False)
     command.add_argument("--json", type=Path, metavar="FILE", help="write the ratios to FILE")
     command.add_argument("--quick", action="store_true", help="small nets, two rounds: that it runs, not how fast")
-    command.add_argument("--board", action="store_true", help="time the whole smoke suite too (minutes)")
+    command.add_argument("--all", action="store_true", help="time whole commands too: a board, a run in a container")
     command = add("list", _list, "list what can be chosen: methods, data sets, models, budgets, suites", settings=False)
     return parser
 
@@ -191,7 +191,7 @@ def _clean(arguments: argparse.Namespace) -> int:
 def _speed(arguments: argparse.Namespace) -> int:
     from harness import speed
 
-    return speed.main(arguments.json, quick=arguments.quick, board=arguments.board)
+    return speed.main(arguments.json, quick=arguments.quick, everything=arguments.all)
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -217,3 +217,13 @@ def _others(client: docker.DockerClient, files: ImageFiles) -> str:
     if not contents:
         return " in this engine"
     return f" (content {files.content()[:12]}) in this engine, only of other files ({', '.join(contents)})"
+
+
+def main() -> None:
+    """Pin the suite's Dockerfile and locks as they are now, without building: what ``make lock`` ends with."""
+    pins = ImageFiles(SUITE).pin()
+    print(f"docker/{PIN_FILE} pins content {pins.content[:12]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -181,7 +181,7 @@ def _build(client: docker.DockerClient, files: ImageFiles, inputs: _Inputs, repo
     with os.fdopen(read, "rb") as context:
         for line in _steps(client, context, inputs):
             last = [*last[-9:], line]
-            if line.startswith("Step "):
+            if line.lower().startswith("step "):
                 report(line)
             if line.startswith("error: "):
                 raise ImageError(f"the build of {files.name} failed: {' | '.join(last)}")

@@ -48,6 +48,8 @@ _ACCURACY = {
     "title": "test top-1 accuracy, %",
     "scale": {"zero": False, "nice": True, "padding": 8},
 }
+# Lines without a colour scale get legend symbols without a colour.
+_STROKES = {"symbols": {"update": {"stroke": {"value": "#888"}, "strokeWidth": {"value": 2}, "size": {"value": 400}}}}
 _OURS, _PUBLISHED = "datum.kind == 'ours'", "datum.kind == 'published'"
 
 
@@ -168,12 +170,18 @@ def over_training(field: str, title: str, form: str) -> Spec:
         "mark": {"type": "line", "point": {"size": 18}, "strokeWidth": 1.5},
         "encoding": {
             "x": {"field": "step", "type": "quantitative", "title": "training step", "axis": {"format": "~s"}},
-            "y": {"field": field, "type": "quantitative", "title": title, "axis": {"format": form}},
+            "y": {
+                "field": field,
+                "type": "quantitative",
+                "title": title,
+                "axis": {"format": form},
+                "scale": {"zero": False},
+            },
             "color": {"field": "color", "type": "nominal", "scale": None},
             "strokeDash": {
                 "field": "seed",
                 "type": "nominal",
-                "legend": {"title": "seed", "orient": "bottom", "symbolType": "stroke", "symbolStrokeColor": "#888"},
+                "legend": {"title": "seed", "orient": "bottom", "symbolType": "stroke", "encode": _STROKES},
             },
             "tooltip": _tooltip(("seed", "seed", None), ("step", "step", ",d"), (field, title, form)),
         },

@@ -22,7 +22,7 @@ Measured = dict[str, Any]
 """What pytest-benchmark writes: ``machine_info``, ``commit_info``, ``benchmarks`` and more."""
 
 
-def main(ratios: Path | None = None, *, quick: bool = False, board: bool = False) -> int:
+def main(ratios: Path | None = None, *, quick: bool = False, everything: bool = False) -> int:
     """Run the suites and return the exit status: 0 if all of them ran.
 
     A full run is kept in ``benchmarks/speed/results/MACHINE.json``, and the README beside it made anew; a quick one
@@ -31,7 +31,7 @@ def main(ratios: Path | None = None, *, quick: bool = False, board: bool = False
     Args:
         ratios: File to write the ratios to, as JSON.
         quick: Small nets and two rounds of each.
-        board: Time the whole smoke suite too.
+        everything: Time whole commands too: the smoke suite, and a run in a container.
 
     Raises:
         UsageError: pytest-benchmark is not installed, nothing could be measured, or the file cannot be written.
@@ -40,7 +40,7 @@ def main(ratios: Path | None = None, *, quick: bool = False, board: bool = False
         _require_writable(ratios)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "measured.json"
-        status = _run(file, quick=quick, board=board)
+        status = _run(file, quick=quick, everything=everything)
         measured = json.loads(file.read_text()) if file.exists() and file.stat().st_size else None
     if measured is None:
         raise UsageError("the speed suites measured nothing: what pytest says above is why")
@@ -66,7 +66,7 @@ def rows(measured: Measured) -> list[dict[str, Any]]:
     ]
 
 
-def _run(file: Path, *, quick: bool, board: bool) -> int:
+def _run(file: Path, *, quick: bool, everything: bool) -> int:
     """Run pytest on the suites, in a process of its own; what it says goes to stderr."""
     for module in ("pytest", "pytest_benchmark"):
         if importlib.util.find_spec(module) is None:
@@ -74,7 +74,7 @@ def _run(file: Path, *, quick: bool, board: bool) -> int:
     command = [sys.executable, "-m", "pytest", str(SUITES), "-q", "--no-header", "-p", "no:cacheprovider"]
     command += ["--benchmark-only", "--benchmark-quiet", "--benchmark-disable-gc", f"--benchmark-json={file}"]
     command += ["--quick"] if quick else []
-    command += ["--board"] if board else []
+    command += ["--all"] if everything else []
     # PYTHONPATH: the suites import the packages beside them, also where those are not installed.
     paths = [str(TREE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

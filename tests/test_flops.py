@@ -1,0 +1,230 @@
+"""The ledger: what a model costs, what a run is charged, and what a plan says of it before."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from runs import FIXED_DENSITY, METHODS, PER_EPOCH, record, small, train
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness import config, plan
+from harness.errors import UsageError
+from harness.flops import Costs, LayerCost, budget_samples, measure
+from harness.forecast import forecast
+from harness.models import MODELS, build, maskable
+from harness.task import prepare
+from methods.distributions import erk, uniform
+
+GOLDEN = Path(__file__).parent / "golden"
+SIDES = {"resnet50": 224, "mlp": 28}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_layer_costs_what_another_counter_says_and_nothing_else_costs_anything(name):
+    side = SIDES.get(name, 32)
+    model = build(name, 10, (3, side, side), 0)
+    costs = measure(model, [layer for layer, _ in maskable(model)], (3, side, side))
+    model.to("meta").eval()
+    with FlopCounterMode(display=False) as counter:
+        model(torch.empty(1, 3, side, side, device="meta"))
+    counted = {
+        module.partition(".")[2]: sum(operators.values()) for module, operators in counter.get_flop_counts().items()
+    }
+    assert {layer.name: 2 * layer.macs for layer in costs.layers} == {
+        layer.name: counted[layer.name.removesuffix(".weight")] for layer in costs.layers
+    }
+    assert costs.dense == counter.get_total_flops()
+    assert costs.fixed == 0
+
+
+def test_measuring_leaves_the_mode_of_the_model_as_it_was():
+    model = build("convnet", 10, (1, 8, 8), 0)
+    measure(model, [], (1, 8, 8))
+    assert all(module.training for module in model.modules())
+
+
+class Attention(nn.Module):
+    """One head over the rows of an image, with the products written out or not."""
+
+    def __init__(self, fused):
+        super().__init__()
+        self.mix = nn.Linear(6, 12)
+        self.fused = fused
+
+    def forward(self, images):
+        query, key = self.mix(images[:, 0]).chunk(2, dim=-1)
+        if self.fused:
+            return F.scaled_dot_product_attention(query, key, key)
+        return (query @ key.transpose(1, 2)).softmax(-1) @ key
+
+
+def test_products_without_a_mask_are_a_fixed_cost():
+    costs = measure(Attention(fused=False), ["mix.weight"], (1, 4, 6))
+    assert costs.layers == (LayerCost("mix.weight", (12, 6), 72, 4),)
+    assert costs.fixed == 2 * (2 * 4 * 4 * 6)
+    assert costs.forward([0]) == costs.fixed
+
+
+def test_an_operator_of_unknown_cost_is_an_error_that_names_it():
+    with pytest.raises(UsageError, match=r"Attention .*unknown cost: aten::scaled_dot_product_attention;") as caught:
+        measure(Attention(fused=True), ["mix.weight"], (1, 4, 6))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_layer_outside_the_masks_stays_a_fixed_cost():
+    model = build("convnet", 10, (1, 8, 8), 0)
+    names = [name for name, _ in maskable(model)]
+    every, but_first = measure(model, names, (1, 8, 8)), measure(model, names[1:], (1, 8, 8))
+    assert but_first.dense == every.dense
+    assert but_first.fixed == 2 * every.layers[0].macs
+
+
+def test_a_training_image_costs_three_passes_and_a_dense_gradient_makes_one_of_them_dense():
+    costs = Costs((LayerCost("one", (10, 10), 100, 3), LayerCost("two", (5, 10), 50, 1)), fixed=7)
+    assert (costs.dense, costs.forward([10, 5])) == (2 * (300 + 50) + 7, 2 * (30 + 5) + 7)
+    assert costs.training([10, 5]) == 3 * 77
+    assert costs.training([10, 5], dense_gradient=True) == 2 * 77 + 707
+
+
+def test_the_last_batch_of_an_epoch_is_what_remains():
+    assert [budget_samples(steps, 72, 16) for steps in (0, 1, 4, 5, 6, 10)] == [0, 16, 64, 72, 88, 144]
+
+
+def recounted(made):
+    """Add up what a record's topology and config say, iteration by iteration."""
+    layers, recipe, dataset = made["config"]["layers"], made["config"]["recipe"], made["config"]["dataset"]
+    size = dataset["train_examples"] - dataset["val_examples"]
+    starts = range(0, size, recipe["batch_size"])
+    batches = [min(recipe["batch_size"], size - start) for start in starts]
+
+    def forward(active):
+        products = sum(2 * layer["uses"] * count for layer, count in zip(layers, active, strict=True))
+        return products + made["config"]["fixed_flops"]
+
+    dense = forward([layer["weights"] for layer in layers])
+    total = 0
+    for step in range(1, made["cost"]["steps"] + 1):
+        sparse = forward([entry for entry in made["topology"] if entry["step"] < step][-1]["active"])
+        grows = any(entry["step"] == step and entry["dense_gradient"] for entry in made["topology"])
+        total += batches[(step - 1) % len(batches)] * (2 * sparse + (dense if grows else sparse))
+    return total
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_anyone_can_recount_a_run_from_its_record_exactly(name, tmp_path):
+    made = record(small(name, "steps:33"), tmp_path)
+    assert made["status"] == "done"
+    cost, topology = made["cost"], made["topology"]
+    assert cost["train_flops"] == recounted(made)
+    assert cost["samples"] == budget_samples(33, 72, 16)
+    assert cost["inference_flops"] == 2 * sum(
+        layer["uses"] * active for layer, active in zip(made["config"]["layers"], topology[-1]["active"], strict=True)
+    )
+    assert cost["train_flops_ratio"] == pytest.approx(
+        cost["train_flops"] / (3 * cost["dense_forward_flops"] * cost["samples"])
+    )
+    grows = {"rigl", "rigl_itop", "granet", "granet_s0"}
+    assert any(entry["dense_gradient"] for entry in topology) is (name in grows)
+
+
+def test_a_run_on_seconds_can_be_recounted_too(tmp_path):
+    made = record(small("rigl", "seconds:0.4", interval=1, until=1.0), tmp_path)
+    assert made["cost"]["train_flops"] == recounted(made)
+
+
+def foretold(run):
+    task = prepare(run)
+    return forecast(
+        run.method,
+        run.sparsity,
+        task.budget,
+        task.costs,
+        [weight for _, weight in task.layers],
+        train_samples=task.train_samples,
+        batch_size=run.recipe.batch_size,
+    )
+
+
+@pytest.mark.parametrize("budget", ["steps:33", f"steps:{3 * PER_EPOCH}x1.5", "epochs:5", "flops:0.2"])
+@pytest.mark.parametrize("name", METHODS)
+def test_the_plan_foretells_the_price_exactly_where_the_method_fixes_layer_densities(name, budget):
+    run = small(name, budget)
+    expected, made = foretold(run), train(run)
+    spent = made.course.ledger.flops
+    if name in FIXED_DENSITY:
+        assert (expected.train_flops, expected.active) == (spent, made.masks.active)
+    else:
+        assert expected.train_flops == pytest.approx(spent, rel=0.15)
+        assert sum(expected.active) == pytest.approx(sum(made.masks.active), abs=1)
+
+
+def test_the_plan_is_exact_over_a_long_course_too():
+    """Ten thousand steps, booked from event to event, against one by one."""
+    run = small("rigl", "flops:1", interval=7, recipe={"epochs": 400})
+    task = prepare(run)
+    course, active = task.course(run), [int(0.1 * layer.weights) for layer in task.costs.layers]
+    blocks = task.course(run)
+    while not course.clock.done:
+        course.take(course.next(active))
+    while not blocks.clock.done:
+        if not blocks.skip(active, 6):
+            blocks.take(blocks.next(active))
+    assert course.ledger == blocks.ledger
+
+
+def test_no_plan_knows_how_many_steps_seconds_hold():
+    expected = foretold(small("granet", "seconds:5"))
+    assert expected.train_flops is None
+    assert sum(expected.active) == pytest.approx(0.1 * 93_728, abs=1)
+
+
+def planned(method, sparsity=0.0, budget="steps:32000"):
+    """Plan ResNet-50 on ImageNet in RigL's recipe; nothing of it is there or needed."""
+    chosen = ["dataset=imagenet", "recipe=imagenet_rigl", f"method={method}", f"sparsity={sparsity}"]
+    return plan.entry(config.resolve([*chosen, f"budget={budget}", "device=cpu"]))
+
+
+def test_a_dense_resnet50_costs_what_the_papers_say():
+    entry = planned("dense")
+    assert entry["dense_forward_flops"] == pytest.approx(8.18e9, rel=0.005)
+    assert (entry["train_flops_ratio"], entry["inference_flops_ratio"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("sparsity", "inference", "training"), [(0.8, 0.414, 0.416), (0.9, 0.242, 0.244)])
+def test_erk_on_resnet50_costs_what_the_papers_say(sparsity, inference, training):
+    entry = planned("rigl", sparsity)
+    assert entry["inference_flops_ratio"] == pytest.approx(inference, abs=0.001)
+    assert entry["train_flops_ratio"] == pytest.approx(training, abs=0.003)
+
+
+@pytest.mark.parametrize(("sparsity", "training"), [(0.8, 0.559), (0.9, 0.504)])
+def test_gradual_pruning_of_resnet50_costs_what_the_papers_say(sparsity, training):
+    assert planned("gmp_uniform", sparsity)["train_flops_ratio"] == pytest.approx(training, abs=0.003)
+
+
+def test_rigl_stretched_five_times_costs_what_the_papers_say():
+    assert planned("rigl", 0.8, "steps:32000x5")["train_flops_ratio"] == pytest.approx(2.08, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "density", "printed"), [(erk, 0.2, 0.42), (erk, 0.1, 0.24), (uniform, 0.2, 0.23)]
+)
+def test_counted_as_rigl_s_own_code_does_the_ratios_are_those_it_prints(distribution, density, printed):
+    """One more operation for each output, the ReLU's, and a first convolution on an input padded to 230 pixels."""
+    layers = json.loads((GOLDEN / "erk.json").read_text())["resnet50_imagenet"]["density_0.2"]["layers"]
+    shapes = [layer["shape"] for layer in layers]
+
+    def total(densities):
+        products = outputs = 0.0
+        for layer, kept in zip(layers, densities, strict=True):
+            positions = layer["macs"] / layer["numel"]
+            if layer["name"] == "conv1.weight":
+                positions *= (115 / 112) ** 2
+            products += 2 * kept * layer["numel"] * positions
+            outputs += layer["shape"][0] * positions
+        return products + outputs
+
+    assert round(total(distribution(shapes, density)) / total([1.0] * len(shapes)), 2) == printed

@@ -1,0 +1,132 @@
+"""Models: what is masked in which order, the published sizes, and initial weights that a seed decides."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.config import TREE
+from harness.errors import UsageError
+from harness.models import MODELS, build, maskable
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "erk.json").read_text())
+PUBLISHED = [
+    ("resnet50_cifar", "resnet50_cifar10", "density_0.1", 10, (3, 32, 32)),
+    ("vgg19", "vgg19_cifar10", "density_0.1", 10, (3, 32, 32)),
+    ("resnet50", "resnet50_imagenet", "density_0.2", 1000, (3, 224, 224)),
+]
+SMALL = ["convnet", "mlp", "resnet20", "wrn_22_2"]
+
+
+def count(model):
+    return sum(weight.numel() for _, weight in maskable(model))
+
+
+@pytest.mark.parametrize(("name", "task", "density", "classes", "shape"), PUBLISHED)
+def test_layers_of_the_published_networks_have_the_published_names_shapes_and_order(
+    name, task, density, classes, shape
+):
+    expected = GOLDEN[task][density]
+    layers = maskable(build(name, classes, shape, 0))
+    assert [(layer, list(weight.shape)) for layer, weight in layers] == [
+        (layer["name"], layer["shape"]) for layer in expected["layers"]
+    ]
+    assert sum(weight.numel() for _, weight in layers) == expected["maskable_params"]
+
+
+@pytest.mark.parametrize(("name", "task", "density", "classes", "shape"), PUBLISHED)
+def test_published_networks_cost_the_published_multiply_accumulates(name, task, density, classes, shape):
+    model = build(name, classes, shape, 0).to("meta").eval()
+    with FlopCounterMode(display=False) as counter:
+        assert model(torch.empty(1, *shape, device="meta")).shape == (1, classes)
+    assert counter.get_total_flops() == 2 * GOLDEN[task][density]["dense_macs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "layers", "weights"),
+    [
+        ("convnet", (1, 8, 8), 4, 93_728),
+        ("convnet", (1, 28, 28), 4, 93_728),
+        ("convnet", (3, 32, 32), 4, 94_304),
+        ("mlp", (1, 28, 28), 3, 266_200),
+        ("resnet20", (3, 32, 32), 20, 268_336),
+        ("wrn_22_2", (3, 32, 32), 23, 1_076_912),
+    ],
+)
+def test_small_networks_keep_their_sizes(name, shape, layers, weights):
+    model = build(name, 10, shape, 0)
+    assert (len(maskable(model)), count(model)) == (layers, weights)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
+@pytest.mark.parametrize("name", SMALL)
+def test_small_networks_take_one_or_three_channels_and_train(name, shape):
+    model = build(name, 7, shape, 0)
+    logits = model(torch.randn(4, *shape))
+    assert logits.shape == (4, 7)
+    logits.sum().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for _, weight in maskable(model))
+
+
+@pytest.mark.parametrize("name", ["vgg19", "resnet50", "resnet50_cifar"])
+def test_large_networks_take_one_channel_too(name):
+    model = build(name, 10, (1, 32, 32), 0).eval()
+    with torch.no_grad():
+        assert model(torch.randn(1, 1, 32, 32)).shape == (1, 10)
+
+
+def test_every_model_has_a_yaml_and_every_yaml_a_model():
+    names = {path.stem: yaml.safe_load(path.read_text())["name"] for path in (TREE / "model").glob("*.yaml")}
+    assert names == {name: name for name in MODELS}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_initial_weights_depend_on_the_seed_alone_and_leave_the_global_generator_as_it_was(name):
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = build(name, 10, (3, 32, 32), 5).state_dict()
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    again = build(name, 10, (3, 32, 32), 5).state_dict()
+    other = build(name, 10, (3, 32, 32), 6).state_dict()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_convolutions_start_with_he_s_deviation():
+    weight = build("resnet50_cifar", 10, (3, 32, 32), 0).layer4[0].conv2.weight
+    assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
+
+
+def test_only_weights_of_convolutions_and_linear_layers_are_maskable_and_a_shared_one_comes_once():
+    first = nn.Linear(4, 4)
+    second = nn.Linear(4, 4)
+    second.weight = first.weight
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Embedding(3, 4), first, second)
+    assert [name for name, _ in maskable(model)] == ["0.weight", "3.weight"]
+
+
+def test_named_layers_stay_dense():
+    model = build("convnet", 10, (1, 8, 8), 0)
+    every = [name for name, _ in maskable(model)]
+    assert [name for name, _ in maskable(model, [every[0], every[-1]])] == every[1:-1]
+
+
+def test_a_dense_layer_that_is_not_there_is_refused_with_the_names_that_are():
+    with pytest.raises(UsageError, match=r"unknown layer 'stem.weight'.*classifier.weight") as caught:
+        maskable(build("convnet", 10, (1, 8, 8), 0), ["stem.weight"])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_name():
+    with pytest.raises(UsageError, match=r"unknown model 'resnet2'.*did you mean 'resnet20'"):
+        build("resnet2", 10, (3, 32, 32), 0)
+
+
+def test_vgg_refuses_images_that_its_poolings_would_leave_without_pixels():
+    with pytest.raises(UsageError, match="'vgg19' needs images of at least 16x16, not 8x8"):
+        build("vgg19", 10, (1, 8, 8), 0)

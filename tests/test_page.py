@@ -1,0 +1,247 @@
+"""The page in a real browser: it loads without an error or a request, sorts, filters, pages and draws."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from records import GPU, METHODS, board, make, ten_thousand
+
+from harness import record
+from harness.board import make as make_board
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+PLOTS = ("by-sparsity", "by-flops", "by-seconds", "exploration", "run-accuracy", "run-density")
+
+
+def write_board(folder, records):
+    for each in records:
+        record.write(each, folder / "records" / record.record_name(each))
+    make_board(folder / "records", folder)
+    return folder / "leaderboard.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine (apt-get install chromium)")
+    with api.sync_playwright() as playwright:
+        # the sandbox needs privileges that a container lacks, and the page is our own
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    cifar = {"dataset": "cifar10", "model": "resnet50_cifar", "recipe": "cifar"}
+    records = [
+        *board(),
+        *board(seeds=(0,), sparsities=(0.9, 0.95), runner="docker", gpu=GPU, **cifar),
+        make("rigl", 0.95, 3, gpu=GPU),
+        make("set", 0.9, 3, status="diverged"),
+        make("static", 0.95, 4, status="timeout"),
+    ]
+    return write_board(tmp_path_factory.mktemp("full"), records)
+
+
+class Opened:
+    """A page under test, with everything it complained of or asked the network for."""
+
+    def __init__(self, browser, path, viewport=WIDE, scheme="light"):
+        self.context = browser.new_context(viewport=viewport, color_scheme=scheme, accept_downloads=False)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(120_000)  # CI machines can be slow; what is waited for is not timed
+        self.trouble, self.requests = [], []
+        self.page.on("console", lambda message: self.trouble.append(message.text))
+        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+    def drawn(self, plot):
+        self.page.wait_for_selector(f"#{plot} svg")
+        return self.page.locator(f"#{plot} svg").first
+
+    def column(self, name):
+        place = self.page.locator("#board th").all_inner_texts().index(name)
+        return self.page.locator(f"#board tbody td:nth-child({place + 1})").all_inner_texts()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_loads_alone_and_draws_every_plot(browser, full, viewport, scheme):
+    with Opened(browser, full, viewport, scheme) as opened:
+        for plot in PLOTS:
+            box = opened.drawn(plot).bounding_box()
+            assert box["width"] > 250, plot
+            assert box["height"] > 100, plot
+        assert opened.trouble == []
+        assert opened.requests == [full.as_uri()]
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_every_method_is_drawn_with_a_shape_and_colour_of_its_own(browser, full):
+    with Opened(browser, full) as opened:
+        looks = opened.page.evaluate(
+            "[...document.querySelectorAll('#legend path')].map(p => p.getAttribute('d') + p.getAttribute('fill'))"
+        )
+        assert len(looks) == len(set(looks)) == len(METHODS)
+        marks = opened.drawn("by-sparsity").locator("g.mark-symbol path").count()
+        assert marks >= 3 * (len(METHODS) - 1)
+
+
+def test_a_press_on_a_heading_sorts_and_another_turns_it_round(browser, full):
+    with Opened(browser, full) as opened:
+        opened.page.select_option("#page-size", "100")
+        opened.page.click("#board th[data-name='top-1 %'] button")
+        upward = [float(re.match(r"[\d.]+", text)[0]) for text in opened.column("top-1 %")]
+        assert len(upward) > 30
+        assert upward == sorted(upward)
+        assert opened.page.get_attribute("#board th[data-name='top-1 %']", "aria-sort") == "ascending"
+        opened.page.click("#board th[data-name='top-1 %'] button")
+        downward = [float(re.match(r"[\d.]+", text)[0]) for text in opened.column("top-1 %")]
+        assert downward == sorted(upward, reverse=True)
+        opened.page.click("#board th[data-name='method'] button")
+        assert opened.column("method") == sorted(opened.column("method"))
+
+
+def test_the_filters_leave_what_was_asked_for(browser, full):
+    with Opened(browser, full) as opened:
+        opened.page.fill("#filter", "granet")
+        assert set(opened.column("method")) == {"granet", "granet_s0"}
+        opened.page.fill("#filter", "granet_s0 95")
+        assert opened.column("sparsity") == ["95 %"]
+        opened.page.fill("#filter", "no such thing")
+        assert "No row has all of that" in opened.page.inner_text("#board")
+        opened.page.fill("#filter", "")
+        opened.page.click("#levels button:has-text('98')")
+        assert set(opened.column("sparsity")) == {"0 %", "90 %", "95 %"}
+        opened.page.select_option("#mark", "verified")
+        assert "No row has all of that" in opened.page.inner_text("#board")
+
+
+def test_the_table_shows_a_page_at_a_time_and_all_tasks_if_asked(browser, full):
+    with Opened(browser, full) as opened:
+        assert len(opened.column("method")) == 25
+        opened.page.select_option("#scope", "all")
+        total = int(re.search(r"of (\d+)", opened.page.inner_text("#board .pager"))[1])
+        assert total == 1 + 33 + 1 + 22
+        opened.page.click("#board .pager button:has-text('Next')")
+        assert opened.page.inner_text("#board .pager").startswith("26–50")
+
+
+def test_a_hidden_method_leaves_the_plots(browser, full):
+    with Opened(browser, full) as opened:
+        before = opened.drawn("by-flops").locator("g.mark-symbol path").count()
+        opened.page.click("#legend button:has-text('static')")
+        assert opened.page.get_attribute("#legend button:has-text('static')", "aria-pressed") == "false"
+        opened.page.wait_for_function(f"document.querySelectorAll('#by-flops g.mark-symbol path').length < {before}")
+
+
+def test_the_answers_name_method_cost_certainty_hardware_and_papers(browser, full):
+    with Opened(browser, full) as opened:
+        opened.page.select_option("#task", label="cifar10 · resnet50_cifar · recipe cifar · budget 10 epochs")
+        card = opened.page.locator("#answers .card", has_text="95 % sparse").inner_text()
+        for words in ("1 seed, no interval", "the dense run's", "nothing can be told apart", "Against dense"):
+            assert words in card
+        assert "verified, on NVIDIA H100 80GB HBM3" in card
+        assert "granet_s05 94.38" in card
+
+
+def test_published_numbers_stand_beside_ours_and_are_tagged(browser, full):
+    with Opened(browser, full) as opened:
+        assert "No number that we know of" in opened.page.inner_text("#published")
+        opened.page.select_option("#task", label="cifar10 · resnet50_cifar · recipe cifar · budget 10 epochs")
+        row = opened.page.locator("#published tr", has_text="granet_s05").first.inner_text()
+        assert "published" in row
+        assert "ours" in row
+        assert "best epoch chosen on the TEST set" in row
+        with_them = opened.drawn("by-sparsity").locator("g.mark-symbol path").count()
+        opened.page.uncheck("#show-published")
+        opened.page.wait_for_function(
+            f"document.querySelectorAll('#by-sparsity g.mark-symbol path').length < {with_them}"
+        )
+
+
+def test_the_curves_are_those_of_the_chosen_run_and_link_to_its_records(browser, full):
+    with Opened(browser, full) as opened:
+        opened.drawn("run-accuracy")
+        opened.page.select_option("#run-row", label="gmp, 98 % (local)")
+        opened.page.select_option("#run-seed", "2")
+        links = opened.page.locator("#run-record a")
+        assert links.count() == 1
+        target = (full.parent / links.first.get_attribute("href")).resolve()
+        found = record.load(target)
+        assert (found["method"], found["sparsity"], found["seed"]) == ("gmp", 0.98, 2)
+        opened.drawn("run-density")
+
+
+def test_failures_are_listed_with_their_reason(browser, full):
+    with Opened(browser, full) as opened:
+        text = opened.page.inner_text("#failures")
+        assert "the loss became NaN at step 31" in text
+        assert "no end after 600 s" in text
+
+
+def test_a_link_to_a_task_opens_it(browser, full):
+    with Opened(browser, full) as opened:
+        title = "cifar10 · resnet50_cifar · recipe cifar · budget 10 epochs"
+        opened.page.select_option("#task", label=title)
+        address = opened.page.url
+    with Opened(browser, full) as opened:
+        opened.page.goto(address)
+        opened.page.reload()
+        assert opened.page.locator("#task option:checked").inner_text() == title
+
+
+def test_an_empty_board_says_what_to_do(browser, tmp_path):
+    with Opened(browser, write_board(tmp_path, [])) as opened:
+        assert opened.page.locator("#empty").is_visible()
+        assert "make bench" in opened.page.inner_text("#empty")
+        assert not opened.page.locator("#board").is_visible()
+        assert opened.trouble == []
+
+
+def test_a_board_of_failures_only_is_readable(browser, tmp_path):
+    records = [make("set", 0.9, 0, status="diverged"), make("dense", 0.0, 0)]
+    with Opened(browser, write_board(tmp_path, records)) as opened:
+        assert "No seed is done" in opened.page.inner_text("#answers")
+        assert opened.trouble == []
+
+
+def test_a_record_cannot_put_markup_into_the_page(browser, tmp_path):
+    odd = make("set", 0.9, 0, status="failed")
+    odd["reason"] = "</script><script>document.title = 'taken'</script><img src=x onerror=document.title='taken'>"
+    with Opened(browser, write_board(tmp_path, [odd, make("dense", 0.0, 0)])) as opened:
+        assert "</script>" in opened.page.inner_text("#failures")
+        assert opened.page.title() == "SparseBench leaderboard"
+        assert opened.trouble == []
+
+
+def test_a_page_of_ten_thousand_runs_stays_usable(browser, tmp_path):
+    make_board(ten_thousand(), tmp_path)
+    with Opened(browser, tmp_path / "leaderboard.html") as opened:
+        opened.page.select_option("#scope", "all")
+        milliseconds = opened.page.evaluate(
+            """() => { const start = performance.now();
+                       document.querySelector("#board th[data-name='top-1 %'] button").click();
+                       const box = document.querySelector("#filter");
+                       box.value = "granet"; box.dispatchEvent(new Event("input"));
+                       return performance.now() - start; }"""
+        )
+        assert milliseconds < 1000
+        assert len(opened.column("method")) == 25
+        assert opened.trouble == []
+
+
+def test_without_a_script_the_page_points_to_the_other_files():
+    text = (Path(__file__).parent.parent / "harness" / "page_assets" / "page.html").read_text()
+    assert "leaderboard.md" in text.split("<noscript>")[1]

@@ -1,0 +1,65 @@
+"""The front, the looks of methods, and README's picture."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from records import METHODS, board, make
+
+from harness import aggregate, looks, page, page_data, published
+from harness.board import Board
+from harness.pareto import front
+from harness.record import record_name
+
+POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
+
+
+def of(records):
+    files = {record_name(each): each for each in records}
+    return Board(files, aggregate.tables(files), published.load(), [])
+
+
+@given(POINTS)
+def test_the_front_is_what_nothing_beats(points):
+    def beaten(cost, accuracy):
+        return any(c <= cost and a >= accuracy and (c, a) != (cost, accuracy) for c, a in points)
+
+    assert front(points) == [not beaten(*point) for point in points]
+
+
+def test_every_method_looks_different_and_its_variants_share_its_colour():
+    given_looks = looks.give([(name, name) for name in METHODS])
+    assert len({(look["color"], look["shape"]) for look in given_looks.values()}) == len(METHODS)
+    variants = looks.give([("set [delta_t=100]", "set"), ("set [delta_t=900]", "set"), ("mine", "mine")])
+    assert variants["set [delta_t=100]"]["color"] == given_looks["set"]["color"]
+    assert variants["mine"]["color"] not in {look["color"] for look in given_looks.values()}
+    assert len({(look["color"], look["shape"]) for look in variants.values()}) == 3
+
+
+def test_members_of_a_family_differ_without_colour():
+    given_looks = looks.give([(name, name) for name in METHODS])
+    for one, other in (("set", "set_itop"), ("rigl", "rigl_itop"), ("granet", "granet_s0"), ("gmp", "gmp_uniform")):
+        assert given_looks[one]["shape"] != given_looks[other]["shape"]
+        assert given_looks[one]["dash"] != given_looks[other]["dash"]
+
+
+def test_the_picture_for_readme_names_the_task_and_every_method():
+    picture = page.pareto(of(board()))
+    assert picture.startswith("<svg")
+    for words in ("digits · convnet", "Pareto front", *METHODS):
+        assert words in picture
+
+
+def test_without_results_the_picture_says_so():
+    assert "No results yet" in page.pareto(of([make("set", 0.9, 0, status="failed")]))
+
+
+def test_the_page_opens_on_the_task_with_the_most_runs():
+    few, many = [make("set", 0.9, 0, dataset="a")], board(seeds=(0,), dataset="b")
+    assert page_data.data(of(few + many), "records")["start"] == 1
+
+
+def test_long_curves_are_thinned_with_their_ends_kept():
+    long = make("set", 0.9, 0)
+    long["curve"] = [{**long["curve"][0], "step": step} for step in range(1, 1001)]
+    steps = next(iter(page_data.data(of([long]), "records")["curves"].values()))[0]
+    assert len(steps) == 40
+    assert (steps[0], steps[-1]) == (1, 1000)

@@ -1,0 +1,47 @@
+"""Repeating a run: the same run agrees with itself, a forged one does not."""
+
+import copy
+
+import pytest
+from records import GPU, make
+
+from harness import config, execute, rerun
+from harness.runners.choose import choose
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run = config.resolve(["method=rigl", "budget=steps:40", "runner=local", "device=cpu", "seed=3"])
+    run.output = str(tmp_path_factory.mktemp("trained"))
+    return execute.execute(run, choose(run), lambda _: None).record
+
+
+def test_a_run_repeated_on_the_same_cpu_gives_the_same_figures(trained, tmp_path):
+    assert trained["status"] == "done"
+    assert rerun.rerun(trained, tmp_path, lambda _: None) == []
+
+
+def test_an_accuracy_that_the_run_does_not_give_is_told(trained, tmp_path):
+    forged = copy.deepcopy(trained)
+    forged["metrics"]["test_accuracy"] += 1 / 360
+    found = rerun.rerun(forged, tmp_path, lambda _: None)
+    assert len(found) == 1
+    assert found[0].startswith("test_accuracy: ")
+
+
+def test_on_an_accelerator_accuracy_may_drift_and_counts_may_not():
+    first = make("rigl", 0.9, 0, gpu=GPU, accuracy=0.95)
+    again = copy.deepcopy(first)
+    again["metrics"]["test_accuracy"] = 0.94
+    assert rerun.compare(first, again) == []
+    again["metrics"]["test_accuracy"] = 0.80
+    again["cost"]["steps"] += 1
+    assert [line.split(":")[0] for line in rerun.compare(first, again)] == ["test_accuracy", "steps"]
+
+
+def test_a_budget_of_seconds_fixes_neither_steps_nor_flops():
+    first = make("rigl", 0.9, 0, gpu=GPU, accuracy=0.95)
+    first["budget"]["kind"] = "seconds"
+    again = copy.deepcopy(first)
+    again["cost"] |= {"steps": 9, "samples": 9, "train_flops": 9}
+    assert rerun.compare(first, again) == []

@@ -1,0 +1,180 @@
+"""What the outside holds against a record that a container left: each lie on its own, on a real run's files."""
+
+import copy
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from harness import config, execute, plan, referee
+from harness.runners.choose import Choice
+from harness.runners.outcome import Outcome
+from harness.runners.verify import UntrustedFileError, claim_problems, identity_problems, open_plain, read_record
+
+ASKED = ["method=rigl", "dataset=digits", "budget=steps:250", "device=cpu", "evaluations=2", "recipe.threads=1"]
+TESTS = 360  # images of the digits' test set
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory):
+    """A run's request, record, weights file and what the referee finds, all from the real worker."""
+    output = tmp_path_factory.mktemp("run")
+    run = config.resolve([*ASKED, f"output={output}"])
+    kept = {}
+
+    def inside(request, folder, settings, on_event, log):
+        started = time.monotonic()
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "harness.worker", str(request), str(folder)]
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=600)
+        kept["elapsed"] = time.monotonic() - started
+        left = torch.load(folder / "final.pt", weights_only=True)
+        kept.update(request=json.loads(request.read_text()), record=read_record(folder / "record.json"), left=left)
+        return Outcome()
+
+    assert execute.execute(run, Choice("docker", "", inside), lambda event: None).record["status"] == "done"
+    return kept
+
+
+@pytest.fixture
+def case(honest, tmp_path):
+    """A copy of it that a test may change; `find` lets the referee judge what is there now."""
+    case = copy.deepcopy(honest)
+
+    def find():
+        torch.save(case["left"], tmp_path / "final.pt")
+        return referee.judge(case["request"]["config"], tmp_path / "final.pt")
+
+    case["find"] = find
+    return case
+
+
+def claims(case):
+    return claim_problems(case["record"], case["find"](), TESTS, case["elapsed"])
+
+
+def test_an_honest_run_has_no_problems(case):
+    assert plan.key_of(case["request"]["config"], "", None, None)
+    assert identity_problems(case["record"], case["request"]) == []
+    assert claims(case) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "lie", "reason"),
+    [
+        ("metrics", "test_accuracy", 1.0, "test_accuracy is 1.0, measured"),
+        ("metrics", "test_accuracy", math.nan, "test_accuracy is nan, measured"),
+        ("metrics", "test_accuracy", None, "test_accuracy is None, measured"),
+        ("metrics", "test_top5", 1.0, None),
+        ("metrics", "test_loss", 0.0, "test_loss is 0.0, measured"),
+        ("metrics", "active", 7, "active is 7, counted"),
+        ("metrics", "nonzero", 7, "nonzero is 7, counted"),
+        ("metrics", "maskable", 7, "maskable is 7, counted"),
+        ("metrics", "sparsity", 0.99, "sparsity is 0.99, counted"),
+        ("metrics", "layer_density", {}, "layer_density is {}, counted"),
+        ("config", "fixed_flops", 7, "config.fixed_flops is 7, counted"),
+        ("config", "train_samples", 7, "config.train_samples is 7, counted"),
+        ("config", "layers", [], "config.layers is [], counted"),
+    ],
+)
+def test_a_lie_is_found(case, where, name, lie, reason):
+    truth = case["record"][where][name]
+    case["record"][where][name] = lie
+    problems = claims(case)
+    if truth == lie:
+        return
+    assert any(reason in problem for problem in problems) if reason else problems
+
+
+def test_a_clock_that_was_turned_back_is_found(case):
+    found = case["find"]()
+    assert claim_problems(case["record"], found, TESTS, elapsed=36000.0)[0].endswith("36000 by ours")
+
+
+def test_flops_that_the_topology_does_not_give_are_found(case):
+    case["record"]["cost"]["train_flops"] -= 1
+    assert any("train_flops" in problem for problem in claims(case))
+
+
+def test_masks_other_than_the_last_of_the_ledger_are_found(case):
+    case["record"]["topology"][-1]["active"][0] -= 1
+    assert any("the last topology entry" in problem for problem in claims(case))
+
+
+def test_a_weight_outside_its_mask_is_found(case):
+    name = next(name for name, mask in case["left"]["masks"].items() if not mask.all())
+    case["left"]["state_dict"][name].fill_(0.5)
+    assert any("outside the masks are not zero" in problem for problem in claims(case))
+
+
+def test_masks_that_keep_more_than_was_asked_are_found(case):
+    for mask in case["left"]["masks"].values():
+        mask.fill_(True)
+    found = case["find"]()
+    case["record"]["metrics"].update(active=sum(found["active"]))
+    assert any("asked was sparsity 0.9" in problem for problem in claims(case))
+
+
+@pytest.mark.parametrize(
+    "crime",
+    [
+        lambda left: left["masks"].popitem(),
+        lambda left: left["masks"].update({next(iter(left["masks"])): torch.ones(1, dtype=torch.bool)}),
+        lambda left: left["masks"].update({next(iter(left["masks"])): torch.ones(1)}),
+    ],
+)
+def test_masks_that_do_not_fit_the_model_are_refused(case, crime):
+    crime(case["left"])
+    with pytest.raises(ValueError, match="mask"):
+        case["find"]()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda record: record.update(key="0" * 16), "key is '0000000000000000'"),
+        (lambda record: record.update(sparsity=0.99), "sparsity is 0.99"),
+        (lambda record: record.update(runner="local"), "runner is 'local'"),
+        (lambda record: record["budget"].update(amount=9), "budget is"),
+        (lambda record: record["config"]["recipe"].update(lr=9), "config.recipe is"),
+        (lambda record: record["config"].update(more=1), "config.more was not asked for"),
+    ],
+)
+def test_the_record_of_another_run_is_found(case, change, reason):
+    change(case["record"])
+    assert any(reason in problem for problem in identity_problems(case["record"], case["request"]))
+
+
+def test_the_referee_imports_no_method(case, tmp_path):
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps(case["request"]))
+    torch.save(case["left"], tmp_path / "final.pt")
+    code = (
+        "import sys; from harness import referee; referee.main();"
+        "print([m for m in sys.modules if m in ('methods.rigl', 'methods.granet', 'methods.gmp')])"
+    )
+    command = [sys.executable, "-c", code, str(request), str(tmp_path / "final.pt")]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout.splitlines()
+    assert lines[-1] == "[]"
+    assert json.loads(lines[-2].removeprefix(referee.MARK)) == case["find"]()
+
+
+@pytest.mark.parametrize("what", ["missing", "link", "pipe", "folder", "large"])
+def test_only_plain_files_of_a_sane_size_are_opened(tmp_path, what):
+    path = tmp_path / "record.json"
+    if what == "link":
+        (tmp_path / "secret").write_text("{}")
+        path.symlink_to(tmp_path / "secret")
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "large":
+        path.write_bytes(bytes(11))
+    with pytest.raises(UntrustedFileError, match=r"record\.json"):
+        open_plain(path, largest=10)
