@@ -9,10 +9,10 @@ import os
 from functools import cache
 from pathlib import Path
 
-import docker
 import docker.errors
 from docker.models.containers import Container
 
+import docker
 from harness.engine import LABEL
 
 RUN_LABEL = f"{LABEL}.run"

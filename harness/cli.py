@@ -69,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     command = add("image", _image, "build the pinned image, or say that it is there", settings=False)
     command.add_argument("folder", nargs="?", help="of a method's own image; without it, the suite's")
     command.add_argument("--pin", action="store_true", help="first pin the present Dockerfile and locks in images.lock")
-    command.add_argument("--base", default="auto", help="auto, pinned (pulled by digest) or local (made by debootstrap)")
+    command.add_argument(
+        "--base", default="auto", help="auto, pinned (pulled by digest) or local (made by debootstrap)"
+    )
     command.add_argument("--force", action="store_true", help="build although the image is there")
     command = add("check", _check, "check records as a submission is checked", settings=False)
     command.add_argument("records", nargs="+", metavar="RECORD", help="a record's file")
@@ -151,16 +153,15 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
 def _image(arguments: argparse.Namespace) -> int:
     from harness import image_build, report
 
-    image_build.make(
-        arguments.folder, report.say, pin=arguments.pin, base=arguments.base, force=arguments.force
-    )
+    image_build.make(arguments.folder, report.say, pin=arguments.pin, base=arguments.base, force=arguments.force)
     return DONE
 
 
 def _check(arguments: argparse.Namespace) -> int:
     from tempfile import TemporaryDirectory
 
-    from harness import check, record, rerun
+    from harness import record
+    from harness.checker import check, rerun
     from harness.display import Display
 
     refused = 0

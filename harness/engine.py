@@ -4,11 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
-import docker
 import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
+import docker
 from harness.errors import UsageError
 
 LABEL = "org.sparsebench"

@@ -11,10 +11,10 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import docker
 import docker.errors
 from docker.models.images import Image
 
+import docker
 from harness.engine import LABEL
 from harness.errors import UsageError
 

@@ -11,9 +11,9 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import IO, Any
 
-import docker
 import docker.errors
 
+import docker
 from harness.engine import GIB, LABEL, LOST, connect, explain, require_disk
 from harness.errors import unknown
 from harness.image import (

@@ -1,6 +1,5 @@
 """Training: the one loop that every method runs in."""
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness import optimizers
+from harness import optimizers, snapshot
 from harness.config import RunConfig
 from harness.course import Iteration
 from harness.data import Data
@@ -60,7 +59,7 @@ class Trainer:
         self.course = task.course(run)
         self._target = 1 - run.sparsity
         self._rewinding = run.method.rewinding(self._target)
-        self._snapshot: dict[str, Any] | None = None
+        self._snapshot: snapshot.Snapshot | None = None
         self.curve: list[dict[str, Any]] = []
         self.topology: list[dict[str, Any]] = []
         self.rounds: list[dict[str, Any]] = []
@@ -190,7 +189,8 @@ class Trainer:
         self._run.method.update(self.masks, iteration.moment, self._target)
         self.masks.release_gradients()
         if iteration.rewinds and self._snapshot is not None:
-            self._restore(self._snapshot)
+            snapshot.restore(self._snapshot, self.model, self.optimizer)
+            self.masks.reapply()
         self._note_topology(dense_gradient=event.dense_gradient)
         self._book_lap("topology")
 
@@ -218,22 +218,7 @@ class Trainer:
         if again is None or not again.weights or self._snapshot is not None:
             return
         if self.course.round == 0 and self.course.position >= again.position:
-            self._snapshot = copy.deepcopy(
-                {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()["state"]}
-            )
-
-    @torch.no_grad()
-    def _restore(self, snapshot: dict[str, Any]) -> None:
-        """Return weights, statistics and optimiser state to the snapshot, in place, inside the present masks."""
-        for name, tensor in self.model.state_dict().items():
-            tensor.copy_(snapshot["model"][name])
-        for index, values in self.optimizer.state_dict()["state"].items():
-            saved = snapshot["optimizer"].get(index, {})
-            for name, value in values.items():
-                if isinstance(value, Tensor):
-                    # The rewind point may lie before the first step, when there was no state: that is zero.
-                    value.copy_(saved[name]) if name in saved else value.zero_()
-        self.masks.reapply()
+            self._snapshot = snapshot.take(self.model, self.optimizer)
 
     def _evaluate(self) -> None:
         loss = self._mean_loss()

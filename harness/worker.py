@@ -56,13 +56,15 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
         _train(asked, folder, result, emit, stopped)
     except DivergedError as error:
         result.update(status="diverged", reason=str(error))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        result.update(status="out_of_memory", reason=_first_line(error))
+        (folder / "checkpoint.pt").unlink(missing_ok=True)  # from there it would only diverge again
     except UsageError as error:
         result.update(status="failed", reason=str(error))
     except Exception as error:  # whatever a method's code raises is this run's end, not the harness's
         traceback.print_exc()
-        result.update(status="failed", reason=f"{type(error).__name__}: {_first_line(error)}")
+        if _ran_out_of_memory(error):
+            result.update(status="out_of_memory", reason=_first_line(error))
+        else:
+            result.update(status="failed", reason=f"{type(error).__name__}: {_first_line(error)}")
     result["provenance"]["finished"] = _now()
     if result["cost"]["seconds"]["total"] is None:
         result["cost"]["seconds"]["total"] = time.perf_counter() - started
@@ -105,7 +107,9 @@ def _train(
         else:
             checkpoint()
             result.update(status="interrupted", reason="told to stop; run it again to go on from its checkpoint")
-    result["cost"].update(peak_memory_bytes=meter.peak_memory_bytes, energy_joules=meter.energy_joules)
+    # Of a resumed run the meter has seen a part alone.
+    joules = None if result["provenance"]["resumed"] else meter.energy_joules
+    result["cost"].update(peak_memory_bytes=meter.peak_memory_bytes, energy_joules=joules)
     result["cost"]["seconds"].update(total=spent_before + time.perf_counter() - started, setup=setup, **trainer.seconds)
 
 
@@ -175,6 +179,11 @@ def _catch_stop() -> Callable[[], bool]:
     signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return lambda: bool(asked)
+
+
+def _ran_out_of_memory(error: Exception) -> bool:
+    # Where a CPU's memory ends, torch raises a plain RuntimeError.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _first_line(error: BaseException) -> str:

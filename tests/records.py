@@ -1,7 +1,7 @@
 """Synthetic records with the shape and the arithmetic of real ones, for tests of what reads records.
 
 Each keeps the schema and the ledger's rule exactly: FLOPs are summed here iteration by iteration, which is
-slow and obviously right, so `harness.check` can be held against it. Only accuracies are drawn, from the seed.
+slow and obviously right, so `harness.checker.check` can be held against it. Only accuracies are drawn, from the seed.
 """
 
 import atexit

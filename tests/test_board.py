@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import GPU, METHODS, board, make, ten_thousand
 
-from harness import aggregate, page, published, record, wording
-from harness.board import Board, csv_text, markdown, readme_table, update_readme
+from harness import record
+from harness.board import Board, aggregate, csv_text, markdown, page, published, readme_table, update_readme, wording
 from harness.board import make as make_board
+from harness.board.tables import in_words
 from harness.errors import UsageError
-from harness.tables import in_words
 
 
 def of(records, problems=()):

@@ -7,8 +7,8 @@ import random
 import pytest
 from records import GPU, METHODS, make, resealed
 
-from harness import check_counts, recount
-from harness.check import check
+from harness.checker import counts, recount
+from harness.checker.check import check
 from harness.record import load_files, record_name, text, validate
 
 
@@ -229,9 +229,9 @@ def test_a_flops_budget_may_be_passed_by_one_step_only(amount):
     record = make("static", 0.9, 0)
     truth = recount.recount(record)
     record["config"]["budget"] = {"kind": "flops", "amount": truth.train_flops / truth.reference_flops, "stretch": 1}
-    assert [line for line in check_counts.refusals(record) if line.startswith("budget")] == []
+    assert [line for line in counts.refusals(record) if line.startswith("budget")] == []
     record["config"]["budget"]["amount"] *= amount
-    assert [line for line in check_counts.refusals(record) if line.startswith("budget")]
+    assert [line for line in counts.refusals(record) if line.startswith("budget")]
 
 
 def test_a_seconds_budget_is_held_against_the_time_of_training():
@@ -239,5 +239,5 @@ def test_a_seconds_budget_is_held_against_the_time_of_training():
     spent = record["cost"]["seconds"]["train"] + record["cost"]["seconds"]["topology"]
     for amount, refused in ((spent, False), (spent - 0.5, False), (spent - 5, True), (spent + 5, True)):
         record["config"]["budget"] = {"kind": "seconds", "amount": amount, "stretch": 1}
-        found = [line for line in check_counts.refusals(record) if line.startswith("budget")]
+        found = [line for line in counts.refusals(record) if line.startswith("budget")]
         assert bool(found) == refused, (amount, found)

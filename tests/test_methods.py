@@ -397,6 +397,17 @@ def test_weights_state_and_masks_keep_their_addresses_through_every_event(name, 
     assert addresses(made) == before
 
 
+def test_growth_reads_the_dense_gradients_from_before_masking_and_the_optimiser_step():
+    net = Layers()
+    optimizer = torch.optim.SGD(net.weights, lr=0.1, momentum=0.9, nesterov=True, foreach=True)
+    dense = [weight.grad.flatten().abs() for weight in net.weights]
+    net.masks.hold_gradients()
+    net.masks.mask_gradients()
+    optimizer.step()  # this one writes into the gradients
+    assert not torch.equal(net.weights[1].grad.flatten().abs(), dense[1])
+    assert all(torch.equal(net.masks.gradient_magnitude(layer), old) for layer, old in enumerate(dense))
+
+
 def test_a_method_that_reads_dense_gradients_without_asking_is_told_so():
     net = Layers()
     net.masks.release_gradients()

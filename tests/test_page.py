@@ -243,5 +243,5 @@ def test_a_page_of_ten_thousand_runs_stays_usable(browser, tmp_path):
 
 
 def test_without_a_script_the_page_points_to_the_other_files():
-    text = (Path(__file__).parent.parent / "harness" / "page_assets" / "page.html").read_text()
+    text = (Path(__file__).parent.parent / "harness" / "board" / "page_assets" / "page.html").read_text()
     assert "leaderboard.md" in text.split("<noscript>")[1]

@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import METHODS, board, make
 
-from harness import aggregate, looks, page, page_data, published
-from harness.board import Board
-from harness.pareto import front
+from harness.board import Board, aggregate, looks, page, page_data, published
+from harness.board.pareto import front
 from harness.record import record_name
 
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)

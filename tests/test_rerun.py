@@ -5,7 +5,8 @@ import copy
 import pytest
 from records import GPU, make
 
-from harness import config, execute, rerun
+from harness import config, execute
+from harness.checker import rerun
 from harness.runners.choose import choose
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import board, check, record
+from harness import board, record
+from harness.checker import check
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics import Place, estimate, holm, paired_p, places
+from harness.board.statistics import Place, estimate, holm, paired_p, places
 
 ACCURACIES = st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=2, max_size=8)
 

@@ -10,6 +10,7 @@ from runs import at_step, go_on, record, small, train, trainer
 
 from harness.learning_rate import learning_rate
 from harness.train import DivergedError
+from methods import Event, Method, registry
 from methods.rewinding import IterativeMagnitudePruning
 
 CROP = {"augment": "crop"}
@@ -88,6 +89,37 @@ def test_weights_ruined_by_the_last_steps_are_diverged_too(tmp_path):
     made = record(small("dense", "steps:1", recipe={"lr": 1e38, "warmup_epochs": 0}), tmp_path)
     assert made["status"] == "diverged"
     assert made["reason"].startswith("the loss on the test set is")
+
+
+@dataclass
+class Broken(Method):
+    """Fails at its first event as ``how`` says."""
+
+    interval: int = 5
+    how: str = "memory"
+
+    def event(self, moment):
+        return Event() if moment.step == self.interval else None
+
+    def update(self, masks, moment, target):
+        if self.how == "memory":
+            torch.empty(1 << 60)
+        masks.prune_layers([1])  # counts of one layer where there are four
+        raise ValueError("wrong\nin two lines")
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "reason"),
+    [("memory", "out_of_memory", "allocate"), ("code", "failed", "ValueError: wrong")],
+)
+def test_whatever_a_method_raises_leaves_a_record_that_says_so(how, status, reason, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry._METHODS, "broken", Broken("broken"))
+    made = record(small("broken", how=how), tmp_path)
+    assert made["status"] == status
+    assert reason in made["reason"]
+    assert "\n" not in made["reason"]
+    assert made["cost"]["steps"] == 5
+    assert made["cost"]["train_flops"] > 0
 
 
 def test_a_run_that_keeps_its_promises_is_done_and_counts_what_it_has(tmp_path):

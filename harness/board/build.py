@@ -7,14 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness import aggregate, published, units, wording
+from harness.board import aggregate, published, units, wording
+from harness.board.published import Published
+from harness.board.tables import Row, Table
 from harness.errors import UsageError
-from harness.published import Published
-from harness.readme import readme_table, update_readme
 from harness.record import Problem, Record, load_files, write_atomic
-from harness.tables import Row, Table
-
-__all__ = ["Board", "Summary", "make", "readme_table", "update_readme"]
 
 
 @dataclass
@@ -70,7 +67,7 @@ def make(records_dir: Path | str, output_dir: Path | str) -> Summary:
     Raises:
         UsageError: The output cannot be written.
     """
-    from harness import page  # it brings a plotting engine along, which reading a board does not need
+    from harness.board import page  # it brings a plotting engine along, which reading a board does not need
 
     files, problems = load_files(records_dir)
     board = Board(files, aggregate.tables(files), published.load(), problems)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import looks, page_data, plots, wording
+from harness.board import looks, page_data, plots, wording
 
 if TYPE_CHECKING:
     from harness.board import Board

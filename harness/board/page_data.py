@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from harness import looks, pareto, plots, published, wording
+from harness.board import looks, pareto, plots, published, wording
+from harness.board.tables import Row, Table
 from harness.record import Record
-from harness.tables import Row, Table
 
 if TYPE_CHECKING:
     from harness.board import Board

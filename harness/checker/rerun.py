@@ -19,7 +19,7 @@ def rerun(record: Record, folder: Path, on_event: Callable[[dict[str, Any]], Non
     """Train a record's run again here and compare.
 
     Args:
-        record: It passes `harness.check`.
+        record: It passes `harness.checker.check`.
         folder: Where the new run and its record go; empty.
         on_event: Takes progress events.
 

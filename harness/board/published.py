@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.tables import Row, Table
+from harness.board.tables import Row, Table
 
-REFERENCE = Path(__file__).resolve().parent.parent / "results" / "reference"
+REFERENCE = Path(__file__).resolve().parent.parent.parent / "results" / "reference"
 
 # A paper's name for what is one of our methods; the rest either carry our name or are no method of ours.
 _OUR_NAMES = {"granet_s05": "granet", "WeightRewind": "lth_rewind", "LR-rewind": "lr_rewind"}

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness import aggregate, wording
+from harness.board import aggregate, wording
+from harness.board.tables import Row, Table
 from harness.errors import UsageError
 from harness.record import Record, record_name, write_atomic
-from harness.tables import Row, Table
 
 START, END = "<!-- results:start -->", "<!-- results:end -->"
 

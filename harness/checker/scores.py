@@ -88,7 +88,7 @@ def _plausible(record: Record) -> list[str]:
 def _speed(record: Record) -> list[str]:
     gpu, seconds = record["provenance"]["gpu"], record["cost"]["seconds"]["train"]
     if not seconds:
-        return []  # `harness.check` refuses that already
+        return []  # `harness.checker.check` refuses that already
     fastest = _FASTEST["gpu"] * max(gpu["count"], 1) if gpu else _FASTEST["cpu"]
     rate = record["cost"]["train_flops"] / seconds
     if rate > fastest:

@@ -1,8 +1,8 @@
 """The checker of submissions: what is wrong with a record, found from the record and its neighbours alone.
 
 Anyone can run it; it trains nothing and needs no data. A record that passes is consistent with itself to the last
-FLOP, which is not a proof that it is honest: `harness.rerun` repeats a short run for that. A run that failed passes
-if it says so properly, because failures belong on the board; one that calls itself ``done`` must account for all.
+FLOP, which is not a proof that it is honest: `harness.checker.rerun` repeats a short run for that. A run that failed
+passes if it says so properly, because failures belong on the board; one that calls itself ``done`` must account for all.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import check_counts, check_scores
+from harness.checker import counts, scores
 from harness.record import Record, RecordError, load, record_name
 
 Check = Callable[[Record], list[str]]
@@ -41,7 +41,7 @@ def check(path: Path | str, records: Mapping[str, Record]) -> list[str]:
     others = [other for name, other in records.items() if name != path.name]
     checks: list[Check] = [partial(_name, path), _identity, _key, _provenance, _times, partial(_seeds, others)]
     if record["status"] == "done":
-        checks += [check_counts.refusals, check_scores.refusals]
+        checks += [counts.refusals, scores.refusals]
     else:
         checks.append(_reason)
     return [line for each in checks for line in _asked(each, record)]

@@ -1,12 +1,12 @@
-"""The board as values: tables of rows, made by `harness.aggregate` and shown by every view of the board."""
+"""The board as values: tables of rows, made by `harness.board.aggregate` and shown by every view of the board."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from harness.board.statistics import Estimate, Place, estimate
 from harness.record import Record
-from harness.statistics import Estimate, Place, estimate
 
 
 class Usage(NamedTuple):

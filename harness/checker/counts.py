@@ -4,7 +4,7 @@ import itertools
 import math
 from typing import Any
 
-from harness import recount
+from harness.checker import recount
 from harness.record import Record
 
 # A run on a clock ends with the iteration during which its time runs out.

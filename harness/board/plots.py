@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.looks import SHAPES, Looks
+from harness.board.looks import SHAPES, Looks
 
 Spec = dict[str, Any]
 
@@ -115,7 +115,7 @@ def by_cost(looks: Looks, field: str, title: str, front: bool, legend: Any = Non
     """Return accuracy against a cost on a logarithmic axis, with the Pareto front as a stepped line if asked.
 
     Args:
-        looks: As `harness.looks.give` returns them.
+        looks: As `harness.board.looks.give` returns them.
         field: The cost's name in the data.
         title: Its name on the axis.
         front: Whether to mark the points that have ``front``: no other is both cheaper and more accurate.
@@ -242,7 +242,7 @@ def static(title: str, subtitle: list[str], looks: Looks, points: Sequence[dict[
     Args:
         title: The table's title.
         subtitle: What the picture shows, line by line.
-        looks: As `harness.looks.give` returns them, for the methods in the points.
+        looks: As `harness.board.looks.give` returns them, for the methods in the points.
         points: The data, as the page has them.
     """
     import vl_convert

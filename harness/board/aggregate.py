@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from harness.board.statistics import places
+from harness.board.tables import Row, Table
 from harness.record import Record
-from harness.statistics import places
-from harness.tables import Row, Table
 
 Files = Mapping[str, Record]
 
