@@ -22,6 +22,8 @@ from methods import build as build_method
 from methods import methods
 
 TREE = Path(__file__).resolve().parent.parent / "benchmarks"
+#: Version of the rules that runs are made under (RULES.md); records carry it.
+RULES = "1.0"
 GROUPS = ("dataset", "method", "model", "recipe", "budget", "runner")
 
 
@@ -156,7 +158,7 @@ def resolve(overrides: list[str]) -> RunConfig:
 
 def to_dict(run: RunConfig) -> dict[str, Any]:
     """Return the plain values of a config, as records and requests hold them."""
-    plain = dataclasses.asdict(run)
+    plain = {**dataclasses.asdict(run), "rules": RULES}
     # It has been applied; what it says of other methods is not this run's.
     del plain["recipe"]["methods"]
     return plain

@@ -17,7 +17,10 @@ from methods import source_sha256
 SCHEMA = 1
 
 #: Settings that say where and how a run happens, not what it is.
-_NOT_IN_KEY = ("output", "runner", "workers", "packed", "checkpoint_seconds", "layers", "fixed_flops", "train_samples")
+_NOT_IN_KEY = (
+    *("output", "runner", "workers", "packed", "checkpoint_seconds"),
+    *("layers", "fixed_flops", "train_samples", "rules"),
+)
 
 
 def key_of(settings: dict[str, Any], method_sha256: str, data_sha256: str | None, image_id: str | None) -> str:

@@ -105,6 +105,7 @@ FORGERIES = {
     "a key left out": (lambda record: record["cost"].pop("energy_joules"), "schema: cost: 'energy_joules' is"),
     "a key of another run": (_set("key", "0123456789abcdef"), "key: 0123456789abcdef but config and provenance give"),
     "a learning rate changed after the run": (_set("config", "recipe", "lr", 0.2), "key: "),
+    "rules that do not compare": (_set("config", "rules", "2.0"), "rules: made under 2.0, which does not compare"),
     "a seed changed after the run": (_set("seed", 9), "seed: 9 but the config has 0"),
     "another method's name": (_set("method", "rigl"), "method: 'rigl' but the config has 'granet'"),
     "another budget in its head": (_set("budget", "amount", 5), "budget: {'kind': 'epochs', 'amount': 5"),

@@ -39,7 +39,7 @@ def check(path: Path | str, records: Mapping[str, Record]) -> list[str]:
     except OSError as error:
         return [f"unreadable: {error.strerror}"]
     others = [other for name, other in records.items() if name != path.name]
-    checks: list[Check] = [partial(_name, path), _identity, _key, _provenance, _times, partial(_seeds, others)]
+    checks: list[Check] = [partial(_name, path), _identity, _rules, _key, _provenance, _times, partial(_seeds, others)]
     if record["status"] == "done":
         checks += [counts.refusals, scores.refusals]
     else:
@@ -73,6 +73,15 @@ def _identity(record: Record) -> list[str]:
     head = {name: record[name] for name in said}
     head["budget"] = {**head["budget"], "stretch": head["budget"].get("stretch") or 1}
     return [f"{name}: {head[name]!r} but the config has {said[name]!r}" for name in said if head[name] != said[name]]
+
+
+def _rules(record: Record) -> list[str]:
+    """Refuse a record made under rules that do not compare; those of before the rules had a number carry none."""
+    from harness.config import RULES
+
+    made = str(record["config"].get("rules", RULES))
+    same = made.partition(".")[0] == RULES.partition(".")[0]
+    return [] if same else [f"rules: made under {made}, which does not compare with {RULES}"]
 
 
 def _key(record: Record) -> list[str]:
