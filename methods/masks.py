@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from methods.select import exchange_each, top_k_each, top_k_jointly
+from methods.select import count_each, exchange_each, top_k_each, top_k_jointly
 
 _INTEGER = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -89,7 +89,7 @@ class Masks:
         """Keep the ``counts[l]`` largest active magnitudes of each layer."""
         fewer = [layer for layer, count in enumerate(counts) if count < self.active[layer]]
         kept = [counts[layer] for layer in fewer]
-        masks = top_k_each([self._flat(layer) for layer in fewer], kept, [self.alive(layer) for layer in fewer])
+        masks = top_k_each([self._flat(layer) for layer in fewer], kept, [self._mask(layer) for layer in fewer])
         for layer, mask, count in zip(fewer, masks, kept, strict=True):
             self._assign(layer, mask, count)
         self._apply()
@@ -99,9 +99,8 @@ class Masks:
         if count >= sum(self.active):
             return
         layers = range(len(self))
-        kept = top_k_jointly([self._flat(layer) for layer in layers], count, [self.alive(layer) for layer in layers])
-        counts = torch.stack([torch.count_nonzero(part) for part in kept]).tolist()
-        for layer, (part, active) in enumerate(zip(kept, counts, strict=True)):
+        kept = top_k_jointly([self._flat(layer) for layer in layers], count, [self._mask(layer) for layer in layers])
+        for layer, (part, active) in enumerate(zip(kept, count_each(kept), strict=True)):
             self._assign(layer, part, active)
         self._apply()
 
@@ -115,7 +114,7 @@ class Masks:
         sparse = [layer for layer, k in enumerate(exchanged) if k and self.active[layer] < self.sizes[layer]]
         score = self._flat_gradient if growth == "gradient" else self._random
         masks = exchange_each(
-            [self.alive(layer) for layer in sparse],
+            [self._mask(layer) for layer in sparse],
             [self.active[layer] for layer in sparse],
             [self._flat(layer) for layer in sparse],
             [score(layer) for layer in sparse],
@@ -210,6 +209,9 @@ class Masks:
 
     def _flat(self, layer: int) -> Tensor:
         return self._weights[layer].detach().reshape(-1)
+
+    def _mask(self, layer: int) -> Tensor:
+        return self._masks[layer].reshape(-1)
 
     def _flat_gradient(self, layer: int) -> Tensor:
         if not self._holds:

@@ -21,26 +21,28 @@ def mark_each(scores: Sequence[Tensor], counts: Sequence[int], among: Sequence[T
     Args:
         scores: Flat tensors of one type, on one device.
         counts: How many of each; at most the number of its candidates.
-        among: Candidates, bool, of the same shapes.
+        among: Not 0 at candidates, of the same shapes.
 
     Returns:
         Bool tensors of the same shapes.
     """
     sizes = [part.numel() for part in scores]
+    if not scores:
+        return []
     keys = _keys(torch.cat(list(scores)), torch.cat(list(among)))
-    wanted = _on(keys.device, counts)
-    owner = torch.repeat_interleave(_on(keys.device, range(len(sizes))), _on(keys.device, sizes), output_size=sum(sizes))
+    wanted, lengths = _on(keys.device, counts), _on(keys.device, sizes)
+    owner = torch.repeat_interleave(lengths, output_size=sum(sizes))
     threshold = torch.zeros_like(wanted)
     tied = keys >= 0
     for shift in range(8 * keys.itemsize - _DIGIT, -1, -_DIGIT):
         digit = (keys >> shift) & (_DIGITS - 1)
         chosen, wanted = _digit_of_rank(owner * _DIGITS + digit, tied, wanted)
-        threshold |= chosen << shift
+        threshold |= (chosen << shift) & torch.iinfo(threshold.dtype).max
         tied &= digit == chosen[owner]
     above = keys > threshold[owner]
     # Of those tied at its threshold a tensor takes the first: counted over all, less what lies before it.
     order = torch.cumsum(tied, 0)
-    ends = torch.cumsum(_on(keys.device, sizes), 0)
+    ends = torch.cumsum(lengths, 0)
     before = torch.cat([order.new_zeros(1), order[ends[:-1] - 1]])
     tied &= order - before[owner] <= wanted[owner]
     return list((above | tied).split(sizes))
@@ -52,7 +54,7 @@ def _digit_of_rank(bins: Tensor, counted: Tensor, rank: Tensor) -> tuple[Tensor,
     histogram.scatter_add_(0, bins, counted.int())
     at_least = histogram.view(-1, _DIGITS).flip(1).cumsum(1)
     short = at_least < rank[:, None]
-    # With nothing wanted no digit falls short: the highest one is chosen, and none of it is taken.
+    # With nothing wanted no digit falls short: the highest one is chosen, which no key has.
     return _DIGITS - 1 - short.sum(1), rank - (at_least * short).amax(1)
 
 
@@ -61,7 +63,7 @@ def _keys(scores: Tensor, among: Tensor) -> Tensor:
     if scores.dtype not in _SIGNED:
         scores = scores.float()  # exact from any narrower type
     signed = _SIGNED[scores.dtype]
-    return torch.where(among, scores.view(signed) & torch.iinfo(signed).max, -1)
+    return torch.where(among != 0, scores.view(signed) & torch.iinfo(signed).max, -1)
 
 
 def _on(device: torch.device, values: Sequence[int]) -> Tensor:

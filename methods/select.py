@@ -1,8 +1,9 @@
 """Exact selection by score: the k best, ties broken by index, without sorting and without waiting for a device."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +14,6 @@ from methods import quickselect, radix_select
 # A thread has to win more than it costs to start.
 _WORTH_A_THREAD = 1 << 20
 
-_Job = TypeVar("_Job")
-
 
 def top_k(scores: Tensor, k: int, among: Tensor) -> Tensor:
     """Mark the ``k`` highest scores among candidates.
@@ -22,7 +21,7 @@ def top_k(scores: Tensor, k: int, among: Tensor) -> Tensor:
     Args:
         scores: Scores, of which the magnitudes count, shape (n,).
         k: How many to take; at most the number of candidates.
-        among: Candidates, bool, shape (n,).
+        among: Not 0 at candidates, shape (n,).
 
     Returns:
         Bool mask, shape (n,), with exactly ``k`` set: where scores tie at the threshold, the lowest indices.
@@ -32,26 +31,22 @@ def top_k(scores: Tensor, k: int, among: Tensor) -> Tensor:
 
 def top_k_each(scores: Sequence[Tensor], counts: Sequence[int], among: Sequence[Tensor]) -> list[Tensor]:
     """Mark the ``counts[l]`` highest scores of each tensor among its candidates; see `top_k`."""
-    if not scores:
-        return []
-    if scores[0].device.type != "cpu":
+    if not _on_host(scores):
         return radix_select.mark_each(scores, counts, among)
-    parts = [(_array(part), candidates.numpy()) for part, candidates in zip(scores, among, strict=True)]
-    marked = _side_by_side(
-        lambda job: quickselect.mark([job[0]], job[1])[0],
-        zip(parts, counts, strict=True),
-        size=sum(part.numel() for part in scores),
-    )
-    return [torch.from_numpy(part) for part in marked]
+    jobs = zip(_arrays(scores), counts, _arrays(among), strict=True)
+    with _workers(scores) as each:
+        marked = each(lambda job: quickselect.mark([(job[0], job[2])], job[1])[0], jobs)
+        return [torch.from_numpy(part) for part in marked]
 
 
 def top_k_jointly(scores: Sequence[Tensor], k: int, among: Sequence[Tensor]) -> list[Tensor]:
     """Mark the ``k`` highest scores of all tensors together; ties go to the first tensor, then the lowest index."""
-    if scores[0].device.type != "cpu":
-        marked = radix_select.mark_each([torch.cat(list(scores))], [k], [torch.cat(list(among))])[0]
+    if not _on_host(scores):
+        (marked,) = radix_select.mark_each([torch.cat(list(scores))], [k], [torch.cat(list(among))])
         return list(marked.split([part.numel() for part in scores]))
-    parts = [(_array(part), candidates.numpy()) for part, candidates in zip(scores, among, strict=True)]
-    return [torch.from_numpy(part) for part in quickselect.mark(parts, k)]
+    parts = list(zip(_arrays(scores), _arrays(among), strict=True))
+    with _workers(scores) as each:
+        return [torch.from_numpy(part) for part in quickselect.mark(parts, k, each)]
 
 
 def exchange(alive: Tensor, active: int, magnitude: Tensor, score: Tensor, k: int) -> Tensor:
@@ -60,7 +55,7 @@ def exchange(alive: Tensor, active: int, magnitude: Tensor, score: Tensor, k: in
     Those just dropped may grow again (METHODS.md, "Drop and grow").
 
     Args:
-        alive: Active weights, bool, shape (n,).
+        alive: Not 0 at active weights, shape (n,).
         active: Their number.
         magnitude: w or |w|, shape (n,).
         score: Growth score, of which the magnitude counts, shape (n,).
@@ -80,22 +75,38 @@ def exchange_each(
     exchanged: Sequence[int],
 ) -> list[Tensor]:
     """Exchange ``exchanged[l]`` weights in each tensor; see `exchange`."""
-    kept = top_k_each(magnitude, [count - k for count, k in zip(active, exchanged, strict=True)], alive)
-    grown = top_k_each(score, exchanged, [~part for part in kept])
-    return [old | new for old, new in zip(kept, grown, strict=True)]
+    if not _on_host(magnitude):
+        kept = radix_select.mark_each(magnitude, [n - k for n, k in zip(active, exchanged, strict=True)], alive)
+        grown = radix_select.mark_each(score, exchanged, [~part for part in kept])
+        return [old | new for old, new in zip(kept, grown, strict=True)]
+    jobs = zip(_arrays(alive), active, _arrays(magnitude), _arrays(score), exchanged, strict=True)
+    with _workers(magnitude) as each:
+        return [torch.from_numpy(part) for part in each(lambda job: quickselect.exchange(*job), jobs)]
 
 
-def _array(scores: Tensor) -> np.ndarray:
-    """Return scores as an array that `quickselect` reads, without copying float32 or float64."""
-    if scores.dtype not in (torch.float32, torch.float64):
-        scores = scores.float()  # exact from any narrower type
-    return scores.numpy()
+def count_each(masks: Sequence[Tensor]) -> list[int]:
+    """Count what each bool mask marks; on a device this is where the host waits, once."""
+    if _on_host(masks):
+        return [int(np.count_nonzero(mask.numpy())) for mask in masks]
+    return torch.stack([torch.count_nonzero(mask) for mask in masks]).tolist()
 
 
-def _side_by_side(work: Callable[[_Job], np.ndarray], jobs: Iterable[_Job], size: int) -> list[np.ndarray]:
-    """Do jobs over ``size`` scores in all, in threads where that pays: NumPy lets go of the interpreter's lock."""
-    threads = torch.get_num_threads()
-    if threads == 1 or size < _WORTH_A_THREAD:
-        return list(map(work, jobs))
+def _on_host(tensors: Sequence[Tensor]) -> bool:
+    return all(tensor.device.type == "cpu" for tensor in tensors)
+
+
+def _arrays(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Return tensors as arrays, without copying those of float32, float64 and bool."""
+    narrow = (torch.float16, torch.bfloat16)  # float32 holds all their values
+    return [(tensor.float() if tensor.dtype in narrow else tensor).numpy() for tensor in tensors]
+
+
+@contextmanager
+def _workers(scores: Sequence[Tensor]) -> Iterator[Any]:
+    """Give a ``map`` over jobs; in threads where that pays, since NumPy lets go of the interpreter's lock."""
+    threads = min(torch.get_num_threads(), len(scores))
+    if threads < 2 or sum(part.numel() for part in scores) < _WORTH_A_THREAD:
+        yield map
+        return
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, jobs))
+        yield pool.map

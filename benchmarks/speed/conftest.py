@@ -18,7 +18,7 @@ DEVICE = "cuda" if CUDA else "cpu"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="small nets and few rounds: that it runs, not how fast")
-    parser.addoption("--board", action="store_true", help="train the whole smoke suite too")
+    parser.addoption("--all", action="store_true", help="time whole commands too: a board, a run in a container")
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
@@ -26,6 +26,13 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     kept = {name: machine_info[name] for name in ("machine", "system", "release")}
     machine_info.clear()
     machine_info.update(kept, **provenance.machine(DEVICE))
+
+
+@pytest.fixture
+def whole_commands(request: pytest.FixtureRequest) -> None:
+    """Skip what takes minutes unless it was asked for."""
+    if not request.config.getoption("--all"):
+        pytest.skip("takes minutes: asked for with --all")
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 
-def test_smoke_board(benchmark: BenchmarkFixture, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--board"):
-        pytest.skip("trains 12 runs: asked for with --board")
+@pytest.mark.usefixtures("whole_commands")
+def test_smoke_board(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "harness.cli", "suite", "--suite", "smoke", "runner=local", f"output={tmp_path}"]
 
     def board() -> float:
