@@ -2,7 +2,8 @@
 
 Anyone can run it; it trains nothing and needs no data. A record that passes is consistent with itself to the last
 FLOP, which is not a proof that it is honest: `harness.checker.rerun` repeats a short run for that. A run that failed
-passes if it says so properly, because failures belong on the board; one that calls itself ``done`` must account for all.
+passes if it says so properly, because failures belong on the board; one that calls itself ``done`` must account for
+all.
 """
 
 from collections.abc import Callable, Mapping
