@@ -190,12 +190,13 @@ def verify(client: docker.DockerClient, files: ImageFiles) -> VerifiedImage:
     try:
         image = client.images.get(tag(pins.content))
     except docker.errors.ImageNotFound:
-        raise ImageError(f"no image of {files.name}{_others(client, files)}: run `{_make(files)}`") from None
+        raise ImageError(f"no image of {files.name}/Dockerfile{_others(client, files)}: run `{_make(files)}`") from None
     labels = image.labels or {}
     if labels.get(CONTENT_LABEL) != pins.content:
         found = labels.get(CONTENT_LABEL, "no label")[:12]
         raise ImageError(
-            f"image {tag(pins.content)} was not made from {files.name} (content label: {found}): run `{_make(files)}`"
+            f"image {tag(pins.content)} was not made from {files.name}/Dockerfile (content label: {found}): "
+            f"run `{_make(files)}`"
         )
     base = labels.get(BASE_LABEL, "")
     if not base.startswith(LOCAL) and "@sha256:" not in base:
@@ -210,13 +211,18 @@ def _make(files: ImageFiles) -> str:
     return "make image" if files.is_suite else files.command
 
 
+def contents(client: docker.DockerClient) -> set[str]:
+    """Return the contents of the suite's and methods' images that the engine has."""
+    images: list[Image] = client.images.list(filters={"label": CONTENT_LABEL})
+    return {image.labels[CONTENT_LABEL] for image in images if image.tags}
+
+
 def _others(client: docker.DockerClient, files: ImageFiles) -> str:
     """Say whether the engine has an image of an older state of the files: what a person did wrong then is clear."""
-    images: list[Image] = client.images.list(filters={"label": CONTENT_LABEL})
-    contents = sorted({image.labels[CONTENT_LABEL][:12] for image in images})
-    if not contents:
+    others = sorted(content[:12] for content in contents(client) - {ImageFiles(SUITE).content()})
+    if not others:
         return " in this engine"
-    return f" (content {files.content()[:12]}) in this engine, only of other files ({', '.join(contents)})"
+    return f" (content {files.content()[:12]}) in this engine, only of other files ({', '.join(others)})"
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from harness.image import (
     ImageError,
     ImageFiles,
     VerifiedImage,
+    contents,
     image_files,
     tag,
     verify,
@@ -37,6 +38,7 @@ BASES = ("auto", "pinned", "local")
 SUITE_DISK = 22 * GIB
 """Room for a build of the suite's image: wheels twice (archive and layer), the environment twice (builder, image)."""
 METHOD_DISK = 4 * GIB
+LOCAL_BASE = "sparsebench-base:local"
 SCRIPT_LABEL = f"{LABEL}.base-script"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -62,8 +64,14 @@ def make(
     if pin:
         pins = files.pin()
         report(f"{files.name}/{PIN_FILE} pins content {pins.content[:12]}")
-    made = build(connect(), files, report, base, force)
+    client = connect()
+    made = build(client, files, report, base, force)
     report(f"image {tag(made.content)} is {made.id}, base {made.base}")
+    if older := contents(client) - {made.content, ImageFiles(SUITE).content()}:
+        # Not removed: they may be another checkout's.
+        report(
+            f"images of other files are here too, to be removed with docker rmi: {' '.join(map(tag, sorted(older)))}"
+        )
     return made
 
 
@@ -140,10 +148,9 @@ def _base(client: docker.DockerClient, pinned: str, choice: str, report: Report)
     script = SUITE / "make-base"
     with script.open("rb") as stream:
         version = file_digest(stream, "sha256").hexdigest()
-    made = client.images.list(filters={"label": f"{SCRIPT_LABEL}={version}"})
-    # Every image built on the base inherits its label: the base is the one without a content.
-    bases = [image for image in made if CONTENT_LABEL not in image.labels and image.tags]
-    if not bases:
+    # By name: every image built on the base inherits its label.
+    made = [image for image in client.images.list(LOCAL_BASE) if image.labels.get(SCRIPT_LABEL) == version]
+    if not made:
         report("making a base on this machine with debootstrap; records will say so")
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder) / "base.tar"
@@ -151,14 +158,11 @@ def _base(client: docker.DockerClient, pinned: str, choice: str, report: Report)
             if result.returncode:
                 reason = " ".join(result.stderr.split())[-500:]
                 raise ImageError(f"no base image: the pinned one cannot be pulled and none can be made here ({reason})")
-            client.api.import_image(
-                src=str(archive),
-                repository="sparsebench-base",
-                tag="local",
-                changes=[f"LABEL {SCRIPT_LABEL}={version}"],
-            )
-        bases = [client.images.get("sparsebench-base:local")]
-    identity = str(bases[0].id)
+            repository, _, name = LOCAL_BASE.partition(":")
+            changes = [f"LABEL {SCRIPT_LABEL}={version}"]
+            client.api.import_image(src=str(archive), repository=repository, tag=name, changes=changes)
+        made = [client.images.get(LOCAL_BASE)]
+    identity = str(made[0].id)
     return identity, LOCAL + identity
 
 

@@ -3,13 +3,14 @@
 import math
 import os
 import re
+import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import docker
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
+import docker
 from harness.clean import owner_labels
 from harness.config import RunnerConfig
 from harness.engine import is_podman
@@ -31,6 +32,7 @@ NUMERIC_SETTINGS = (
 )
 _SIZE = re.compile(r"[1-9][0-9]*(b|k|m|g)", re.IGNORECASE)
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+MOST = 16384  # open files and processes of one user; `RunnerConfig.pids` is the limit that counts
 LEAST_MEMORY = 16 * 1024**2
 
 
@@ -83,7 +85,7 @@ class Box:
             "nano_cpus": int(self.limits.cpus * 1e9) if self.limits.cpus else None,
             "pids_limit": self.limits.pids,
             "shm_size": self.limits.shm,
-            "ulimits": [Ulimit(name="core", soft=0, hard=0)],
+            "ulimits": rlimits(),
             "network_mode": "none",
             "read_only": True,
             "tmpfs": {"/tmp": "size=1g,mode=1777,nosuid,nodev"},
@@ -123,6 +125,18 @@ def environment(limits: RunnerConfig) -> dict[str, str]:
         # torch counts the machine's cores, not those the container may use, and would start a thread for each.
         variables.setdefault("OMP_NUM_THREADS", str(max(1, int(limits.cpus))))
     return variables
+
+
+def rlimits() -> list[Ulimit]:
+    """Return limits per process: no core dumps, and for files and processes at most what this host allows.
+
+    The latter because Podman's own defaults are above what some hosts allow, and then no container starts.
+    """
+    limits = {"core": 0}
+    for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
+        allowed = resource.getrlimit(number)[1]
+        limits[name] = MOST if allowed == resource.RLIM_INFINITY else min(allowed, MOST)
+    return [Ulimit(name=name, soft=most, hard=most) for name, most in limits.items()]
 
 
 def identity(client: docker.DockerClient) -> dict[str, Any]:

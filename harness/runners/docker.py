@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import docker
 import docker.errors
 
+import docker
 from harness import data, gpus, record
 from harness.config import RunnerConfig
 from harness.engine import connect

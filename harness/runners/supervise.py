@@ -11,12 +11,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import docker
 import docker.errors
 from docker.models.containers import Container
 
+import docker
 from harness.engine import LOST, NoEngineError, connect, explain
 from harness.runners.container import Box
+from harness.runners.oom import oom_kills
 from harness.runners.output import Output
 
 POLL_SECONDS = 0.2
@@ -27,6 +28,9 @@ LOST_SECONDS = 5.0
 """For an engine that does not answer to come back."""
 LARGEST_FOLDER = 16 * 1024**3
 """Bytes that a run may leave in its folder, for a bind mount has no limit of its own."""
+
+
+SIGKILLED = 137
 
 
 class End(Enum):
@@ -71,7 +75,7 @@ def supervise(client: docker.DockerClient, box: Box, output: Output, timeout: fl
     Returns:
         How it ended; ``INTERRUPTED`` after Ctrl-C or whatever else raises KeyboardInterrupt.
     """
-    started = time.monotonic()
+    started, killed = time.monotonic(), oom_kills()
     try:
         container = client.containers.create(**box.settings(client))
         container.start()
@@ -97,9 +101,12 @@ def supervise(client: docker.DockerClient, box: Box, output: Output, timeout: fl
             _stop(container)
     finally:
         ending = _close(client, container, follower, output)
-    return Ending(
-        end, ending.exit_code, ending.out_of_memory, ending.detail or watch.detail, time.monotonic() - started
-    )
+    if end is End.EXITED:
+        # Between its exit and our reading of how it went, the engine may have gone.
+        end = ending.end
+    # Podman does not always say that it was the kernel, for lack of memory, that killed the process.
+    starved = ending.out_of_memory or (ending.exit_code == SIGKILLED and oom_kills() > killed)
+    return Ending(end, ending.exit_code, starved, ending.detail or watch.detail, time.monotonic() - started)
 
 
 class _Watch:

@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 from typing import IO, Any
 
-from harness import check_counts
 from harness import record as record_file
+from harness.checker import counts
 from harness.record import Record
 
 LARGEST_RECORD = 64 * 1024 * 1024
@@ -121,7 +121,7 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
             problems.append(f"{name} is {metrics[name]!r}, measured {found[name]!r}")
     if not problems:
         # Every step, image and FLOP, which the topology determines.
-        problems = check_counts.refusals(record)
+        problems = counts.refusals(record)
     seconds = cost["seconds"]["total"]
     if not record["provenance"]["resumed"] and not _near(seconds, elapsed, STARTUP_SECONDS + 0.1 * elapsed):
         problems.append(f"it took {seconds} seconds by its own clock, {elapsed:.0f} by ours")

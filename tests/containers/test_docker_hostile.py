@@ -1,0 +1,113 @@
+"""A method's code can do what it likes inside; it must stay inside, and must not be believed.
+
+The programs stand for a method: code that runs in the worker's process, with all its rights.
+"""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+# The real worker, and then whatever a hostile method would do to what it leaves.
+AFTERWARDS = """
+import json, os, pathlib, sys, torch
+from harness import worker
+code = worker.work(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), lambda event: None)
+left = pathlib.Path(sys.argv[2])
+record = json.loads((left / "record.json").read_text())
+final = torch.load(left / "final.pt", weights_only=True)
+{crime}
+(left / "record.json").write_text(json.dumps(record))
+torch.save(final, left / "final.pt")
+sys.exit(code)
+"""
+
+
+def test_a_forged_accuracy_is_refused_and_nothing_of_it_published(lab):
+    record = lab.run(program=AFTERWARDS.format(crime="record['metrics']['test_accuracy'] = 1.0"))
+    assert record["status"] == "invalid"
+    assert "the outside refuses the record: test_accuracy is 1.0, measured 0." in record["reason"]
+    assert record["metrics"]["test_accuracy"] is None
+    assert record["topology"] == []
+
+
+def test_the_record_of_another_run_is_refused(lab):
+    record = lab.run(program=AFTERWARDS.format(crime="record['key'] = '0' * 16"))
+    assert record["status"] == "failed"
+    assert "a record of another run: key is '0000000000000000'" in record["reason"]
+
+
+def test_a_checkpoint_that_holds_code_is_not_run(lab):
+    crime = "final = type('Bomb', (), {'__reduce__': lambda self: (os.system, ('echo BOOM',))})()"
+    record = lab.run(program=AFTERWARDS.format(crime=crime))
+    assert record["status"] == "invalid"
+    assert "cannot be used" in record["reason"]
+
+
+def test_a_link_out_of_the_folder_is_not_followed(lab, tmp_path):
+    secret = tmp_path / "secret.json"
+    secret.write_text(json.dumps({"password": "x"}))
+    program = f"import os, sys; os.symlink({str(secret)!r}, sys.argv[2] + '/record.json')"
+    record = lab.run(program=program)
+    assert record["status"] == "failed"
+    assert "record.json cannot be read" in record["reason"]
+
+
+def test_provenance_is_the_outsides(lab, image):
+    crime = "record['provenance'].update(git_commit='f' * 40, image_id='sha256:1', hostname_hash='0' * 12)"
+    record = lab.run(program=AFTERWARDS.format(crime=crime))
+    assert record["status"] == "done"
+    assert record["provenance"]["git_commit"] != "f" * 40
+    assert record["provenance"]["image_id"] == image.id
+    assert record["provenance"]["hostname_hash"] != "0" * 12
+
+
+ESCAPES = {
+    "connect to the network": "import socket; socket.create_connection(('192.0.2.1', 80), timeout=3)",
+    "write to the project": "open('/sparsebench/methods/evil.py', 'w')",
+    "write to the system": "open('/opt/venv/evil', 'w')",
+    "write to the request": "open('/request.json', 'w')",
+    "become root": "import os; os.setuid(0)",
+    "mount": "import ctypes, os; assert ctypes.CDLL(None).mount(b't', b'/tmp', b'tmpfs', 0, None) == 0, 'refused'",
+    "read the engine's socket": "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/var/run/docker.sock')",
+}
+
+
+@pytest.mark.parametrize("what", ESCAPES)
+def test_a_method_cannot(lab, what):
+    record = lab.run(program=f"{ESCAPES[what]}\nprint('ESCAPED')")
+    assert record["status"] == "failed"
+    assert "ESCAPED" not in lab.log()
+
+
+def test_ten_thousand_processes_stay_below_the_limit(lab):
+    program = (
+        "import os, time\n"
+        "started = 0\n"
+        "for _ in range(10_000):\n"
+        "    try:\n"
+        "        child = os.fork()\n"
+        "    except OSError as error:\n"
+        "        print('STOPPED after', started, error); break\n"
+        "    if child == 0:\n"
+        "        time.sleep(600)\n"
+        "    started += 1\n"
+        "raise SystemExit(1)\n"
+    )
+    lab.run("runner.pids=64", program=program)
+    (line,) = [line for line in lab.log().splitlines() if line.startswith("STOPPED")]
+    assert int(line.split()[2]) < 64
+
+
+def test_a_run_cannot_fill_the_disk(lab, monkeypatch):
+    monkeypatch.setattr("harness.runners.supervise.LARGEST_FOLDER", 64 << 20)
+    monkeypatch.setattr("harness.runners.supervise.FOLDER_POLL_SECONDS", 0.5)
+    program = (
+        "import sys, time\n"
+        "for n in range(600):\n"
+        "    open(f'{sys.argv[2]}/{n}', 'wb').write(bytes(4 << 20)); time.sleep(0.05)\n"
+    )
+    record = lab.run(program=program)
+    assert record["status"] == "failed"
+    assert "in its folder" in record["reason"]

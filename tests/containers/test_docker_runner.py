@@ -1,0 +1,186 @@
+"""Runs in real containers: how they end, and what is left of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness import clean, execute
+from harness.image import ROOT
+
+pytestmark = pytest.mark.docker
+
+SLEEP = "import time; time.sleep(600)"
+LONG = ["method=static", "dataset=digits", "budget=epochs:5000", "device=cpu"]
+
+
+def metrics(record):
+    """What must not depend on where a run happened."""
+    return {name: record[name] for name in ("metrics", "curve", "topology", "rounds")}
+
+
+@pytest.fixture
+def harness(lab):
+    """Start `sparsebench run` as a process of its own and wait until its container is up."""
+    started = []
+
+    def start(*overrides):
+        command = [
+            sys.executable,
+            "-m",
+            "harness.cli",
+            "run",
+            *LONG,
+            f"output={lab.folder}",
+            "runner=docker",
+            *overrides,
+        ]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        deadline = time.monotonic() + 120
+        while not list(lab.folder.glob("runs/*/log.txt")) or not theirs(lab.engine, process.pid):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        # Until it trains.
+        time.sleep(6)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+        for container in theirs(lab.engine, process.pid):
+            container.remove(force=True)
+
+
+def theirs(engine, pid):
+    """The containers that the process with this ID has made."""
+    everything = engine.containers.list(all=True, filters={"label": "org.sparsebench.run"}, ignore_removed=True)
+    return [c for c in everything if f":{pid}:" in c.labels.get("org.sparsebench.process", "")]
+
+
+def only_record(lab):
+    (path,) = lab.folder.glob("records/*.json")
+    return json.loads(path.read_text())
+
+
+def test_a_run_in_a_container_is_verified_and_gives_the_metrics_of_a_local_one(lab, image, tmp_path):
+    from harness import config
+    from harness.runners.choose import choose
+
+    inside = lab.run("method=granet", "budget=epochs:2")
+    same = ["method=granet", "dataset=digits", "budget=epochs:2", "device=cpu", "evaluations=2"]
+    run = config.resolve([*same, "runner=local", f"output={tmp_path / 'local'}"])
+    outside = execute.execute(run, choose(run), lambda event: None).record
+    assert (inside["status"], outside["status"]) == ("done", "done"), (inside["reason"], outside["reason"])
+    assert metrics(inside) == metrics(outside)
+    assert inside["cost"]["train_flops"] == outside["cost"]["train_flops"]
+    assert inside["runner"] == "docker"
+    assert inside["provenance"]["image_id"] == image.id
+    assert inside["provenance"]["base_digest"] == image.base_digest
+    assert inside["provenance"]["hostname_hash"] == outside["provenance"]["hostname_hash"]
+    assert inside["config"]["runner"]["memory"] == "16g"
+    assert [event["event"] for event in lab.events][-1] == "done"
+    assert any(event["event"] == "progress" for event in lab.events)
+
+
+def test_too_little_memory_is_out_of_memory(lab):
+    record = lab.run("runner.memory=300m", program="import torch; print(len(bytearray(600 << 20)))")
+    assert (record["status"], record["runner"]) == ("out_of_memory", "docker")
+    assert "300m" in record["reason"]
+
+
+def test_a_run_over_its_deadline_is_a_timeout(lab):
+    started = time.monotonic()
+    record = lab.run("runner.timeout=5", program=SLEEP)
+    assert (record["status"], record["reason"]) == ("timeout", "over its 5 seconds")
+    assert time.monotonic() - started < 15
+
+
+def test_a_deaf_run_is_killed_at_its_deadline(lab, monkeypatch):
+    monkeypatch.setattr("harness.runners.supervise.GRACE_SECONDS", 2.0)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(600)"
+    assert lab.run("runner.timeout=3", program=deaf)["status"] == "timeout"
+
+
+def test_a_crash_is_failed_with_its_last_lines(lab):
+    record = lab.run(program="import sys; print('working'); sys.exit('no such thing')")
+    assert record["status"] == "failed"
+    assert "exit status 1" in record["reason"]
+    assert "no such thing" in record["reason"]
+    assert "working" in lab.log()
+    assert {"event": "log", "text": "working"} in lab.events
+
+
+def test_a_run_without_a_record_is_failed(lab):
+    record = lab.run(program="pass")
+    assert record["status"] == "failed"
+    assert "record.json cannot be read" in record["reason"]
+
+
+def test_a_stop_by_somebody_else_is_failed_and_never_done(lab):
+    program = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    record = lab.run(program=program)
+    assert record["status"] == "failed"
+    assert "stopped from outside the harness (exit status 137)" in record["reason"]
+
+
+def test_results_belong_to_the_caller(lab):
+    lab.run(program="import pathlib, sys; (pathlib.Path(sys.argv[2]) / 'mine').write_text('x'); sys.exit(1)")
+    (left,) = lab.folder.glob("runs/*/inside/mine")
+    assert left.stat().st_uid == os.getuid()
+    assert left.parent.stat().st_uid == os.getuid()
+
+
+def test_a_container_is_nobody_and_reaches_nothing(lab):
+    program = (
+        "import os, pathlib, sys, json\n"
+        "status = dict(l.split(':', 1) for l in pathlib.Path('/proc/self/status').read_text().splitlines())\n"
+        "print('SEEN', json.dumps({'uid': os.getuid(), 'caps': status['CapEff'].strip() + status['CapBnd'].strip(),"
+        " 'new': status['NoNewPrivs'].strip(), 'links': sorted(os.listdir('/sys/class/net')),"
+        " 'project': sorted(os.listdir('/sparsebench'))}))"
+    )
+    lab.run(program=program)
+    line = next(line for line in lab.log().splitlines() if line.startswith("SEEN"))
+    seen = json.loads(line.removeprefix("SEEN "))
+    assert seen.pop("uid") != 0
+    assert seen == {
+        "caps": "0" * 32,
+        "new": "1",
+        "links": ["lo"],
+        "project": ["benchmarks", "harness", "methods"],
+    }
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_harness_stops_its_container_and_leaves_a_record(lab, harness, kind):
+    process = harness()
+    process.send_signal(kind)
+    assert process.wait(timeout=60) == 1
+    assert only_record(lab)["status"] == "interrupted"
+    assert theirs(lab.engine, process.pid) == []
+    assert list(lab.folder.glob("runs/*/inside/checkpoint.pt")), "an interrupted run leaves its checkpoint"
+
+
+def test_clean_removes_what_a_killed_harness_left_and_nothing_else(lab, harness, image):
+    stranger = lab.engine.containers.create(image.id, ["sleep", "60"])
+    alive, dead = harness("seed=1"), harness("seed=2")
+    try:
+        dead.kill()
+        dead.wait()
+        (orphan,) = theirs(lab.engine, dead.pid)
+        removed = clean.clean(lab.engine)
+        assert orphan.name in removed
+        assert theirs(lab.engine, dead.pid) == []
+        assert [c.status for c in theirs(lab.engine, alive.pid)] == ["running"]
+        stranger.reload()
+        assert alive.poll() is None
+    finally:
+        stranger.remove(force=True)
