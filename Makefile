@@ -82,7 +82,10 @@ $(READY): docker/requirements.lock docker/build.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "sparsebench: Python 3.11 or 3.12 is needed and neither was found (PYTHON=path names one)" >&2; exit 2; }
 	@echo "setting up $(VENV) (once; about 5 GB, a minute or two)" >&2
 	@$(PYTHON) -m venv $(VENV) || { echo "sparsebench: $(PYTHON) -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docker/build.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --require-hashes -r docker/requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@mkdir -p build
+	@pip() { $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$@"; }; { \
+		pip --require-hashes -r docker/build.lock && \
+		pip --no-build-isolation --require-hashes -r docker/requirements.lock && \
+		pip --no-build-isolation --no-deps -e .; \
+	} >build/setup.log 2>&1 || { cat build/setup.log >&2; echo "sparsebench: the set-up failed, see above" >&2; exit 2; }
 	@touch $@
