@@ -137,7 +137,7 @@ def test_a_run_over_its_time_is_stopped_and_recorded_as_timeout(tmp_path):
 
 
 def start(output, *more):
-    command = [sys.executable, "-m", "harness.cli", "run", "budget=epochs:40", "runner=local", "checkpoint_seconds=0.5"]
+    command = [sys.executable, "-m", "harness.cli", "run", "budget=epochs:20", "runner=local", "checkpoint_seconds=0.5"]
     return subprocess.Popen(
         [*command, f"output={output}", *more],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -157,8 +157,16 @@ def wait_for(pattern, folder, seconds=90):
     raise AssertionError(f"no {pattern} in {folder} after {seconds} s")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The record of a run that nobody stopped."""
+    output = tmp_path_factory.mktemp("whole")
+    assert start(output).wait(180) == 0
+    return only_record(output)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_stopped_goes_on_from_its_checkpoint_to_the_same_result(tmp_path, how):
+def test_a_run_that_is_stopped_goes_on_from_its_checkpoint_to_the_same_result(tmp_path, whole, how):
     process = start(tmp_path / "stopped")
     checkpoint = wait_for("runs/*/checkpoint.pt", tmp_path / "stopped")
     process.send_signal(how)
@@ -170,8 +178,7 @@ def test_a_run_that_is_stopped_goes_on_from_its_checkpoint_to_the_same_result(tm
         wait_for("runs/*/record.json", tmp_path / "stopped")
     assert checkpoint.exists()
     assert start(tmp_path / "stopped").wait(180) == 0
-    assert start(tmp_path / "whole").wait(180) == 0
-    resumed, whole = only_record(tmp_path / "stopped"), only_record(tmp_path / "whole")
+    resumed = only_record(tmp_path / "stopped")
     assert resumed["provenance"]["resumed"]
     assert not whole["provenance"]["resumed"]
     for part in ("metrics", "curve", "topology"):
