@@ -117,6 +117,7 @@ class RunConfig:
     packed: int = 1
     evaluations: int = 20
     checkpoint_seconds: float = 60
+    graph: bool = False
     dense_layers: list[str] = field(default_factory=list)
     output: str = "results"
 
@@ -165,7 +166,7 @@ def to_dict(run: RunConfig) -> dict[str, Any]:
 
 
 def from_dict(plain: dict[str, Any]) -> RunConfig:
-    """Rebuild a config from `to_dict`'s values; keys it does not know are left out."""
+    """Rebuild a config from `to_dict`'s values: unknown ones are left out, those that it lacks are the default."""
     parts = {
         "dataset": DatasetConfig,
         "model": ModelConfig,
@@ -176,7 +177,7 @@ def from_dict(plain: dict[str, Any]) -> RunConfig:
     values: dict[str, Any] = {name: cls(**plain[name]) for name, cls in parts.items()}
     values["method"] = build_method(plain["method"])
     rest = {f.name for f in dataclasses.fields(RunConfig)} - set(values)
-    return RunConfig(**values, **{name: plain[name] for name in rest})
+    return RunConfig(**values, **{name: plain[name] for name in rest if name in plain})
 
 
 def _compose(overrides: list[str]) -> DictConfig:

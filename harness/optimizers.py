@@ -6,10 +6,11 @@ from torch import nn
 from harness.config import RecipeConfig
 
 
-def build(model: nn.Module, recipe: RecipeConfig) -> torch.optim.Optimizer:
+def build(model: nn.Module, recipe: RecipeConfig, *, recorded: bool = False) -> torch.optim.Optimizer:
     """Return the recipe's optimiser over a model's parameters, in the fused implementation.
 
-    Where the recipe does not decay normalisation, neither its parameters nor biases decay.
+    Where the recipe does not decay normalisation, neither its parameters nor biases decay. ``recorded`` says that its
+    steps may be recorded as a CUDA graph.
     """
     decayed = [p for p in model.parameters() if recipe.decay_normalisation or p.ndim > 1]
     rest = [p for p in model.parameters() if not recipe.decay_normalisation and p.ndim <= 1]
@@ -18,5 +19,5 @@ def build(model: nn.Module, recipe: RecipeConfig) -> torch.optim.Optimizer:
         *([{"params": rest, "weight_decay": 0.0}] if rest else []),
     ]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True, capturable=recorded)
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)

@@ -18,7 +18,7 @@ SCHEMA = 1
 
 #: Settings that say where and how a run happens, not what it is.
 _NOT_IN_KEY = (
-    *("output", "runner", "workers", "packed", "checkpoint_seconds"),
+    *("output", "runner", "workers", "packed", "checkpoint_seconds", "graph"),
     *("layers", "fixed_flops", "train_samples", "rules"),
 )
 

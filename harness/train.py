@@ -14,10 +14,11 @@ from harness.config import RunConfig
 from harness.course import Iteration
 from harness.data import Data
 from harness.evaluate import evaluate, precision
+from harness.graph import RecordedStep
 from harness.learning_rate import learning_rate
 from harness.seeds import derive
 from harness.task import Task
-from methods import Masks
+from methods import Event, Masks
 
 LOG_SECONDS = 0.5
 
@@ -52,7 +53,9 @@ class Trainer:
         self.model = task.model.to(self._device)
         if self._device.type == "cuda":
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = optimizers.build(self.model, run.recipe)
+        self.optimizer = optimizers.build(self.model, run.recipe, recorded=run.graph)
+        self._recorded = RecordedStep(self._update) if run.graph else None
+        self._rate = torch.zeros((), device=self._device)
         generator = torch.Generator().manual_seed(derive(run.seed, "masks"))
         self.masks = Masks(task.layers, generator)
         self.masks.attach(self.optimizer)
@@ -163,23 +166,28 @@ class Trainer:
     def _step(self, iteration: Iteration) -> bool:
         """Take an iteration; return whether its event falls."""
         images, labels = self._next_batch()
-        rate = self._learning_rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self._set_learning_rate()
+        ordinary = iteration.event is None and len(images) == self._run.recipe.batch_size
+        if self._recorded is not None and ordinary:
+            self._recorded(images, labels, variant=self.masks.sparse)
+        else:
+            self._update(images, labels, iteration.event)
+        self._loss_steps += 1
+        self._book_lap("train")
+        return self.course.take(iteration)
+
+    def _update(self, images: Tensor, labels: Tensor, event: Event | None = None) -> None:
+        """Take the optimiser step of a batch, unless the event takes its place; the loss stays on the device."""
         self.optimizer.zero_grad(set_to_none=True)
         with precision(self._device):
             loss = F.cross_entropy(self.model(images), labels, label_smoothing=self._run.recipe.label_smoothing)
         loss.backward()
-        event = iteration.event
         if event is not None and event.dense_gradient:
             self.masks.hold_gradients()
         if event is None or not event.replaces_step:
             self.masks.mask_gradients()
             self.optimizer.step()
         self._loss += loss.detach()
-        self._loss_steps += 1
-        self._book_lap("train")
-        return self.course.take(iteration)
 
     def _change_topology(self, iteration: Iteration) -> None:
         event = iteration.event
@@ -200,6 +208,14 @@ class Trainer:
             self._epoch = epoch
             self._batches = self._splits.train.epoch(epoch, start=done)
         return next(self._batches)
+
+    def _set_learning_rate(self) -> None:
+        rate: float | Tensor = self._learning_rate()
+        if self._recorded is not None:
+            # A graph keeps numbers as they were when it was recorded, but reads tensors anew.
+            rate = self._rate.fill_(rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
     def _learning_rate(self) -> float:
         recipe = self._run.recipe

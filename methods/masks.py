@@ -1,11 +1,12 @@
 """The masks of a run: the one place where weights, gradients and optimiser state are kept sparse."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from methods.select import count_each, exchange_each, top_k_each, top_k_jointly
+from methods.transfer import moved
 
 _INTEGER = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -77,12 +78,14 @@ class Masks:
 
     def initialise(self, counts: Sequence[int]) -> None:
         """Draw ``counts[l]`` active weights in each layer, uniformly without replacement."""
+        drawn = {}
         for layer, (count, size) in enumerate(zip(counts, self.sizes, strict=True)):
             if count < size:
                 chosen = torch.zeros(size, dtype=torch.bool)
                 chosen[torch.randperm(size, generator=self.generator)[:count]] = True
-                self._assign(layer, chosen.to(self._weights[layer].device), count)
-        self._apply()
+                drawn[layer] = chosen.to(self._weights[layer].device)
+                self.active[layer] = count
+        self._settle(drawn)
         self._explored = [mask.bool() for mask in self._masks]
 
     def prune_layers(self, counts: Sequence[int]) -> None:
@@ -90,9 +93,9 @@ class Masks:
         fewer = [layer for layer, count in enumerate(counts) if count < self.active[layer]]
         kept = [counts[layer] for layer in fewer]
         masks = top_k_each([self._flat(layer) for layer in fewer], kept, [self._mask(layer) for layer in fewer])
-        for layer, mask, count in zip(fewer, masks, kept, strict=True):
-            self._assign(layer, mask, count)
-        self._apply()
+        for layer, count in zip(fewer, kept, strict=True):
+            self.active[layer] = count
+        self._settle(dict(zip(fewer, masks, strict=True)))
 
     def prune_globally(self, count: int) -> None:
         """Keep the ``count`` largest active magnitudes of all layers together; ties go to the first in model order."""
@@ -100,9 +103,8 @@ class Masks:
             return
         layers = range(len(self))
         kept = top_k_jointly([self._flat(layer) for layer in layers], count, [self._mask(layer) for layer in layers])
-        for layer, (part, active) in enumerate(zip(kept, count_each(kept), strict=True)):
-            self._assign(layer, part, active)
-        self._apply()
+        self.active = count_each(kept)
+        self._settle(dict(enumerate(kept)))
 
     def drop_and_grow(self, exchanged: Sequence[int], growth: str) -> None:
         """Exchange ``exchanged[l]`` active weights of each layer; layer counts do not change.
@@ -121,9 +123,8 @@ class Masks:
             [exchanged[layer] for layer in sparse],
         )
         for layer, mask in zip(sparse, masks, strict=True):
-            self._assign(layer, mask, self.active[layer])
             self._explored[layer].logical_or_(mask.view(self.shapes[layer]))
-        self._apply()
+        self._settle(dict(zip(sparse, masks, strict=True)))
 
     # What the harness calls.
 
@@ -176,7 +177,7 @@ class Masks:
 
     def reapply(self) -> None:
         """Zero whatever the masks do not keep, after weights or state were written from outside."""
-        self._apply()
+        self._settle({})
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Each layer's name and mask (bool)."""
@@ -220,16 +221,17 @@ class Masks:
 
     def _random(self, layer: int) -> Tensor:
         # Drawn on the CPU, so that one seed gives one topology on every device and rank.
-        return torch.rand(self.sizes[layer], generator=self.generator).to(self._weights[layer].device)
-
-    def _assign(self, layer: int, alive: Tensor, count: int) -> None:
-        self._masks[layer].copy_(alive.view(self.shapes[layer]))
-        self.active[layer] = count
+        return moved(torch.rand(self.sizes[layer], generator=self.generator), self._weights[layer].device)
 
     @torch.no_grad()
-    def _apply(self) -> None:
-        for weight, mask in zip(self._weights, self._masks, strict=True):
-            alive = mask.bool()
+    def _settle(self, changed: Mapping[int, Tensor]) -> None:
+        """Write new masks (bool, flat) of some layers, then zero whatever the masks of all layers do not keep."""
+        for layer, (weight, mask) in enumerate(zip(self._weights, self._masks, strict=True)):
+            if layer in changed:
+                alive = changed[layer].view(self.shapes[layer])
+                mask.copy_(alive)
+            else:
+                alive = mask.bool()
             for tensor in (weight, *self._state(weight)):
                 # Bit patterns are multiplied: NaN * 0 would be NaN, and an inactive weight is 0 whatever it was.
                 # (masked_fill_ would do, but branches on every weight: ten times slower on a CPU.)

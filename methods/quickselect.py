@@ -16,7 +16,7 @@ Part = tuple[np.ndarray, np.ndarray]
 
 _UNSIGNED: dict[int, type[np.unsignedinteger]] = {4: np.uint32, 8: np.uint64}
 _LARGEST = {4: 2**31 - 1, 8: 2**63 - 1}
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17
 
 # Up to this many scores, taking all of them as the bracket is faster than sampling first.
 _FEW = 1 << 11
@@ -91,13 +91,17 @@ def _sift(part: Part, low: int, high: int) -> _Sifted:
     scores, mask = part
     marked = np.empty(scores.size, dtype=bool)
     above, where, keys = 0, [np.empty(0, np.intp)], [_keys(scores[:0])]
+    # Reused: to allocate per block costs as much as to compare.
+    size = min(scores.size, _BLOCK)
+    buffer, candidate, within = np.empty_like(keys[0], shape=size), np.empty(size, bool), np.empty(size, bool)
     for start in range(0, scores.size, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        found = _keys(scores[block])
-        candidates = mask[block] if mask.dtype == bool else mask[block] != 0
+        block = slice(start, min(start + _BLOCK, scores.size))
+        here = slice(block.stop - start)
+        found = _keys(scores[block], buffer[here])
+        candidates = mask[block] if mask.dtype == bool else np.not_equal(mask[block], 0, out=candidate[here])
         over = np.greater(found, high, out=marked[block])
         over &= candidates
-        inside = found >= low
+        inside = np.greater_equal(found, low, out=within[here])
         inside &= candidates
         inside ^= over
         above += int(np.count_nonzero(over))
@@ -108,10 +112,10 @@ def _sift(part: Part, low: int, high: int) -> _Sifted:
     return _Sifted(marked, above, np.concatenate(where), np.concatenate(keys))
 
 
-def _keys(scores: np.ndarray) -> np.ndarray:
+def _keys(scores: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Return the bit patterns without signs: unsigned integers that order as magnitudes do, NaN above all."""
     unsigned = _UNSIGNED[scores.itemsize]
-    return scores.view(unsigned) & unsigned(_LARGEST[scores.itemsize])
+    return np.bitwise_and(scores.view(unsigned), unsigned(_LARGEST[scores.itemsize]), out=out)
 
 
 def _bracket(parts: Sequence[Part], k: int) -> tuple[int, int]:

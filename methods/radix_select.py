@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from methods.transfer import moved
+
 _SIGNED = {torch.float32: torch.int32, torch.float64: torch.int64}
 _DIGIT = 16
 _DIGITS = 1 << _DIGIT
@@ -30,7 +32,7 @@ def mark_each(scores: Sequence[Tensor], counts: Sequence[int], among: Sequence[T
     if not scores:
         return []
     keys = _keys(torch.cat(list(scores)), torch.cat(list(among)))
-    wanted, lengths = _on(keys.device, counts), _on(keys.device, sizes)
+    wanted, lengths = (moved(torch.tensor(numbers), keys.device) for numbers in (counts, sizes))
     owner = torch.repeat_interleave(lengths, output_size=sum(sizes))
     threshold = torch.zeros_like(wanted)
     tied = keys >= 0
@@ -64,9 +66,3 @@ def _keys(scores: Tensor, among: Tensor) -> Tensor:
         scores = scores.float()  # exact from any narrower type
     signed = _SIGNED[scores.dtype]
     return torch.where(among != 0, scores.view(signed) & torch.iinfo(signed).max, -1)
-
-
-def _on(device: torch.device, values: Sequence[int]) -> Tensor:
-    """Move host integers to a device without waiting: from pinned memory, in the order of the stream."""
-    tensor = torch.tensor(values, dtype=torch.int64)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

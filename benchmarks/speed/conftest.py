@@ -17,8 +17,19 @@ DEVICE = "cuda" if CUDA else "cpu"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="small nets and few rounds: that it runs, not how fast")
+    parser.addoption("--quick", action="store_true", help="small nets and two rounds: that it runs, not how fast")
     parser.addoption("--all", action="store_true", help="time whole commands too: a board, a run in a container")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: seconds a round; left out of --quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="seconds a round: not in --quick"))
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
@@ -58,7 +69,7 @@ class Compare:
         times: int = 1,
         times_baseline: float = 1,
         inverse: bool = False,
-        warm_up: bool = True,
+        before: Callable[[], object] = lambda: None,
     ) -> None:
         """Record medians and their ratio.
 
@@ -71,14 +82,14 @@ class Compare:
             times: How often each does its work in one call: medians are divided by it.
             times_baseline: Further factor of the baseline, e.g. 100 where it is to stand for 100 of its calls.
             inverse: Whether the ratio is baseline / ours ("times faster") rather than ours / baseline.
-            warm_up: Whether to call both once before timing.
+            before: Called before each timing of the two, untimed.
         """
-        if warm_up:
-            _timed(baseline)
-            _timed(ours)
         spent: list[float] = []
+        baseline()  # once each, to warm up
+        ours()
 
         def first_the_baseline() -> None:
+            before()
             spent.append(_timed(baseline))
 
         self.benchmark.pedantic(lambda: _timed(ours), setup=first_the_baseline, rounds=2 if self.quick else rounds)

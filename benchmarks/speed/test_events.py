@@ -14,9 +14,12 @@ from methods.schedules import cosine_fraction
 TARGET = 0.1
 POSITION = 0.2  # inside the pruning ramp, which the events walk along
 ROUNDS = {"mlp": 40, "resnet20": 40, "vgg19": 5, "resnet50": 5}
-LARGE = ("vgg19", "resnet50")
 FIELDS: dict[str, dict[str, Any]] = {"granet": {"interval": 1}, "rigl": {}, "gmp": {"interval": 1}}
 TARGETS = {("granet", "resnet50"): "at least 12 on a CPU, 20 on CUDA"}
+
+
+def slow(net: str) -> Any:
+    return pytest.param(net, marks=pytest.mark.slow)
 
 
 def moments() -> Iterator[Moment]:
@@ -41,10 +44,9 @@ def event_of_ours(method: str, work: Workload) -> Callable[[], None]:
     return event
 
 
-def event_by_sorting(method: str, work: Workload) -> Callable[[], None]:
+def event_by_sorting(method: str, masks: SortBasedMasks) -> Callable[[], None]:
     """Return a call that changes as many weights as `event_of_ours`, by sorting."""
     chosen, times = build({"name": method, **FIELDS[method]}), moments()
-    masks = SortBasedMasks(work.layers, dict(work.masks.tensors()), work.optimizer)
 
     def event() -> None:
         moment = next(times)
@@ -62,36 +64,40 @@ def ready(net: str, method: str) -> Workload:
     chosen = build({"name": method, **FIELDS[method]})
     density = chosen.density(next(moments()), TARGET)
     work = Workload(net, density=TARGET if density is None else density, batch_size=1, device=DEVICE)
-    work.pretend_a_step()
+    work.pretend_training()
     return work
 
 
-@pytest.mark.parametrize("net", ["resnet20", *LARGE])
+@pytest.mark.parametrize("net", ["resnet20", slow("vgg19"), slow("resnet50")])
 @pytest.mark.parametrize("method", FIELDS)
-def test_event_against_sorting(compare: Compare, quick: bool, method: str, net: str) -> None:
-    if quick and net in LARGE:
-        pytest.skip("takes seconds an event by sorting: not in quick mode")
+def test_event_against_sorting(compare: Compare, method: str, net: str) -> None:
+    work, other = ready(net, method), ready(net, method)
+    sorting = SortBasedMasks(other.layers, dict(other.masks.tensors()), other.optimizer)
+
+    def step_both() -> None:
+        work.pretend_a_step(dict(work.masks.tensors()))
+        other.pretend_a_step(sorting.masks)
+
     compare(
         f"event by sorting / {method} event, {net}",
-        event_of_ours(method, ready(net, method)),
-        event_by_sorting(method, ready(net, method)),
+        event_of_ours(method, work),
+        event_by_sorting(method, sorting),
+        before=step_both,
         rounds=ROUNDS[net],
         inverse=True,
         target=TARGETS.get((method, net)),
     )
 
 
-@pytest.mark.parametrize("net", ["mlp", "resnet20", *LARGE])
-def test_rigl_event_against_its_steps(compare: Compare, quick: bool, net: str) -> None:
-    if quick and net in LARGE:
-        pytest.skip("takes seconds a step: not in quick mode")
+@pytest.mark.parametrize("net", ["mlp", slow("resnet20"), slow("vgg19"), slow("resnet50")])
+def test_rigl_event_against_its_steps(compare: Compare, net: str) -> None:
     work = Workload(net, density=TARGET, batch_size=16 if net == "resnet50" else 128, device=DEVICE)
     event = event_of_ours("rigl", ready(net, "rigl"))
     compare(
         f"rigl event / the 100 steps between two, {net}",
         event,
         work.step,
-        rounds=3 if net in LARGE else ROUNDS[net],
+        rounds=min(ROUNDS[net], 15),
         times_baseline=100,
         target="at most 0.01",
     )

@@ -26,7 +26,10 @@ class Case(NamedTuple):
     rounds: int
 
 
-CASES = [Case("mlp", [1, 28, 28], "crop", 40, 40), Case("resnet20", [3, 32, 32], "crop_flip", 2, 15)]
+CASES = [
+    Case("mlp", [1, 28, 28], "crop", 40, 40),
+    pytest.param(Case("resnet20", [3, 32, 32], "crop_flip", 2, 15), marks=pytest.mark.slow),
+]
 
 
 def configured(net: str, shape: list[int], augment: str) -> config.RunConfig:

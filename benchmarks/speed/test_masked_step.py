@@ -18,15 +18,13 @@ class Case(NamedTuple):
 
 CASES = [
     Case("mlp", 20, 60, "at most 1.03"),
-    Case("resnet20", 1, 25, "at most 1.01"),
-    Case("vgg19", 1, 9, "at most 1.01"),
+    pytest.param(Case("resnet20", 1, 25, "at most 1.01"), marks=pytest.mark.slow),
+    pytest.param(Case("vgg19", 1, 9, "at most 1.01"), marks=pytest.mark.slow),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.net)
-def test_masked_step(compare: Compare, quick: bool, case: Case) -> None:
-    if quick and case.net == "vgg19":
-        pytest.skip("takes seconds a step: not in quick mode")
+def test_masked_step(compare: Compare, case: Case) -> None:
     masked, dense = (Workload(case.net, density=density, device=DEVICE) for density in (0.1, 1.0))
     compare(
         f"masked step / dense step, {case.net}",

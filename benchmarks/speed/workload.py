@@ -1,6 +1,6 @@
 """What the suites train: a net of the project under masks, with the optimiser of the papers' CIFAR recipe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -53,12 +53,19 @@ class Workload:
         self.masks.mask_gradients()
         self.optimizer.step()
 
-    def pretend_a_step(self) -> None:
-        """Leave random gradients and momentum behind, as a step would, but at once."""
+    def pretend_training(self) -> None:
+        """Leave random gradients and momentum behind, as steps would, but at once."""
         for _, weight in self.layers:
             weight.grad = self._noise(weight.shape)
             self.optimizer.state[weight]["momentum_buffer"] = self._noise(weight.shape)
         self.masks.reapply()
+
+    @torch.no_grad()
+    def pretend_a_step(self, masks: Mapping[str, Tensor]) -> None:
+        """Move active weights, so that what grew at an event is not all zero at the next."""
+        for name, weight in self.layers:
+            assert weight.grad is not None
+            weight.addcmul_(weight.grad, masks[name].to(weight.dtype), value=-0.1)
 
     def _noise(self, shape: Sequence[int]) -> Tensor:
         return (torch.randn(shape, generator=self._draw) * 1e-2).to(self.device)

@@ -9,6 +9,7 @@ from torch import Tensor
 from harness.data.augment import CropFlip
 from harness.data.normalise import Normalise
 from harness.data.order import shuffled
+from methods.transfer import moved
 
 
 class ArrayBatches:
@@ -53,10 +54,10 @@ class ArrayBatches:
         """Yield the batches of epoch ``index`` from step ``start`` on; see `Batches.epoch`."""
         device = self._images.device
         order = torch.arange(self.samples) if self._seed is None else shuffled(self.samples, self._seed, index)
-        order = order.to(device)
+        order = moved(order, device)
         draws = None
         if self._augment is not None and self._seed is not None:
-            draws = self._augment.draw(self.samples, self._seed, index).to(device)
+            draws = moved(self._augment.draw(self.samples, self._seed, index), device)
         for begin in range(start * self.batch_size, self.samples, self.batch_size):
             chosen = order[begin : begin + self.batch_size]
             images = self._images[chosen]

@@ -126,6 +126,9 @@ class DockerRunner:
         if isinstance(left, str):
             return Outcome(status or "failed", reason or left, facts)
         if status != "invalid":
+            if status is not None or left["status"] != "done":
+                # No score is published that the referee has not measured.
+                left["metrics"].update(test_accuracy=None, test_top5=None, test_loss=None)
             self._publish(left, asked, gpu, folder)
         return Outcome(status, reason, facts)
 

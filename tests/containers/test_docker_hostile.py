@@ -32,6 +32,13 @@ def test_a_forged_accuracy_is_refused_and_nothing_of_it_published(lab):
     assert record["topology"] == []
 
 
+def test_a_score_of_a_run_that_is_not_done_is_not_published(lab):
+    crime = "record.update(status='diverged', reason='so it says'); record['metrics']['test_accuracy'] = 1.0"
+    record = lab.run(program=AFTERWARDS.format(crime=crime))
+    assert (record["status"], record["reason"]) == ("diverged", "so it says")
+    assert record["metrics"]["test_accuracy"] is None
+
+
 def test_the_record_of_another_run_is_refused(lab):
     record = lab.run(program=AFTERWARDS.format(crime="record['key'] = '0' * 16"))
     assert record["status"] == "failed"

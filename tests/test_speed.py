@@ -1,0 +1,78 @@
+"""`sparsebench speed` runs its suites and says what they measured; how fast anything is, no test asserts."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from harness import speed, speed_page
+from harness.errors import UsageError
+
+
+def test_the_quick_suites_run_and_leave_ratios_of_named_amounts(tmp_path):
+    command = [sys.executable, "-m", "harness.cli", "speed", "--quick", "--json", str(tmp_path / "speed.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "speed.json").read_text())
+    assert len({row["name"] for row in rows}) == len(rows) >= 6
+    for row in rows:
+        assert sorted(row) == ["baseline", "machine", "name", "ratio", "unit", "value"]
+        assert row["name"].count(" / ") == 1
+        assert row["name"] in done.stdout
+        assert row["value"] > 0
+        assert row["baseline"] > 0
+        assert row["ratio"] == pytest.approx(row["value"] / row["baseline"]) or row["ratio"] == pytest.approx(
+            row["baseline"] / row["value"]
+        )
+
+
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(tmp_path):
+    with pytest.raises(UsageError, match=r"absent/speed\.json: cannot be written"):
+        speed.main(tmp_path / "absent" / "speed.json")
+
+
+def measured(gpu=None, **info):
+    """What pytest-benchmark would have written of one comparison."""
+    row = {"name": "a step / another, net", "ratio": 1.004, "value": 0.2008, "baseline": 0.2, "unit": "s"}
+    machine = {"gpu": gpu, "cpu": "Some CPU x2", "torch": "2.11.0", "python": "3.11.7", "system": "Linux"}
+    machine |= {"release": "6.1", "cuda": "13.0", "cudnn": 91900}
+    return {
+        "machine_info": machine | info,
+        "commit_info": {"id": "0123456789abcdef", "dirty": False, "author_name": "Somebody"},
+        "datetime": "2026-11-01T12:00:00+00:00",
+        "benchmarks": [{"extra_info": {**row, "target": "at most 1.01"}}],
+    }
+
+
+def test_what_was_measured_is_kept_for_each_machine_and_the_page_shows_all(tmp_path):
+    speed_page.keep(measured(), tmp_path)
+    speed_page.keep(measured(gpu={"name": "NVIDIA H100", "driver": "580.1"}), tmp_path)
+    kept = sorted((tmp_path / "results").iterdir())
+    assert [path.name for path in kept] == ["nvidia-h100.json", "some-cpu-x2.json"]
+    assert "Somebody" not in kept[0].read_text()
+    page = (tmp_path / "README.md").read_text()
+    for part in ("## Some CPU x2", "## NVIDIA H100", "driver 580.1", "2026-11-01, commit 0123456789ab; torch 2.11.0"):
+        assert part in page
+    assert page.count("| a step / another, net | 1.004 | at most 1.01 | 201 ms | 200 ms |") == 2
+
+
+def test_the_same_measurements_give_the_same_page_again(tmp_path):
+    speed_page.keep(measured(), tmp_path)
+    before = (tmp_path / "README.md").read_bytes()
+    speed_page.keep(measured(), tmp_path)
+    assert (tmp_path / "README.md").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1234.4, "s", "1,234 s"),
+        (2.5, "s", "2.5 s"),
+        (0.0123, "s", "12.3 ms"),
+        (4.2e-5, "s", "42 µs"),
+        (507_000, "images/s", "507,000 images/s"),
+    ],
+)
+def test_amounts_have_the_unit_that_suits_them(value, unit, text):
+    assert speed_page.amount(value, unit) == text
