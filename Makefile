@@ -61,14 +61,14 @@ speed: $(READY) ## speed suites (pytest-benchmark); ratios against named baselin
 
 nightly: $(READY) ## image, smoke gate, SUITE=name, board, check of every record; what the nightly job runs
 	@if [ "$(RUNNER)" = docker ]; then $(BIN)/sparsebench image; fi
-	@echo "== smoke gate" && $(BIN)/sparsebench suite --suite smoke --jobs "$(JOBS)" $(if $(RUNNER),runner=$(RUNNER)) \
+	@echo "== smoke gate" && rm -rf build/smoke && $(BIN)/sparsebench suite --suite smoke --jobs "$(JOBS)" $(if $(RUNNER),runner=$(RUNNER)) \
 		seed=0 output=build/smoke budget=epochs:5
 	@echo "== suite $(SUITE)" && $(BIN)/sparsebench suite --suite "$(SUITE)" --jobs "$(JOBS)" $(chosen)
 	@echo "== board" && $(BIN)/sparsebench leaderboard $(if $(OUTPUT),output=$(OUTPUT))
 	@echo "== check" && $(BIN)/sparsebench check $(or $(OUTPUT),results)/records/*.json
 
 clean: $(READY) ## remove containers that a killed harness left behind
-	@$(BIN)/sparsebench clean $(ARGS)
+	@$(BIN)/sparsebench clean
 
 lock: ## compile the hashed locks from pyproject.toml (ARGS=--upgrade for newer versions)
 	@python3 -m venv build/lock && build/lock/bin/pip install --quiet uv
@@ -76,6 +76,7 @@ lock: ## compile the hashed locks from pyproject.toml (ARGS=--upgrade for newer 
 		$(ARGS) --extra dev pyproject.toml -o docker/requirements.lock
 	@printf 'pip\nsetuptools\nwheel\n' | build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal \
 		--python-version 3.11 $(ARGS) - -o docker/build.lock
+	@$(MAKE) --no-print-directory $(READY) && $(BIN)/python -m harness.image
 
 # fvcore, iopath and antlr4 come as source only: setuptools and wheel are locked too, and build without isolation.
 $(READY): docker/requirements.lock docker/build.lock pyproject.toml

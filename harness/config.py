@@ -231,7 +231,8 @@ def _budget(value: str) -> list[str]:
     if not colon:
         return [f"budget={kind}"]
     amount, times, stretch = amount.partition("x")
-    return [f"budget={kind}", f"budget.amount={amount}", *([f"budget.stretch={stretch}"] if times else [])]
+    # The stretch is always said, or an earlier budget's would stay.
+    return [f"budget={kind}", f"budget.amount={amount}", f"budget.stretch={stretch if times else 1}"]
 
 
 def _chosen(overrides: list[str]) -> str:

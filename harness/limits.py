@@ -35,6 +35,8 @@ def check(run: "RunConfig") -> None:
     _positive("packed", run.packed)
     _not_negative("workers", run.workers)
     _not_negative("checkpoint_seconds", run.checkpoint_seconds)
+    if run.runner.timeout is not None:
+        _positive("runner.timeout", run.runner.timeout)
     _check_dataset(run)
     _check_recipe(run.recipe)
     _check_budget(run.budget)

@@ -21,7 +21,7 @@ def say(line: str) -> None:
 
 def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
     """Say that a sparsity was given to a method without masks."""
-    if not run.method.masked and any(o.startswith("sparsity=") and float(o[9:]) for o in overrides):
+    if not run.method.masked and any(override.startswith("sparsity=") for override in overrides):
         say(f"{run.method.name} has no masks: its sparsity is 0")
 
 
@@ -85,9 +85,10 @@ def plan_table(entries: Sequence[dict[str, Any]]) -> None:
             "yes" if entry["done"] else "no",
         )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    todo = [entry for entry in entries if not entry["done"]]
-    known = sum(entry["train_flops"] or 0 for entry in todo)
-    print(f"{len(entries)} runs, {len(entries) - len(todo)} done; the rest will train {known:.3g} FLOPs")
+    todo = [entry["train_flops"] for entry in entries if not entry["done"]]
+    known = [flops for flops in todo if flops is not None]
+    timed = f", and {len(todo) - len(known)} as many as fit in their seconds" if len(known) < len(todo) else ""
+    print(f"{len(entries)} runs, {len(entries) - len(todo)} done; the rest will train {sum(known):.3g} FLOPs{timed}")
 
 
 def board(summary: Summary) -> None:
