@@ -25,7 +25,7 @@ def metrics(record):
 
 @pytest.fixture
 def harness(lab):
-    """Start `sparsebench run` as a process of its own and wait until its container is up."""
+    """Start `sparsebench run` as a process of its own and wait until its container trains."""
     started = []
 
     def start(*overrides):
@@ -37,17 +37,16 @@ def harness(lab):
             *LONG,
             f"output={lab.folder}",
             "runner=docker",
+            "checkpoint_seconds=0.5",
             *overrides,
         ]
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         deadline = time.monotonic() + 120
-        while not list(lab.folder.glob("runs/*/log.txt")) or not theirs(lab.engine, process.pid):
+        while not list(lab.folder.glob("runs/*/inside/checkpoint.pt")):  # until it trains
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        # Until it trains.
-        time.sleep(6)
         return process
 
     yield start
