@@ -43,7 +43,7 @@ def harness(lab):
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         deadline = time.monotonic() + 120
-        while not list(lab.folder.glob("runs/*/inside/checkpoint.pt")):  # until it trains
+        while len(list(lab.folder.glob("runs/*/inside/checkpoint.pt"))) < len(started):  # until it trains
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.2)
