@@ -123,7 +123,7 @@ class RunConfig:
     packed: int = 1
     evaluations: int = 20
     checkpoint_seconds: float = 60
-    graph: bool = False
+    graph: bool | None = None
     dense_layers: list[str] = field(default_factory=list)
     output: str = "results"
 

@@ -55,6 +55,11 @@ class RecordedStep:
             return lambda: self._step(*inputs)
         graph = torch.cuda.CUDAGraph()
         # Threads of a loader may call CUDA meanwhile: their calls are not part of the graph and must not break it.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._step(*inputs)
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                self._step(*inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise RuntimeError(f"the step cannot be recorded (graph=false trains without): {error}") from error
         return graph.replay

@@ -57,11 +57,13 @@ def identify(run: RunConfig, image_id: str | None = None) -> Identity:
 
 
 def settle(run: RunConfig) -> None:
-    """Replace ``auto`` by the device this machine has, and by the loader of image folders that goes with it."""
+    """Decide what is left to the machine: the device, the loader of image folders, whether steps are recorded."""
     if run.device == "auto":
         run.device = "cuda" if torch.cuda.is_available() else "cpu"
     if run.loader == "auto" and data.decoded(vars(run.dataset)):
         run.loader = "dali" if run.device == "cuda" and data.DALI else "torchvision"
+    if run.graph is None:
+        run.graph = run.device == "cuda"
 
 
 def record_path(folder: Path, key: str) -> Path | None:

@@ -1,10 +1,14 @@
 """Speed as it was measured: the JSON that is kept for each kind of machine, and the README made of it."""
 
 import json
+import math
 import re
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from scipy import stats
 
 from harness.record import write_atomic
 
@@ -13,11 +17,12 @@ Measured = dict[str, Any]
 INTRODUCTION = """\
 # Speed, as measured
 
-Made by `make speed` from `results/*.json`, what pytest-benchmark kept; edit neither. Each ratio is of the medians of
-repeats that took turns in one process, so that whatever else the machine did slowed both alike. What stands before
-the slash is divided by what stands after it; "ours" and "baseline" are one step, event or batch. `sort_based.py` is
-the yardstick for events: a sorted top-k over all weights to prune, two full sorts a layer to drop and grow, counts
-read back with `.item()`.
+Made by `make speed` from `results/*.json`, what pytest-benchmark kept; edit neither. The two sides of a ratio took
+turns in one process, so that whatever else the machine did slowed both alike: it is the median of the ratios of
+neighbouring repeats, with its 95 % interval in brackets. What stands before the slash is divided by what stands after
+it; "ours" and "baseline" are the medians of each, of one step, event or batch. `sort_based.py` is the yardstick for
+events: a sorted top-k over all weights to prune, two full sorts a layer to drop and grow, counts read back with
+`.item()`.
 """
 
 
@@ -41,6 +46,17 @@ def keep(measured: Measured, folder: Path) -> list[Path]:
     everything = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
     write_atomic(folder / "README.md", page(everything))
     return [kept, folder / "README.md"]
+
+
+def paired_ratio(ours: Sequence[float], baseline: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+    """Return the median of the ratios of pairs, and its 95 % interval; None where there are too few for one.
+
+    Not the ratio of the medians: on a machine with fast and slow spells those may come from different spells. The
+    interval is that of the binomial distribution, which supposes nothing of how times are distributed.
+    """
+    ratios = [one / other for one, other in zip(ours, baseline, strict=True)]
+    low, high = stats.quantile_test(ratios, p=0.5).confidence_interval(0.95)
+    return statistics.median(ratios), None if math.isnan(low + high) else (float(low), float(high))
 
 
 def page(everything: list[Measured]) -> str:
@@ -76,7 +92,9 @@ def _section(measured: Measured) -> str:
         found = benchmark["extra_info"]
         ours, baseline = (amount(found[key], found["unit"]) for key in ("value", "baseline"))
         target = _target(found["ratio"], found["target"])
-        lines.append(f"| {found['name']} | {found['ratio']:.4g} | {target} | {ours} | {baseline} |")
+        interval = found.get("interval")
+        around = f" ({interval[0]:.4g}–{interval[1]:.4g})" if interval else ""
+        lines.append(f"| {found['name']} | {found['ratio']:.4g}{around} | {target} | {ours} | {baseline} |")
     return "\n".join([*lines, ""])
 
 

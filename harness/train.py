@@ -53,7 +53,7 @@ class Trainer:
         self.model = task.model.to(self._device)
         if self._device.type == "cuda":
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = optimizers.build(self.model, run.recipe, recorded=run.graph)
+        self.optimizer = optimizers.build(self.model, run.recipe, recorded=bool(run.graph))
         self._recorded = RecordedStep(self._update) if run.graph else None
         self._rate = torch.zeros((), device=self._device)
         generator = torch.Generator().manual_seed(derive(run.seed, "masks"))
@@ -190,7 +190,7 @@ class Trainer:
         self._set_learning_rate()
         ordinary = iteration.event is None and len(pick[0]) == self._run.recipe.batch_size
         if self._recorded is not None and ordinary:
-            self._recorded(*pick, variant=self.masks.sparse)
+            self._recorded(*pick, variant=self.masks.sparse_layers)
         else:
             self._update(*pick, event=iteration.event)
         self._loss_steps += 1

@@ -132,13 +132,16 @@ class Masks:
 
     def mask_gradients(self) -> None:
         """Zero the gradients of inactive weights; all that masking costs between events."""
-        if self.sparse:
-            torch._foreach_mul_(self._present_gradients(), self._masks)
+        sparse = self.sparse_layers
+        if sparse:
+            gradients = self._present_gradients()
+            torch._foreach_mul_([gradients[layer] for layer in sparse], [self._masks[layer] for layer in sparse])
 
     @property
-    def sparse(self) -> bool:
-        """Whether any weight is inactive."""
-        return self.active != self.sizes
+    def sparse_layers(self) -> tuple[int, ...]:
+        """The layers in which any weight is inactive."""
+        layers = zip(self.active, self.sizes, strict=True)
+        return tuple(layer for layer, (active, size) in enumerate(layers) if active < size)
 
     def hold_gradients(self) -> None:
         """Copy the dense gradients for the coming event.

@@ -49,10 +49,10 @@ def test_a_step_is_recorded_anew_when_its_masks_become_sparse():
     run = small("granet_s0", interval=8)
     run.graph = True
     made = train(run, at_step(WARM_UP + 1))
-    assert not made.masks.sparse
+    assert not made.masks.sparse_layers
     dense = made._recorded._replay
     go_on(made)
-    assert made.masks.sparse
+    assert made.masks.sparse_layers
     assert made._recorded._replay not in (None, dense)
 
 

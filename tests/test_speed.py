@@ -22,9 +22,17 @@ def test_the_quick_suites_run_and_leave_ratios_of_named_amounts(tmp_path):
         assert row["name"] in done.stdout
         assert row["value"] > 0
         assert row["baseline"] > 0
-        assert row["ratio"] == pytest.approx(row["value"] / row["baseline"]) or row["ratio"] == pytest.approx(
-            row["baseline"] / row["value"]
-        )
+        assert row["ratio"] > 0
+
+
+def test_a_ratio_is_the_median_of_those_of_neighbours_whatever_spells_a_machine_has():
+    baseline = [1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 3.0]
+    ratio, interval = speed_page.paired_ratio([1.5 * seconds for seconds in baseline], baseline)
+    assert ratio == pytest.approx(1.5)
+    assert interval == pytest.approx((1.5, 1.5))
+    # Of nine values the binomial interval around the median is that of the second and the eighth.
+    assert speed_page.paired_ratio([1, 2, 3, 4, 5, 6, 7, 8, 9], [1] * 9) == (5, (2, 8))
+    assert speed_page.paired_ratio([2, 4], [1, 1]) == (3, None)
 
 
 def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(tmp_path):
@@ -42,7 +50,7 @@ def measured(gpu=None, **info):
         "commit_info": {"id": "0123456789abcdef", "dirty": False, "author_name": "Somebody"},
         "datetime": "2026-11-01T12:00:00+00:00",
         "benchmarks": [
-            {"extra_info": {**row, "target": ["at most", 1.01]}},
+            {"extra_info": {**row, "target": ["at most", 1.01], "interval": [0.99712, 1.011]}},
             {"extra_info": {**row, "name": "an event / another, net", "target": ["at least", 12]}},
             {"extra_info": {**row, "name": "a load / another, net", "target": None}},
         ],
@@ -58,7 +66,7 @@ def test_what_was_measured_is_kept_for_each_machine_and_the_page_shows_all(tmp_p
     page = (tmp_path / "README.md").read_text()
     for part in ("## Some CPU x2", "## NVIDIA H100", "driver 580.1", "2026-11-01, commit 0123456789ab; torch 2.11.0"):
         assert part in page
-    assert page.count("| a step / another, net | 1.004 | at most 1.01 | 201 ms | 200 ms |") == 2
+    assert page.count("| a step / another, net | 1.004 (0.9971–1.011) | at most 1.01 | 201 ms | 200 ms |") == 2
     assert page.count("| an event / another, net | 1.004 | at least 12: missed | 201 ms | 200 ms |") == 2
     assert page.count("| a load / another, net | 1.004 |  | 201 ms | 200 ms |") == 2
 

@@ -2,7 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness import provenance
 from harness.allocation import keep_freed_memory
+from harness.speed_page import paired_ratio
 
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"
@@ -77,8 +79,9 @@ class Compare:
         times_baseline: float = 1,
         inverse: bool = False,
         before: Callable[[], object] = lambda: None,
+        threads: int | None = None,
     ) -> None:
-        """Record medians and their ratio.
+        """Record the median of each and their ratio, see `harness.speed_page.paired_ratio`.
 
         Args:
             name: ``numerator / denominator, where``, as the table shows it.
@@ -89,7 +92,8 @@ class Compare:
             times: How often each does its work in one call: medians are divided by it.
             times_baseline: Further factor of the baseline, e.g. 100 where it is to stand for 100 of its calls.
             inverse: Whether the ratio is baseline / ours ("times faster") rather than ours / baseline.
-            before: Called before each timing of the two, untimed.
+            before: Called before each timing of each of the two, untimed.
+            threads: Of the CPU, for both; None for all.
         """
         spent: list[float] = []
         baseline()  # once each, to warm up
@@ -98,15 +102,19 @@ class Compare:
         def first_the_baseline() -> None:
             before()
             spent.append(_timed(baseline))
+            before()
 
-        self.benchmark.pedantic(lambda: _timed(ours), setup=first_the_baseline, rounds=2 if self.quick else rounds)
-        value = self.benchmark.stats.stats.median / times
-        held_against = statistics.median(spent) / times * times_baseline
+        with _threads(threads):
+            self.benchmark.pedantic(lambda: _timed(ours), setup=first_the_baseline, rounds=2 if self.quick else rounds)
+        each = [seconds / times for seconds in self.benchmark.stats.stats.data]
+        baseline_each = [seconds / times * times_baseline for seconds in spent]
+        ratio, interval = paired_ratio(*((baseline_each, each) if inverse else (each, baseline_each)))
         self.benchmark.extra_info.update(
             name=name,
-            ratio=held_against / value if inverse else value / held_against,
-            value=value,
-            baseline=held_against,
+            ratio=ratio,
+            interval=interval,
+            value=statistics.median(each),
+            baseline=statistics.median(baseline_each),
             unit="s",
             target=target,
             baseline_rounds=spent,
@@ -116,6 +124,17 @@ class Compare:
 @pytest.fixture
 def compare(benchmark: BenchmarkFixture, quick: bool) -> Compare:
     return Compare(benchmark, quick)
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """Compute with so many threads inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _timed(call: Callable[[], object]) -> float:

@@ -29,14 +29,14 @@ STEPS = 100
 def test_images_a_second_against_the_bound(benchmark: BenchmarkFixture, case: Case) -> None:
     if not CUDA or "H100" not in torch.cuda.get_device_name():
         pytest.skip("the bounds are those of an H100")
-    run = configured(case.net, [3, 32, 32], "crop_flip")
+    run = configured(case.net)
     steps = harness_steps(run, STEPS)
 
     def timed() -> None:
         steps()
         torch.cuda.synchronize()
 
-    benchmark.pedantic(timed, rounds=10, warmup_rounds=2)
+    benchmark.pedantic(timed, rounds=10, warmup_rounds=1)
     images = STEPS * run.recipe.batch_size / benchmark.stats.stats.median
     benchmark.extra_info.update(
         name=f"harness images/s / bound of the H100, {case.net}",

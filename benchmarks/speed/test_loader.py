@@ -25,7 +25,8 @@ LOADERS = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.net)
 def test_loader(compare: Compare, case: Case) -> None:
-    batches = load_data(configured(case.net, case.shape, case.augment)).train
+    run = configured(case.net)
+    batches = load_data(run).train
     work = Workload(case.net, density=0.1, device=DEVICE)
 
     def load() -> None:
@@ -40,6 +41,7 @@ def test_loader(compare: Compare, case: Case) -> None:
         times=case.steps,
         inverse=True,
         target=("at least", 1.2),
+        threads=run.recipe.threads,
     )
 
 

@@ -11,6 +11,7 @@ from harness.evaluate import precision
 from methods import Masks
 from methods.distributions import erk, layer_counts
 
+CIFAR = (3, 32, 32)
 SHAPES = {"mlp": (1, 28, 28), "resnet50": (3, 224, 224)}
 CLASSES = {"resnet50": 1000}
 
@@ -24,7 +25,7 @@ class Workload:
     """
 
     def __init__(self, name: str, *, density: float, batch_size: int = 128, device: str = "cpu") -> None:
-        self.shape, classes = SHAPES.get(name, (3, 32, 32)), CLASSES.get(name, 10)
+        self.shape, classes = SHAPES.get(name, CIFAR), CLASSES.get(name, 10)
         self.model = models.build(name, classes, self.shape, seed=0).to(device)
         if device == "cuda":
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
