@@ -186,6 +186,12 @@ def load(path: Path | str) -> Record:
     return record
 
 
+def whole_budget(budget: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a record's or a config's budget with what it may leave out."""
+    budget = budget or {}
+    return {**budget, "stretch": budget.get("stretch") or 1, "rounds": budget.get("rounds") or "shared"}
+
+
 def load_files(folder: Path | str) -> tuple[dict[str, Record], list[Problem]]:
     """Read every ``*.json`` of a folder.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.board.statistics import places
 from harness.board.tables import Row, Table
-from harness.record import Record
+from harness.record import Record, whole_budget
 
 Files = Mapping[str, Record]
 
@@ -53,15 +53,15 @@ def _order(table: Table) -> tuple[str, str, str, str, float, float, bool]:
 
 
 def _table_of(record: Record) -> Table:
-    config, budget = record["config"], record["budget"]
+    config, budget = record["config"], whole_budget(record["budget"])
     task = {name: dict(config.get(name) or {}) for name in ("dataset", "model", "recipe")}
     for where in ("root", "download"):  # where the data lie on one machine does not make them other data
         task["dataset"].pop(where, None)
     for part in ("dataset", "model"):
         task[part]["name"] = record[part]
     recipe = str(task["recipe"].get("name") or "unnamed")
-    stretch, rounds = budget.get("stretch") or 1, budget.get("rounds") or "shared"
-    return Table(record["dataset"], record["model"], recipe, budget["kind"], budget["amount"], stretch, rounds, task)
+    length = (budget["kind"], budget["amount"], budget["stretch"], budget["rounds"])
+    return Table(record["dataset"], record["model"], recipe, *length, task)
 
 
 def _settings(record: Record) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """The board as values: tables of rows, made by `harness.board.aggregate` and shown by every view of the board."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from harness.board.statistics import Estimate, Place, estimate
-from harness.record import Record
+from harness.record import Record, whole_budget
 
 THROTTLED = 0.01
 """A run whose GPU was slowed down in a larger share of the samples has a time that is not the method's."""
@@ -125,11 +125,12 @@ class Table:
         return sorted({row.sparsity for row in self.rows if row.sparsity > 0})
 
 
-def in_words(budget: Mapping[str, Any]) -> str:
+def in_words(budget: dict[str, Any]) -> str:
     """Return a record's budget in words, e.g. ``160 epochs``, ``5 × 32000 steps`` or ``182 epochs each round``."""
-    kind, amount, stretch = budget["kind"], budget["amount"], budget.get("stretch") or 1
+    budget = whole_budget(budget)
+    kind, amount, stretch = budget["kind"], budget["amount"], budget["stretch"]
     times = f"{stretch:g} × " if stretch != 1 else ""
-    rounds = " each round" if budget.get("rounds") == "each" else ""
+    rounds = " each round" if budget["rounds"] == "each" else ""
     if kind == "flops":
         return f"{times}{amount:g} of the dense run's FLOPs{rounds}"
     return f"{times}{amount:g} {kind if amount != 1 else kind.removesuffix('s')}{rounds}"

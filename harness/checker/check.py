@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checker import counts, scores
-from harness.record import Record, RecordError, load, record_name
+from harness.record import Record, RecordError, load, record_name, whole_budget
 
 Check = Callable[[Record], list[str]]
 
@@ -70,15 +70,10 @@ def _identity(record: Record) -> list[str]:
     config = record["config"]
     said: dict[str, Any] = {name: (config.get(name) or {}).get("name") for name in ("method", "dataset", "model")}
     said |= {name: config.get(name) for name in ("sparsity", "seed")}
-    said["budget"] = _whole(config.get("budget") or {})
+    said["budget"] = whole_budget(config.get("budget"))
     head = {name: record[name] for name in said}
-    head["budget"] = _whole(record["budget"])
+    head["budget"] = whole_budget(record["budget"])
     return [f"{name}: {head[name]!r} but the config has {said[name]!r}" for name in said if head[name] != said[name]]
-
-
-def _whole(budget: dict[str, Any]) -> dict[str, Any]:
-    """Add the defaults of what a budget may leave out."""
-    return {**budget, "stretch": budget.get("stretch") or 1, "rounds": budget.get("rounds") or "shared"}
 
 
 def _rules(record: Record) -> list[str]:

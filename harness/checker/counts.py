@@ -2,10 +2,9 @@
 
 import itertools
 import math
-from typing import Any
 
 from harness.checker import recount
-from harness.record import Record
+from harness.record import Record, whole_budget
 
 # A run on a clock ends with the iteration during which its time runs out.
 _SECONDS_OVER = 1.0
@@ -106,8 +105,8 @@ def _costs(record: Record, truth: recount.Recount) -> list[str]:
 def _budget(record: Record, truth: recount.Recount) -> list[str]:
     """Hold what was spent against the budget: nothing overspends by more than one step, nothing stops early."""
     config, cost = record["config"], record["cost"]
-    budget: dict[str, Any] = config["budget"]
-    kind, stretch = budget["kind"], budget.get("stretch") or 1
+    budget = whole_budget(config["budget"])
+    kind, stretch = budget["kind"], budget["stretch"]
     times = recount.schedules(config)
     if kind in ("epochs", "steps"):
         steps = math.ceil(round(recount.schedule_steps(config) * stretch) * times * (1 - 1e-12))

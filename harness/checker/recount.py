@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from harness.record import Record
+from harness.record import Record, whole_budget
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def schedules(config: dict[str, Any]) -> float:
     Raises:
         KeyError: The method is not registered here, so that nobody knows its rounds.
     """
-    if (config["budget"].get("rounds") or "shared") == "shared":
+    if whole_budget(config["budget"])["rounds"] == "shared":
         return 1.0
     from harness.clock import Schedule  # these import torch, which the rest does not need
     from methods import build
