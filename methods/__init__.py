@@ -1,7 +1,7 @@
 """How each method decides: one file each, over shared pure parts (masks, distributions, schedules, selection)."""
 
 from methods.base import Event, Method, Moment, Rewinding
-from methods.masks import Masks
+from methods.parts.masks import Masks
 from methods.registry import build, methods, register, source_sha256
 
 __all__ = [

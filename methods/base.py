@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from methods.distributions import DISTRIBUTIONS, Shape, layer_counts
-from methods.masks import Masks
+from methods.parts.distributions import DISTRIBUTIONS, Shape, layer_counts
+from methods.parts.masks import Masks
 
 
 @dataclass(frozen=True)

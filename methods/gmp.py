@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from methods.base import Event, Method, Moment, check_fraction, check_interval
-from methods.distributions import Shape, layer_counts
-from methods.masks import Masks
+from methods.parts.distributions import Shape, layer_counts
+from methods.parts.masks import Masks
+from methods.parts.schedules import cubic_density, ramp_share
 from methods.registry import register
-from methods.schedules import cubic_density, ramp_share
 
 
 @dataclass

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from methods.base import Event, Moment
-from methods.drop_and_grow import DropAndGrow
+from methods.families.drop_and_grow import DropAndGrow
 from methods.gmp import PruningRamp, kept
-from methods.masks import Masks
+from methods.parts.masks import Masks
 from methods.registry import register
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from methods.base import Event, Method, Moment, Rewinding, check_fraction
 from methods.gmp import kept
-from methods.masks import Masks
+from methods.parts.masks import Masks
 from methods.registry import register
 
 _MOST = 100  # rounds

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from methods.drop_and_grow import DropAndGrow
+from methods.families.drop_and_grow import DropAndGrow
 from methods.registry import register
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 import yaml
 
-from harness.config import TREE
-from harness.data import imagenet_shaped
+from harness.config.compose import TREE
 from harness.errors import UsageError
+from harness.tasks.vision.data.files import imagenet_shaped
 
 
 def same(left, right):

@@ -1,7 +1,7 @@
 """Synthetic records with the shape and the arithmetic of real ones, for tests of what reads records.
 
 Each keeps the schema and the ledger's rule exactly: FLOPs are summed here iteration by iteration, which is
-slow and obviously right, so `harness.checker.check` can be held against it. Only accuracies are drawn, from the seed.
+slow and obviously right: a check of `harness.audit.submission`. Only accuracies are drawn, from the seed.
 """
 
 import atexit
@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from harness import record as record_file
+from harness.records import record as record_file
 from harness.seeds import derive
 
 METHODS = [
@@ -80,7 +80,9 @@ def config(method, sparsity, seed, *, dataset="digits", model="convnet", recipe=
 
 
 def key_of(resolved, method_sha256, data_sha256, image_id):
-    from harness import plan  # the plan imports half of the harness; most tests of records need none of it
+    from harness.plan import (
+        price as plan,  # the plan imports half of the harness; most tests of records need none of it
+    )
 
     return plan.key_of(resolved, method_sha256, data_sha256, image_id)
 

@@ -8,10 +8,11 @@ from functools import lru_cache
 import torch
 
 import methods
-from harness import config, worker
-from harness.evaluate import load_data
-from harness.task import prepare
-from harness.train import Trainer
+from harness.config import compose as config
+from harness.tasks.vision.score import load_data
+from harness.training import worker
+from harness.training.prepare import prepare
+from harness.training.trainer import Trainer
 
 METHODS = sorted(methods.methods())
 FIXED_DENSITY = ["dense", "static", "set", "set_itop", "rigl", "rigl_itop", "gmp_uniform"]

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from harness import allocation
+from harness.machine import allocator as allocation
 
 # What a step does: it allocates and frees the same large tensors. Counts the pages that the kernel hands out for it.
 STEPS = """
 import resource, sys
 import torch
-from harness.allocation import keep_freed_memory
+from harness.machine.allocator import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import GPU, METHODS, board, make, ten_thousand
 
-from harness import record
-from harness.board import Board, aggregate, csv_text, markdown, page, published, readme_table, update_readme, wording
+from harness.board import Board, aggregate, csv_text, markdown, published, readme_table, update_readme, wording
 from harness.board import make as make_board
+from harness.board.page import html as page
 from harness.board.tables import in_words
 from harness.errors import UsageError
+from harness.records import record
 
 
 def of(records, problems=()):

@@ -5,10 +5,10 @@ import time
 import pytest
 from runs import BATCH, EPOCHS, METHODS, PER_EPOCH, TRAIN, at_step, small, train, trainer
 
-from harness.clock import Clock, Schedule
-from harness.config import resolve
+from harness.budget.clock import Clock, Schedule
+from harness.config.compose import resolve
 from harness.errors import UsageError
-from harness.task import prepare
+from harness.training.prepare import prepare
 from methods import Rewinding
 
 PRUNES = ["gmp", "gmp_uniform", "granet", "granet_s0", "lth_rewind", "lr_rewind"]

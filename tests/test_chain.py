@@ -9,10 +9,11 @@ import pytest
 import torch
 from runs import record, small
 
-from harness import config, suite
-from harness.chain import chains
-from harness.checker import counts
+from harness.audit import counts
+from harness.config import compose as config
 from harness.errors import UsageError
+from harness.executors import local as suite
+from harness.plan.chains import chains
 from methods import Event, Method, Rewinding, registry
 
 

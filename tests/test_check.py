@@ -7,9 +7,9 @@ import random
 import pytest
 from records import GPU, METHODS, make, resealed
 
-from harness.checker import counts, recount
-from harness.checker.check import check
-from harness.record import load_files, record_name, text, validate
+from harness.audit import counts, recount
+from harness.audit.submission import check
+from harness.records.record import load_files, record_name, text, validate
 
 
 def triple(method="granet", sparsity=0.9, **kind):

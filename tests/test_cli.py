@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import record
+from harness.records import record
 
 ROOT = Path(__file__).parent.parent
 SHORT = ("budget=epochs:2", "runner=local")
@@ -137,7 +137,15 @@ def test_a_run_over_its_time_is_stopped_and_recorded_as_timeout(tmp_path):
 
 
 def start(output, *more):
-    command = [sys.executable, "-m", "harness.cli", "run", "budget=epochs:20", "runner=local", "checkpoint_seconds=0.5"]
+    command = [
+        sys.executable,
+        "-m",
+        "harness.cli",
+        "run",
+        "budget=epochs:20",
+        "runner=local",
+        "checkpoint_seconds=0.5",
+    ]
     return subprocess.Popen(
         [*command, f"output={output}", *more],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

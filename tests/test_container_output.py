@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from harness.runners import output
-from harness.runners.output import Output
+from harness.containers import output
+from harness.containers.output import Output
 
 
 @pytest.fixture

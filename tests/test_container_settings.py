@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from harness import config
-from harness.config import RunnerConfig
+from harness.config import compose as config
+from harness.config.compose import RunnerConfig
+from harness.containers import box as container
+from harness.containers.image import SUITE, ImageError, ImageFiles, Pins
 from harness.errors import UsageError
-from harness.image import SUITE, ImageError, ImageFiles, Pins
-from harness.runners import container
 from harness.runners.choose import choose
 
 

@@ -14,13 +14,13 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness import models
-from harness import train as training
-from harness.evaluate import load_data
-from harness.graph import RecordedStep
-from harness.task import prepare
-from harness.train import Trainer
-from methods import masks
+from harness.tasks.vision import models
+from harness.tasks.vision.score import load_data
+from harness.training import trainer as training
+from harness.training.graph import RecordedStep
+from harness.training.prepare import prepare
+from harness.training.trainer import Trainer
+from methods.parts import masks
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Disabling autocast")  # where there is no GPU
 

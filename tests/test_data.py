@@ -5,11 +5,11 @@ import pytest
 import torch
 from datasets import dataset_config, same, write_cifar10
 
-from harness import data
-from harness.data.augment import CropFlip
-from harness.data.order import hold_out, shuffled
 from harness.errors import UsageError
 from harness.seeds import derive
+from harness.tasks.vision import data
+from harness.tasks.vision.data.memory.augment import CropFlip
+from harness.tasks.vision.data.order import hold_out, shuffled
 
 DIGITS = dataset_config("digits")
 

@@ -16,10 +16,13 @@ from datasets import dataset_config, refused, same
 from PIL import Image
 from torchvision.transforms import functional as F
 
-from harness import config, data, record
-from harness.data import imagenet_shaped, loading
-from harness.data.crops import central_region, random_crop, shorter_side
-from harness.data.encoded import Encoded
+from harness.config import compose as config
+from harness.records import record
+from harness.tasks.vision import data
+from harness.tasks.vision.data import loading
+from harness.tasks.vision.data.files import imagenet_shaped
+from harness.tasks.vision.data.files.crops import central_region, random_crop, shorter_side
+from harness.tasks.vision.data.files.encoded import Encoded
 
 pytest.importorskip("nvidia.dali", reason="needs DALI")
 ROOT = Path(__file__).parent.parent

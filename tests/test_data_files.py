@@ -13,9 +13,9 @@ import torchvision
 import yaml
 from datasets import dataset_config, write_cifar10, write_fashion_mnist, write_idx, write_pickle
 
-from harness import data
-from harness.config import TREE
+from harness.config.compose import TREE
 from harness.errors import UsageError
+from harness.tasks.vision import data
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 SMALL_FASHION = {"train_examples": 60, "val_examples": 10, "test_examples": 20}

@@ -9,10 +9,10 @@ from datasets import dataset_config, refused, same, write_images
 from PIL import Image
 from torchvision import transforms
 
-from harness import data
-from harness.data.crops import resized_crop_box
-from harness.data.order import hold_out, shuffled
 from harness.seeds import derive
+from harness.tasks.vision import data
+from harness.tasks.vision.data.files.crops import resized_crop_box
+from harness.tasks.vision.data.order import hold_out, shuffled
 
 SIDE = 28
 

@@ -10,13 +10,14 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness import config, plan
+from harness.budget.costs import Costs, LayerCost, budget_samples, measure
+from harness.config import compose as config
 from harness.errors import UsageError
-from harness.flops import Costs, LayerCost, budget_samples, measure
-from harness.forecast import forecast
-from harness.models import MODELS, build, maskable
-from harness.task import prepare
-from methods.distributions import erk, uniform
+from harness.plan import price as plan
+from harness.plan.forecast import forecast
+from harness.tasks.vision.models import MODELS, build, maskable
+from harness.training.prepare import prepare
+from methods.parts.distributions import erk, uniform
 
 GOLDEN = Path(__file__).parent / "golden"
 SIDES = {"resnet50": 224, "mlp": 28}

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from methods import Masks, Moment, build
-from methods.distributions import erk, uniform
-from methods.schedules import cosine_fraction, cubic_density
+from methods.parts.distributions import erk, uniform
+from methods.parts.schedules import cosine_fraction, cubic_density
 
 GOLDEN = Path(__file__).parent / "golden"
 ERK = {

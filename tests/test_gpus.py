@@ -7,16 +7,16 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness import gpus
 from harness.errors import UsageError
-from harness.gpus import Gpu
+from harness.machine import gpus
+from harness.machine.gpus import Gpu
 
 TWO = [Gpu("GPU-1", "H100", "580"), Gpu("GPU-2", "H100", "580")]
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from harness.gpus import Gpu, reserve
+from harness.machine.gpus import Gpu, reserve
 with reserve([Gpu("GPU-1", "", "")], lambda: None, Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -8,9 +8,9 @@ import torch
 from runs import PER_EPOCH, at_step, go_on, small, train
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness import train as training
-from harness.graph import WARM_UP, RecordedStep
-from methods import select
+from harness.training import trainer as training
+from harness.training.graph import WARM_UP, RecordedStep
+from methods.parts import select
 
 aten = torch.ops.aten
 CROP = {"augment": "crop"}

@@ -7,8 +7,8 @@ import pytest
 import torch
 from runs import at_step, record, small, train
 
-from harness.clocks import CAPPED, ClockWatch
-from harness.meter import Meter
+from harness.machine.meter import Meter
+from harness.machine.throttling import CAPPED, ClockWatch
 
 HOT = pynvml.nvmlClocksEventReasonSwThermalSlowdown
 BRAKED = pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown | pynvml.nvmlClocksEventReasonHwSlowdown

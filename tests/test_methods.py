@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from methods import Masks, Moment, build, methods
-from methods.distributions import er, erk, layer_counts, uniform
-from methods.select import exchange_each, top_k_each
+from methods.parts.distributions import er, erk, layer_counts, uniform
+from methods.parts.select import exchange_each, top_k_each
 
 quick = settings(deadline=None, max_examples=60)
 

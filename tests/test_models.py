@@ -9,9 +9,9 @@ import yaml
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.config import TREE
+from harness.config.compose import TREE
 from harness.errors import UsageError
-from harness.models import MODELS, build, maskable
+from harness.tasks.vision.models import MODELS, build, maskable
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "erk.json").read_text())
 PUBLISHED = [

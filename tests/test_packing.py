@@ -9,8 +9,9 @@ from contextlib import contextmanager
 import pytest
 from runs import small
 
-from harness import cli, packing
-from harness.packing import Packing, TooManyError, best, search
+from harness.cli import main as cli
+from harness.executors import packing
+from harness.executors.packing import Packing, TooManyError, best, search
 
 LINE = "measuring how many runs at a time are fastest: "
 

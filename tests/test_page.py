@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from records import GPU, METHODS, board, make, ten_thousand
 
-from harness import record
 from harness.board import make as make_board
+from harness.records import record
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
@@ -359,5 +359,5 @@ def test_a_page_of_ten_thousand_runs_stays_usable(browser, tmp_path):
 
 
 def test_without_a_script_the_page_points_to_the_other_files():
-    text = (Path(__file__).parent.parent / "harness" / "board" / "page_assets" / "page.html").read_text()
+    text = (Path(__file__).parent.parent / "harness" / "board" / "page" / "assets" / "page.html").read_text()
     assert "leaderboard.md" in text.split("<noscript>")[1]

@@ -4,9 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import METHODS, board, make
 
-from harness.board import Board, aggregate, descriptions, looks, page, page_data, published
+from harness.board import Board, aggregate, descriptions, published
+from harness.board.page import data as page_data
+from harness.board.page import html as page
+from harness.board.page import looks
 from harness.board.pareto import front
-from harness.record import record_name
+from harness.records.record import record_name
 
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import board, config, make
 
-from harness import conform, record, schema
+from harness.records import record, schema
+from harness.records import validate as conform
 
 
 def places(value, prefix=()):

@@ -5,8 +5,8 @@ import copy
 import pytest
 from records import GPU, make
 
-from harness import config, execute
-from harness.checker import rerun
+from harness.config import compose as config
+from harness.executors import execute, rerun
 from harness.runners.choose import choose
 
 

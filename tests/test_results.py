@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import board, record
-from harness.checker import check
+from harness import board
+from harness.audit import submission as check
+from harness.records import record
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods import quickselect, radix_select, select
+from methods.parts import select
+from methods.parts import select_device as radix_select
+from methods.parts import select_host as quickselect
 
 quick = settings(deadline=None, max_examples=80)
 

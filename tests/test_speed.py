@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from harness import speed, speed_page
 from harness.errors import UsageError
+from harness.speed import page as speed_page
+from harness.speed import suites as speed
 
 
 def test_the_quick_suites_run_and_leave_ratios_of_named_amounts(tmp_path):

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from harness import plan, suite
+from harness.executors import local as suite
+from harness.plan import price as plan
 from methods import methods
 
 RUNS = {  # methods x sparsities x seeds and more; dense counts once, whatever the sparsity

@@ -7,9 +7,11 @@ import io
 import pytest
 from records import GPU, make, resealed
 
-from harness import record
-from harness.board import Board, aggregate, csv_text, markdown, page_data, plots, readme_table, wording
-from harness.checker import check
+from harness.audit import submission as check
+from harness.board import Board, aggregate, csv_text, markdown, readme_table, wording
+from harness.board.page import data as page_data
+from harness.board.page import plots
+from harness.records import record
 
 NAME = GPU["name"]
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from runs import at_step, go_on, record, small, train, trainer
 
-from harness.learning_rate import learning_rate
-from harness.train import DivergedError
+from harness.training.learning_rate import learning_rate
+from harness.training.trainer import DivergedError
 from methods import Event, Method, registry
 from methods.rewinding import IterativeMagnitudePruning
 

@@ -11,10 +11,13 @@ import time
 import pytest
 import torch
 
-from harness import config, execute, plan, referee
+from harness.audit import referee
+from harness.audit.claims import UntrustedFileError, claim_problems, identity_problems, open_plain, read_record
+from harness.config import compose as config
+from harness.executors import execute
+from harness.plan import price as plan
+from harness.runners.base import Outcome
 from harness.runners.choose import Choice
-from harness.runners.outcome import Outcome
-from harness.runners.verify import UntrustedFileError, claim_problems, identity_problems, open_plain, read_record
 
 ASKED = ["method=rigl", "dataset=digits", "budget=steps:250", "device=cpu", "evaluations=2", "recipe.threads=1"]
 TESTS = 360  # images of the digits' test set
@@ -30,7 +33,7 @@ def honest(tmp_path_factory):
     def inside(request, folder, settings, on_event, log):
         started = time.monotonic()
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "harness.worker", str(request), str(folder)]
+        command = [sys.executable, "-m", "harness.training.worker", str(request), str(folder)]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=600)
         kept["elapsed"] = time.monotonic() - started
         left = torch.load(folder / "final.pt", weights_only=True)

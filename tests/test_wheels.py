@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from harness.image import ImageError, ImageFiles
-from harness.wheels import IMAGE_PYTHON, download
+from harness.containers.image import ImageError, ImageFiles
+from harness.containers.wheels import IMAGE_PYTHON, download
 
 pytestmark = pytest.mark.skipif(
     f"{sys.version_info.major}.{sys.version_info.minor}" != IMAGE_PYTHON,

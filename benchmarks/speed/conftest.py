@@ -11,9 +11,9 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness import provenance
-from harness.allocation import keep_freed_memory
-from harness.speed_page import paired_ratio
+from harness.machine import provenance
+from harness.machine.allocator import keep_freed_memory
+from harness.speed.page import paired_ratio
 
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"
@@ -81,7 +81,7 @@ class Compare:
         before: Callable[[], object] = lambda: None,
         threads: int | None = None,
     ) -> None:
-        """Record the median of each and their ratio, see `harness.speed_page.paired_ratio`.
+        """Record the median of each and their ratio, see `harness.speed.page.paired_ratio`.
 
         Args:
             name: ``numerator / denominator, where``, as the table shows it.

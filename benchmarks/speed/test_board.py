@@ -12,7 +12,16 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 @pytest.mark.usefixtures("whole_commands")
 def test_smoke_board(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness.cli", "suite", "--suite", "smoke", "runner=local", f"output={tmp_path}"]
+    command = [
+        sys.executable,
+        "-m",
+        "harness.cli",
+        "suite",
+        "--suite",
+        "smoke",
+        "runner=local",
+        f"output={tmp_path}",
+    ]
 
     def board() -> float:
         started = time.perf_counter()

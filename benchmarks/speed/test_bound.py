@@ -8,7 +8,7 @@ from conftest import CUDA
 from pytest_benchmark.fixture import BenchmarkFixture
 from test_harness import configured, harness_steps
 
-from harness import packing
+from harness.executors import packing
 
 
 class Case(NamedTuple):

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import RunnerConfig
+from harness.config.compose import RunnerConfig
+from harness.containers.box import Box
+from harness.containers.image import ROOT
+from harness.containers.output import Output
+from harness.containers.supervise import End, supervise
 from harness.errors import UsageError
-from harness.image import ROOT
-from harness.runners.container import Box
-from harness.runners.output import Output
-from harness.runners.supervise import End, supervise
 
 STARTUP_SECONDS = 5.0
 OVERHEAD = 1.10

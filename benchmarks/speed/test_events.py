@@ -10,7 +10,7 @@ from test_harness import configured
 from workload import Workload
 
 from methods import Moment, build
-from methods.schedules import cosine_fraction
+from methods.parts.schedules import cosine_fraction
 
 TARGET = 0.1
 POSITION = 0.2  # inside the pruning ramp, which the events walk along

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from workload import CIFAR, SHAPES
 
-from harness import config
-from harness.evaluate import load_data, precision
-from harness.graph import WARM_UP
-from harness.task import prepare
-from harness.train import Trainer
+from harness.config import compose as config
+from harness.tasks.vision.score import load_data, precision
+from harness.training.graph import WARM_UP
+from harness.training.prepare import prepare
+from harness.training.trainer import Trainer
 
 
 class Case(NamedTuple):

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness import models
-from harness.evaluate import precision
+from harness.tasks.vision import models
+from harness.tasks.vision.score import precision
 from methods import Masks
-from methods.distributions import erk, layer_counts
+from methods.parts.distributions import erk, layer_counts
 
 CIFAR = (3, 32, 32)
 SHAPES = {"mlp": (1, 28, 28), "resnet50": (3, 224, 224)}

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.board.tables import Row, Table
+from harness.places import ROOT
 
-REFERENCE = Path(__file__).resolve().parent.parent.parent / "results" / "reference"
+REFERENCE = ROOT / "results" / "reference"
 
 # A paper's name for what is one of our methods; the rest either carry our name or are no method of ours.
 _OUR_NAMES = {"granet_s05": "granet", "WeightRewind": "lth_rewind", "LR-rewind": "lr_rewind"}

@@ -1,1 +1,1 @@
-"""Where a run happens: in a process here, or in a container."""
+"""Outside the wall: where a run is trained, in a local process or in a container."""

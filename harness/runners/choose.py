@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.config import RunConfig, RunnerConfig
+from harness.config.compose import RunConfig, RunnerConfig
 from harness.errors import UsageError
 from harness.runners import local
-from harness.runners.outcome import Outcome
+from harness.runners.base import Outcome
 
 Runner = Callable[[Path, Path, RunnerConfig, Callable[[dict[str, Any]], None], Path], Outcome]
 

@@ -9,21 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import docker
 import docker.errors
 
-import docker
-from harness import data, gpus, record
-from harness.config import RunnerConfig
-from harness.engine import connect
-from harness.image import ROOT, SUITE, ImageFiles, VerifiedImage, image_files, verify
-from harness.record import Record
-from harness.referee import MARK
-from harness.runners import container
-from harness.runners.container import SOURCE, Box
-from harness.runners.outcome import Outcome
-from harness.runners.output import Output
-from harness.runners.supervise import LARGEST_FOLDER, End, Ending, supervise
-from harness.runners.verify import (
+from harness.audit.claims import (
     DESCRIBED,
     UntrustedFileError,
     claim_problems,
@@ -31,9 +20,22 @@ from harness.runners.verify import (
     open_plain,
     read_record,
 )
+from harness.audit.referee import MARK
+from harness.config.compose import RunnerConfig
+from harness.containers import box as container
+from harness.containers.box import SOURCE, Box
+from harness.containers.engine import connect
+from harness.containers.image import ROOT, SUITE, ImageFiles, VerifiedImage, image_files, verify
+from harness.containers.output import Output
+from harness.containers.supervise import LARGEST_FOLDER, End, Ending, supervise
+from harness.machine import gpus
+from harness.records import record
+from harness.records.record import Record
+from harness.runners.base import Outcome
+from harness.tasks.vision import data
 
-WORKER = ("python", "-m", "harness.worker")
-REFEREE = ("python", "-m", "harness.referee")
+WORKER = ("python", "-m", "harness.training.worker")
+REFEREE = ("python", "-m", "harness.audit.referee")
 #: Where in a run's folder the container writes.
 WORKPLACE = "inside"
 PARTS = ("methods", "harness", "benchmarks")
@@ -64,7 +66,7 @@ class DockerRunner:
             command: Program that takes the request and the folder.
 
         Raises:
-            harness.image.ImageError: There is no image that may be run.
+            harness.containers.image.ImageError: There is no image that may be run.
         """
         self.client = client
         self._command = list(command)
@@ -79,7 +81,7 @@ class DockerRunner:
         is put where the harness looks for it, ``FOLDER/record.json``.
 
         Args:
-            request: What `harness.worker` reads.
+            request: What `harness.training.worker` reads.
             folder: The run's working folder.
             settings: Limits.
             on_event: Takes the run's events.

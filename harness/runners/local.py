@@ -11,10 +11,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from harness import gpus
-from harness.config import RunnerConfig
-from harness.runners.oom import oom_kills
-from harness.runners.outcome import Outcome
+from harness.config.compose import RunnerConfig
+from harness.machine import gpus
+from harness.machine.oom import oom_kills
+from harness.runners.base import Outcome
 
 GRACE_SECONDS = 60.0  # for a run that is told to stop to end its step and write its checkpoint
 
@@ -22,7 +22,7 @@ GRACE_SECONDS = 60.0  # for a run that is told to stop to end its step and write
 # nor torch._dynamo, which torch.optim does as late as in an optimiser's constructor, for two seconds.
 # It has never run an operator itself, so no thread pool or CUDA context is forked.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["harness.worker", "torch._dynamo"])
+processes.set_forkserver_preload(["harness.training.worker", "torch._dynamo"])
 
 
 def run(
@@ -31,7 +31,7 @@ def run(
     """Run a request to its end.
 
     Args:
-        request: What `harness.worker` reads.
+        request: What `harness.training.worker` reads.
         folder: Where it writes.
         settings: Limits; a local run knows ``timeout`` and ``gpu`` alone.
         on_event: Takes its events.
@@ -92,7 +92,7 @@ def _inside(request: Path, folder: Path, sending: Connection, log: Path, gpu: gp
     """Be the child: train, printing into the log."""
     if gpu is not None:  # CUDA reads it when it starts, which it has not in the server
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu.uuid
-    from harness.worker import work
+    from harness.training.worker import work
 
     with log.open("a", buffering=1) as file:
         os.dup2(file.fileno(), 1)

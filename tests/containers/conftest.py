@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness import config, execute
-from harness.engine import NoEngineError, connect
-from harness.image import SUITE, ImageError, ImageFiles, verify
+from harness.config import compose as config
+from harness.containers.engine import NoEngineError, connect
+from harness.containers.image import SUITE, ImageError, ImageFiles, verify
+from harness.executors import execute
 from harness.runners.choose import Choice
 from harness.runners.docker import WORKER, DockerRunner
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import config, execute
-from harness.engine import NoEngineError, connect
-from harness.image import BASE_LABEL, CONTENT_LABEL, SUITE, ImageFiles, tag
+from harness.config import compose as config
+from harness.containers.engine import NoEngineError, connect
+from harness.containers.image import BASE_LABEL, CONTENT_LABEL, SUITE, ImageFiles, tag
+from harness.executors import execute
 from harness.runners.choose import Choice
 from harness.runners.docker import DockerRunner
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.docker
 # The real worker, and then whatever a hostile method would do to what it leaves.
 AFTERWARDS = """
 import json, os, pathlib, sys, torch
-from harness import worker
+from harness.training import worker
 code = worker.work(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), lambda event: None)
 left = pathlib.Path(sys.argv[2])
 record = json.loads((left / "record.json").read_text())
@@ -108,8 +108,8 @@ def test_ten_thousand_processes_stay_below_the_limit(lab):
 
 
 def test_a_run_cannot_fill_the_disk(lab, monkeypatch):
-    monkeypatch.setattr("harness.runners.supervise.LARGEST_FOLDER", 64 << 20)
-    monkeypatch.setattr("harness.runners.supervise.FOLDER_POLL_SECONDS", 0.5)
+    monkeypatch.setattr("harness.containers.supervise.LARGEST_FOLDER", 64 << 20)
+    monkeypatch.setattr("harness.containers.supervise.FOLDER_POLL_SECONDS", 0.5)
     program = (
         "import sys, time\n"
         "for n in range(600):\n"

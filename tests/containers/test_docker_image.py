@@ -5,9 +5,10 @@ import tarfile
 
 import pytest
 
-from harness import config, image_build
+from harness.config import compose as config
+from harness.containers import build as image_build
+from harness.containers.image import BASE_LABEL, CONTENT_LABEL, SUITE, ImageError, ImageFiles, tag, verify
 from harness.errors import UsageError
-from harness.image import BASE_LABEL, CONTENT_LABEL, SUITE, ImageError, ImageFiles, tag, verify
 from harness.runners.choose import choose
 
 pytestmark = pytest.mark.docker

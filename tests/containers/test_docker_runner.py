@@ -9,8 +9,10 @@ import time
 
 import pytest
 
-from harness import clean, execute, suite
-from harness.image import ROOT
+from harness.containers import orphans as clean
+from harness.containers.image import ROOT
+from harness.executors import execute
+from harness.executors import local as suite
 
 pytestmark = pytest.mark.docker
 
@@ -71,7 +73,7 @@ def only_record(lab):
 
 
 def test_a_run_in_a_container_is_verified_and_gives_the_metrics_of_a_local_one(lab, image, tmp_path):
-    from harness import config
+    from harness.config import compose as config
     from harness.runners.choose import choose
 
     inside = lab.run("method=granet", "budget=epochs:2")
@@ -104,7 +106,7 @@ def test_a_run_over_its_deadline_is_a_timeout(lab):
 
 
 def test_a_deaf_run_is_killed_at_its_deadline(lab, monkeypatch):
-    monkeypatch.setattr("harness.runners.supervise.GRACE_SECONDS", 2.0)
+    monkeypatch.setattr("harness.containers.supervise.GRACE_SECONDS", 2.0)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(600)"
     assert lab.run("runner.timeout=3", program=deaf)["status"] == "timeout"
 

@@ -1,0 +1,139 @@
+"""The outside's check of what the inside of a container claims."""
+
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import IO, Any
+
+from harness.audit import counts
+from harness.records import record as record_file
+from harness.records.record import Record
+
+LARGEST_RECORD = 64 * 1024 * 1024
+STARTUP_SECONDS = 60.0
+"""A container may spend before a run's own clock starts and after it stops (imports, on a slow disk)."""
+LOSS_TOLERANCE = 1e-3
+DESCRIBED = ("layers", "fixed_flops", "train_samples")
+"""What a record adds to its config (`harness.training.prepare.Task.describe`); the referee finds the same."""
+
+
+class UntrustedFileError(ValueError):
+    """A file that a container left is not what it should be."""
+
+
+def read_record(path: Path) -> Record:
+    """Read a record that a container left, without following a link out of its folder.
+
+    Raises:
+        UntrustedFileError: It is missing, no plain file, too large, or no record.
+    """
+    with open_plain(path, LARGEST_RECORD) as file:
+        data = file.read(LARGEST_RECORD)
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UntrustedFileError(f"{path.name} is not JSON: {error}") from None
+    problems = record_file.validate(found)
+    if problems:
+        raise UntrustedFileError(f"{path.name}: {'; '.join(problems[:3])}")
+    result: Record = found
+    return result
+
+
+def open_plain(path: Path, largest: int) -> IO[bytes]:
+    """Open a plain file.
+
+    Raises:
+        UntrustedFileError: It is missing, something else (a link, a pipe that never ends) or too large.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise UntrustedFileError(f"{path.name} cannot be read: {error.strerror}") from None
+    what = os.fstat(handle)
+    if not stat.S_ISREG(what.st_mode) or what.st_size > largest:
+        os.close(handle)
+        raise UntrustedFileError(f"{path.name} is no plain file of at most {largest} bytes")
+    return os.fdopen(handle, "rb")
+
+
+def identity_problems(record: Record, request: dict[str, Any]) -> list[str]:
+    """Return how a record is not the one of the run that was asked for.
+
+    Args:
+        record: As the inside left it.
+        request: What the inside was asked.
+    """
+    asked = request["config"]
+    wanted = record_file.empty(asked, request["key"], request["runner"])
+    same = ("schema", "key", "method", "dataset", "model", "sparsity", "budget", "seed", "runner")
+    problems = [
+        f"{name} is {record[name]!r}, asked was {wanted[name]!r}" for name in same if record[name] != wanted[name]
+    ]
+    for name, value in asked.items():
+        if record["config"].get(name) != value:
+            problems.append(f"config.{name} is {record['config'].get(name)!r}, asked was {value!r}")
+    extra = set(record["config"]) - set(asked) - set(DESCRIBED)
+    return problems + [f"config.{name} was not asked for" for name in sorted(extra)]
+
+
+def claim_problems(record: Record, found: dict[str, Any], test_examples: int, elapsed: float) -> list[str]:
+    """Return where a finished run's claims differ from what the referee found.
+
+    Args:
+        record: As the inside left it, with the right identity.
+        found: What `harness.audit.referee` printed.
+        test_examples: Images of the test set: one more or less right is rounding.
+        elapsed: Seconds that the container ran, by our clock.
+    """
+    if "error" in found:
+        return [f"what it left cannot be used: {found['error']}"]
+    weights = [layer["weights"] for layer in found["layers"]]
+    names = [layer["name"] for layer in found["layers"]]
+    active, maskable = sum(found["active"]), sum(weights)
+    density = {name: count / size for name, count, size in zip(names, found["active"], weights, strict=True)}
+    metrics, cost, config = record["metrics"], record["cost"], record["config"]
+    problems = [
+        f"{name} is {claimed!r}, counted {counted!r}"
+        for name, claimed, counted in (
+            *((f"config.{name}", config.get(name), found[name]) for name in DESCRIBED),
+            ("active", metrics["active"], active),
+            ("nonzero", metrics["nonzero"], sum(found["nonzero"])),
+            ("maskable", metrics["maskable"], maskable),
+            ("layer_density", metrics["layer_density"], density),
+            ("sparsity", metrics["sparsity"], 1 - active / maskable),
+            ("the last topology entry", (record["topology"] or [{}])[-1].get("active"), found["active"]),
+        )
+        if claimed != counted
+    ]
+    if any(found["outside"]):
+        problems.append(f"{sum(found['outside'])} weights outside the masks are not zero")
+    if record["status"] == "done" and abs(active - (1 - record["sparsity"]) * maskable) > 1:
+        problems.append(f"{active} of {maskable} weights are active, asked was sparsity {record['sparsity']}")
+    for name, tolerance in (
+        ("test_accuracy", 1.5 / test_examples),
+        ("test_top5", 1.5 / test_examples),
+        ("test_loss", LOSS_TOLERANCE * max(1.0, abs(found["test_loss"]))),
+    ):
+        if not _near(metrics[name], found[name], tolerance):
+            problems.append(f"{name} is {metrics[name]!r}, measured {found[name]!r}")
+    if not problems:
+        # Every step, image and FLOP, which the topology determines.
+        problems = counts.refusals(record)
+    seconds, tolerance = cost["seconds"]["total"], STARTUP_SECONDS + 0.1 * elapsed
+    # A run that was resumed has taken longer than its last container.
+    honest = _near(seconds, elapsed, tolerance)
+    if record["provenance"]["resumed"]:
+        honest = seconds is not None and seconds >= elapsed - tolerance
+    if not honest:
+        problems.append(f"it took {seconds} seconds by its own clock, {elapsed:.0f} by ours")
+    return problems
+
+
+def _near(claimed: float | None, measured: float | None, tolerance: float) -> bool:
+    if claimed is None or measured is None:
+        return claimed is measured
+    # A run whose loss is not finite would have diverged; not a number is near to nothing.
+    return math.isfinite(claimed) and abs(claimed - measured) <= tolerance

@@ -1,0 +1,124 @@
+"""The ledger once more, from a record alone: its topology and what its config says of the model.
+
+Written apart from `harness.budget.costs`, which charges a run while it trains, so that each is a check of the other.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from harness.records.record import Record, whole_budget
+
+
+@dataclass(frozen=True)
+class Recount:
+    """What a record's counts must be.
+
+    Attributes:
+        maskable: Weights that a mask may remove.
+        active: Weights active at the end.
+        layer_density: The share active at the end, by layer.
+        samples: Training images that the steps take.
+        train_flops: Exact.
+        reference_flops: Training FLOPs of the dense run of the same task and number of epochs.
+        inference_flops: For one image, with the final masks.
+        dense_forward_flops: For one image, without masks.
+        step_flops: The most that one iteration costs.
+    """
+
+    maskable: int
+    active: int
+    layer_density: dict[str, float]
+    samples: int
+    train_flops: int
+    reference_flops: int
+    inference_flops: int
+    dense_forward_flops: int
+    step_flops: int
+
+
+def recount(record: Record) -> Recount:
+    """Count everything again that topology and config determine.
+
+    The rule: iteration number i uses the masks of the last topology entry before it and costs three forward passes
+    for each of its images; an event with dense gradients on it makes one of the three a dense one.
+
+    Args:
+        record: A record with at least one topology entry, whose entries have one number per layer.
+
+    Raises:
+        KeyError: The config lacks something that is needed.
+    """
+    config, topology, steps = record["config"], record["topology"], record["cost"]["steps"]
+    layers, fixed = config["layers"], config["fixed_flops"]
+
+    def forward(active: list[int]) -> int:
+        return 2 * sum(layer["uses"] * kept for layer, kept in zip(layers, active, strict=True)) + fixed
+
+    dense = forward([layer["weights"] for layer in layers])
+    maskable = sum(layer["weights"] for layer in layers)
+    costs = [forward(entry["active"]) for entry in topology]
+    until = [entry["step"] for entry in topology[1:]] + [steps]
+    flops = 0
+    for entry, cost, end in zip(topology, costs, until, strict=True):
+        flops += 3 * cost * (samples(config, end) - samples(config, entry["step"]))
+    for entry, before in zip(topology[1:], costs, strict=False):
+        if entry["dense_gradient"]:
+            flops += (dense - before) * (samples(config, entry["step"]) - samples(config, entry["step"] - 1))
+    ending = topology[-1]["active"]
+    return Recount(
+        maskable=maskable,
+        active=sum(ending),
+        layer_density={layer["name"]: kept / layer["weights"] for layer, kept in zip(layers, ending, strict=True)},
+        samples=samples(config, steps),
+        train_flops=flops,
+        reference_flops=3 * dense * samples(config, round(schedule_steps(config))),
+        inference_flops=costs[-1],
+        dense_forward_flops=dense,
+        step_flops=3 * dense * config["recipe"]["batch_size"],
+    )
+
+
+def samples(config: dict[str, Any], steps: int) -> int:
+    """Return the images of the first iterations: every epoch's last batch is what remains of it.
+
+    Args:
+        config: A record's.
+        steps: How many iterations.
+    """
+    size, batch = train_samples(config), config["recipe"]["batch_size"]
+    epochs, rest = divmod(steps, math.ceil(size / batch))
+    return epochs * size + min(rest * batch, size)
+
+
+def train_samples(config: dict[str, Any]) -> int:
+    """Return the images of the training split; an image folder may hold others than the config's set."""
+    if "train_samples" in config:
+        return int(config["train_samples"])
+    return config["dataset"]["train_examples"] - config["dataset"]["val_examples"]
+
+
+def schedule_steps(config: dict[str, Any]) -> float:
+    """Return the iterations of one training at the budget's length, before it is stretched.
+
+    FLOPs and seconds have none of their own: for them it is the recipe's number of epochs.
+    """
+    kind, amount = config["budget"]["kind"], config["budget"]["amount"]
+    per_epoch = math.ceil(train_samples(config) / config["recipe"]["batch_size"])
+    if kind == "steps":
+        return amount
+    return per_epoch * (amount if kind == "epochs" else config["recipe"]["epochs"])
+
+
+def schedules(config: dict[str, Any]) -> float:
+    """Return how many budgets a run spends: more than one where the rounds of a rewinding method get one each.
+
+    Raises:
+        KeyError: The method is not registered here, so that nobody knows its rounds.
+    """
+    if whole_budget(config["budget"])["rounds"] == "shared":
+        return 1.0
+    from harness.budget.clock import Schedule  # these import torch, which the rest does not need
+    from methods import build
+
+    return Schedule(build(config["method"]).rewinding(1 - config["sparsity"])).length

@@ -1,0 +1,103 @@
+"""The referee: counts and scores what a run left, without importing a line of its method.
+
+``python -m harness.audit.referee REQUEST.json final.pt`` reads weights and masks (tensors only, never code), counts
+them, measures their test accuracy and the model's dense costs, and prints one JSON object. The container runner calls
+it in a second container that holds the suite's own image and can write nowhere, and compares what the run claimed.
+"""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.budget import costs as flops
+from harness.config.compose import BudgetConfig, DatasetConfig, ModelConfig, RecipeConfig, RunConfig, RunnerConfig
+from harness.errors import UsageError
+from harness.tasks.vision import data, models
+from harness.tasks.vision.score import evaluate, load_data
+
+MARK = "sparsebench-referee:"
+"""Starts the one line that is the result; libraries may print others."""
+
+
+def main() -> int:
+    """Judge the request and file named on the command line and print the findings."""
+    asked = json.loads(Path(sys.argv[1]).read_text())
+    try:
+        found = judge(asked["config"], Path(sys.argv[2]))
+    except (UsageError, MemoryError, torch.OutOfMemoryError):
+        # Ours, not the run's: no data, or not enough memory.
+        raise
+    except Exception as error:  # whatever reading a hostile file raises
+        found = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"}
+    print(MARK + json.dumps(found), flush=True)
+    return 0
+
+
+def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
+    """Count and score what a run left.
+
+    Args:
+        plain: The resolved config.
+        left: ``final.pt`` with ``state_dict`` and ``masks``.
+
+    Returns:
+        What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); per layer, in model order,
+        ``active``, ``nonzero`` and ``outside`` (weights that are not zero where the mask is); and ``test_accuracy``,
+        ``test_top5``, ``test_loss``.
+
+    Raises:
+        ValueError: Masks or weights are not those of the model.
+    """
+    run = without_method(plain)
+    if run.recipe.threads:
+        torch.set_num_threads(run.recipe.threads)
+    saved = torch.load(left, map_location="cpu", weights_only=True)
+    model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed)
+    model.load_state_dict(saved["state_dict"])
+    layers = models.maskable(model, run.dense_layers)
+    masks: dict[str, Tensor] = saved["masks"]
+    if list(masks) != [name for name, _ in layers]:
+        raise ValueError(f"masks of {list(masks)}, not of the model's layers")
+    for name, weight in layers:
+        if masks[name].dtype != torch.bool or masks[name].shape != weight.shape:
+            raise ValueError(f"the mask of {name} is no boolean tensor of shape {tuple(weight.shape)}")
+    costs = flops.measure(model, list(masks), run.dataset.shape)
+    score = evaluate(model.to(run.device), load_data(run).test)
+    kept = [(weight.detach().cpu(), masks[name]) for name, weight in layers]
+    return {
+        "layers": [
+            {"name": layer.name, "shape": list(layer.shape), "weights": layer.weights, "uses": layer.uses}
+            for layer in costs.layers
+        ],
+        "fixed_flops": costs.fixed,
+        "train_samples": data.info(plain["dataset"]).train_samples,
+        "active": [int(mask.sum()) for _, mask in kept],
+        "nonzero": [int(weight.count_nonzero()) for weight, _ in kept],
+        "outside": [int((weight[~mask] != 0).sum()) for weight, mask in kept],
+        "test_accuracy": score.accuracy,
+        "test_top5": score.top5,
+        "test_loss": score.loss,
+    }
+
+
+def without_method(plain: dict[str, Any]) -> RunConfig:
+    """Rebuild a config but for its method, whose module would run code that is on trial."""
+    parts = {
+        "dataset": DatasetConfig,
+        "model": ModelConfig,
+        "recipe": RecipeConfig,
+        "budget": BudgetConfig,
+        "runner": RunnerConfig,
+    }
+    values: dict[str, Any] = {name: cls(**plain[name]) for name, cls in parts.items()}
+    rest = {field.name for field in dataclasses.fields(RunConfig)} - set(values) - {"method"}
+    return RunConfig(method=None, **values, **{name: plain[name] for name in rest})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

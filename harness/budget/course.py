@@ -1,0 +1,157 @@
+"""The course of a run: what its next iteration is and costs. Training and forecasting follow the same one."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.budget.clock import Schedule
+from harness.budget.costs import Costs, Ledger, budget_samples
+from harness.budget.size import Budget
+from methods import Event, Method, Moment
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One training iteration, decided before it is taken.
+
+    Attributes:
+        samples: Images in its batch.
+        flops: What it costs without its event.
+        surcharge: What the event adds: the dense share of the weight gradient.
+        moment: Where the run stands after it.
+        event: The topology event on it, if any.
+        last: Whether the budget is spent with it.
+        rewinds: Whether a rewinding round ends with it; its event then prunes and the schedule goes back.
+    """
+
+    samples: int
+    flops: int
+    surcharge: int
+    moment: Moment
+    event: Event | None
+    last: bool
+    rewinds: bool
+
+
+class Course:
+    """Method, budget and ledger of a run in step.
+
+    Attributes:
+        clock: What is spent of the budget.
+        ledger: FLOPs, samples and iterations so far.
+        round: Rewinding rounds begun.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        target: float,
+        budget: Budget,
+        costs: Costs,
+        *,
+        train_samples: int,
+        batch_size: int,
+    ) -> None:
+        self._method = method
+        self._train_samples, self._batch_size = train_samples, batch_size
+        self._per_epoch = math.ceil(train_samples / batch_size)
+        self._schedule = Schedule(method.rewinding(target))
+        self.clock = budget.clock()
+        self.ledger = Ledger(costs)
+        self.round = 0
+        self._reached = 0.0  # position after the last iteration, as its moment said
+
+    @property
+    def position(self) -> float:
+        """Schedule position, 0...1; what the learning rate follows."""
+        round_, position = self._schedule.locate(self.clock.schedules())
+        # Seconds pass between iterations: a round whose time is over ends with the next one.
+        return position if round_ == self.round else 1.0
+
+    @property
+    def epoch(self) -> tuple[int, int]:
+        """The epoch under way and the batches of it that are done."""
+        return divmod(self.ledger.steps, self._per_epoch)
+
+    def next(self, active: Sequence[int]) -> Iteration:
+        """Decide the next iteration, with ``active[l]`` weights in each layer; nothing is booked yet."""
+        step = self.ledger.steps + 1
+        samples = min(self._batch_size, self._train_samples - self._batch_size * ((step - 1) % self._per_epoch))
+        flops = self.ledger.price(active, samples)
+        progress = self.clock.after(flops)
+        round_, position = self._schedule.locate(self.clock.schedules(flops, 1))
+        rewinds = round_ > self.round and progress < 1
+        # The position that ends a round is the end of training; the next iteration begins where it went back to.
+        moment = Moment(step, 1.0 if rewinds else position, self._reached, self.clock.total_steps, round_)
+        event, surcharge = None, 0
+        if progress < 1 and (rewinds or self._asked(moment)):
+            event = self._method.event(moment)
+            if event is not None and event.dense_gradient:
+                surcharge = self.ledger.price(active, samples, dense_gradient=True) - flops
+                # Nothing would train what an event on the last iteration grows.
+                if self.clock.after(flops + surcharge) >= 1:
+                    event, surcharge = None, 0
+        return Iteration(samples, flops, surcharge, moment, event, progress >= 1, rewinds)
+
+    def take(self, iteration: Iteration) -> bool:
+        """Book an iteration once it is computed; return whether its event falls.
+
+        It does not where a budget of seconds ran out in the meantime, since this was the last iteration then.
+        """
+        falls = iteration.event is not None and not self.clock.done
+        flops = iteration.flops + (iteration.surcharge if falls else 0)
+        self.ledger.charge(flops, iteration.samples)
+        self.clock.charge(flops)
+        self._reached = iteration.moment.position
+        if iteration.rewinds:
+            self.round = iteration.moment.round
+            self._reached = self.position
+        return falls
+
+    def elapse(self, seconds: float) -> None:
+        """Let time pass in training or in a topology event."""
+        self.clock.elapse(seconds)
+
+    def skip(self, active: Sequence[int], steps: int) -> bool:
+        """Book ``steps`` iterations at once if nothing happens in them; return whether that was so.
+
+        Nothing happens if none is on the interval, no mark and no round's end is crossed, and budget is left.
+        """
+        samples = budget_samples(self.ledger.steps + steps, self._train_samples, self._batch_size)
+        flops = self.ledger.price(active, samples - self.ledger.samples)
+        progress = self.clock.after(flops, steps)
+        round_, position = self._schedule.locate(self.clock.schedules(flops, steps))
+        crossed = any(self._reached < mark <= position for mark in self._method.marks())
+        interval = self._method.interval
+        on_interval = interval and self.ledger.steps // interval != (self.ledger.steps + steps) // interval
+        if progress >= 1 or round_ > self.round or crossed or on_interval:
+            return False
+        self.ledger.charge(flops, samples - self.ledger.samples, steps)
+        self.clock.charge(flops, steps)
+        self._reached = position
+        return True
+
+    def state_dict(self) -> dict[str, float]:
+        """Everything needed to go on from here."""
+        ledger = self.ledger
+        return {
+            "spent": self.clock.spent,
+            "steps": ledger.steps,
+            "samples": ledger.samples,
+            "flops": ledger.flops,
+            "round": self.round,
+            "reached": self._reached,
+        }
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Restore what `state_dict` gave."""
+        self.clock.spent = state["spent"]
+        self.ledger.steps, self.ledger.samples = int(state["steps"]), int(state["samples"])
+        self.ledger.flops = int(state["flops"])
+        self.round, self._reached = int(state["round"]), state["reached"]
+
+    def _asked(self, moment: Moment) -> bool:
+        interval = self._method.interval
+        if interval and moment.step % interval == 0:
+            return True
+        return any(moment.previous < mark <= moment.position for mark in self._method.marks())

@@ -1,0 +1,1 @@
+"""The wall: container engine, pinned image, and the supervision of one container."""

@@ -1,0 +1,181 @@
+"""The settings of a run's container: what it may use, what it sees, who it is."""
+
+import math
+import os
+import re
+import resource
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
+
+from harness.config.compose import RunnerConfig
+from harness.containers.engine import is_podman
+from harness.containers.orphans import owner_labels
+from harness.errors import UsageError
+
+SOURCE = "/sparsebench"
+UNPRIVILEGED = 10001
+"""User and group inside when the caller is root; the runner gives the files to the caller afterwards."""
+
+# Decide how sums are split over threads and which kernels are used, so a run must have the same inside as outside.
+NUMERIC_SETTINGS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "MKL_CBWR",
+    "CUBLAS_WORKSPACE_CONFIG",
+)
+_SIZE = re.compile(r"[1-9][0-9]*(b|k|m|g)", re.IGNORECASE)
+_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+MOST = 16384  # open files and processes of one user; `RunnerConfig.pids` is the limit that counts
+LEAST_MEMORY = 16 * 1024**2
+
+
+@dataclass(frozen=True)
+class Box:
+    """One container to be made.
+
+    Attributes:
+        name: Unique, and known before the engine is asked, so that it can be removed whatever happens meanwhile.
+        image: ID of a verified image.
+        command: Program and arguments.
+        key: Of the run that it is for.
+        limits: Memory, CPUs and the rest.
+        readable: Folder or file here to its place inside, read-only.
+        writable: Likewise, and the only places that outlive the container.
+        gpu: UUID of the GPU it may use.
+    """
+
+    name: str
+    image: str
+    command: list[str]
+    key: str
+    limits: RunnerConfig
+    readable: dict[Path, str]
+    writable: dict[Path, str] = field(default_factory=dict)
+    gpu: str | None = None
+
+    def settings(self, client: docker.DockerClient) -> dict[str, Any]:
+        """Return the arguments of ``client.containers.create``.
+
+        Raises:
+            UsageError: A limit makes no sense.
+        """
+        check(self.limits)
+        mounts = [Mount(inside, str(here), "bind", read_only=True) for here, inside in self.readable.items()]
+        mounts += [Mount(inside, str(here), "bind") for here, inside in self.writable.items()]
+        gpus = [DeviceRequest(device_ids=[self.gpu], capabilities=[["gpu"]])] if self.gpu else None
+        return {
+            "name": self.name,
+            "image": self.image,
+            "command": self.command,
+            "labels": owner_labels(self.key),
+            "hostname": "sparsebench",
+            "environment": environment(self.limits),
+            "working_dir": SOURCE,
+            "mounts": mounts,
+            "device_requests": gpus,
+            "mem_limit": self.limits.memory,
+            "memswap_limit": self.limits.memory,
+            "nano_cpus": int(self.limits.cpus * 1e9) if self.limits.cpus else None,
+            "pids_limit": self.limits.pids,
+            "shm_size": self.limits.shm,
+            "ulimits": rlimits(),
+            "network_mode": "none",
+            "read_only": True,
+            "tmpfs": {"/tmp": "size=1g,mode=1777,nosuid,nodev"},
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "init": True,
+            "log_config": LogConfig(type="json-file", config={"max-size": "16m", "max-file": "1"}),
+            **identity(client),
+        }
+
+
+def check(limits: RunnerConfig) -> None:
+    """Check the limits before the engine, whose messages name no setting, sees them.
+
+    Raises:
+        UsageError: One of them makes no sense; the message names it and what is allowed.
+    """
+    for name in ("memory", "shm"):
+        value = getattr(limits, name)
+        if not _SIZE.fullmatch(value):
+            raise UsageError(f"runner.{name} {value!r} is not a size: allowed are whole numbers with m or g, e.g. 8g")
+    if _bytes(limits.memory) < LEAST_MEMORY:
+        raise UsageError(f"runner.memory {limits.memory!r} is less than the least that starts a container, 16m")
+    cores = os.cpu_count() or 1
+    if limits.cpus is not None and not (math.isfinite(limits.cpus) and 0 < limits.cpus <= cores):
+        raise UsageError(f"runner.cpus {limits.cpus} is not in (0, {cores}], this machine's")
+    if limits.pids < 16:
+        raise UsageError(f"runner.pids {limits.pids} is too few processes and threads to train with: at least 16")
+    if limits.timeout is not None and not (math.isfinite(limits.timeout) and limits.timeout > 0):
+        raise UsageError(f"runner.timeout {limits.timeout} is not a positive number of seconds")
+
+
+def environment(limits: RunnerConfig) -> dict[str, str]:
+    """Return the variables of the container beside those of the image."""
+    variables = {name: os.environ[name] for name in NUMERIC_SETTINGS if name in os.environ}
+    if limits.cpus is not None:
+        # torch counts the machine's cores, not those the container may use, and would start a thread for each.
+        variables.setdefault("OMP_NUM_THREADS", str(max(1, int(limits.cpus))))
+    return variables
+
+
+def rlimits() -> list[Ulimit]:
+    """Return limits per process: no core dumps, and for files and processes at most what this host allows.
+
+    The latter because Podman's own defaults are above what some hosts allow, and then no container starts.
+    """
+    limits = {"core": 0}
+    for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
+        allowed = resource.getrlimit(number)[1]
+        limits[name] = MOST if allowed == resource.RLIM_INFINITY else min(allowed, MOST)
+    return [Ulimit(name=name, soft=most, hard=most) for name, most in limits.items()]
+
+
+def identity(client: docker.DockerClient) -> dict[str, Any]:
+    """Return the settings that make the container's files the caller's, and its processes nobody in particular.
+
+    Root's runs happen as an unprivileged user all the same. A rootless engine has its own idea of users: there the
+    container's root is the caller, and Podman can keep the caller's own ID.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    if uid == 0:
+        return {"user": f"{UNPRIVILEGED}:{UNPRIVILEGED}"}
+    if not _is_rootless(client):
+        return {"user": f"{uid}:{gid}"}
+    return {"user": f"{uid}:{gid}", "userns_mode": "keep-id"} if is_podman(client) else {"user": "0:0"}
+
+
+def _is_rootless(client: docker.DockerClient) -> bool:
+    return any("rootless" in str(option) for option in client.info().get("SecurityOptions") or [])
+
+
+def give_to_container(folder: Path) -> None:
+    """Make a folder, and what is in it, writable for the container's user."""
+    if os.getuid() == 0:
+        _own(folder, UNPRIVILEGED, UNPRIVILEGED)
+
+
+def give_to_caller(folder: Path) -> None:
+    """Make the caller the owner of what the container left."""
+    if os.getuid() == 0:
+        _own(folder, 0, 0)
+
+
+def _own(folder: Path, uid: int, gid: int) -> None:
+    # Never through a symbolic link: what lies in the folder was made by code that is not trusted.
+    for parent, folders, files in os.walk(folder, followlinks=False):
+        for name in [*folders, *files]:
+            os.chown(os.path.join(parent, name), uid, gid, follow_symlinks=False)
+    os.chown(folder, uid, gid, follow_symlinks=False)
+
+
+def _bytes(size: str) -> int:
+    return int(size[:-1]) * _UNITS[size[-1].lower()]

@@ -1,0 +1,86 @@
+"""Whose a container is, and removing those whose harness is gone.
+
+A harness that is killed cannot remove its container. Each container is labelled with the process that made it, so that
+another harness can tell an orphan from the container of a harness that still runs, and from everybody else's.
+"""
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+import docker
+import docker.errors
+from docker.models.containers import Container
+
+from harness.containers.engine import LABEL
+
+RUN_LABEL = f"{LABEL}.run"
+HOST_LABEL = f"{LABEL}.host"
+PROCESS_LABEL = f"{LABEL}.process"
+
+
+def owner_labels(key: str) -> dict[str, str]:
+    """Return the labels of a container that this process makes for the run ``key``."""
+    return {RUN_LABEL: key, HOST_LABEL: host(), PROCESS_LABEL: f"{boot()}:{os.getpid()}:{_started(os.getpid())}"}
+
+
+def orphans(client: docker.DockerClient) -> list[Container]:
+    """Return the suite's containers on this machine whose process is gone, stopped ones included."""
+    mine: dict[str, str | list[str] | bool] = {"label": [RUN_LABEL, f"{HOST_LABEL}={host()}"]}
+    found: list[Container] = client.containers.list(all=True, filters=mine, ignore_removed=True)
+    return [container for container in found if not _alive(container.labels.get(PROCESS_LABEL, ""))]
+
+
+def clean(client: docker.DockerClient) -> list[str]:
+    """Remove every orphan and return their names."""
+    removed = []
+    for container in orphans(client):
+        try:
+            container.remove(force=True, v=True)
+        except docker.errors.NotFound:
+            # Another `clean` was faster.
+            continue
+        removed.append(str(container.name))
+    return removed
+
+
+def _alive(process: str) -> bool:
+    """Tell whether the process of a label still runs; a process ID that was given out again does not count."""
+    booted, _, rest = process.partition(":")
+    pid, _, started = rest.partition(":")
+    return booted == boot() and pid.isdigit() and _started(int(pid)) == started
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, in clock ticks since boot; empty if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    # The second field, the program's name, may hold spaces and parentheses; the 22nd is the start time.
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+@cache
+def boot() -> str:
+    """Return an ID of the time since this machine was started."""
+    return _read("/proc/sys/kernel/random/boot_id")
+
+
+@cache
+def host() -> str:
+    """Return an ID of this machine and process namespace: process IDs mean nothing outside of it."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    return hashlib.sha256(f"{_read('/etc/machine-id')}{os.uname().nodename}{namespace}".encode()).hexdigest()[:16]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,79 @@
+"""Repeating a run to see whether it gives what its record says."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.config import compose as config
+from harness.errors import UsageError
+from harness.executors import execute
+from harness.records.record import Record
+from harness.runners.choose import choose
+
+# On other hardware, or on an accelerator, sums are taken in another order and a run drifts. Accuracy may then differ by
+# what seeds differ by; counts may not.
+_DRIFT = 0.02
+
+
+def rerun(record: Record, folder: Path, on_event: Callable[[dict[str, Any]], None]) -> list[str]:
+    """Train a record's run again here and compare.
+
+    Args:
+        record: It passes `harness.audit.submission`.
+        folder: Where the new run and its record go; empty.
+        on_event: Takes progress events.
+
+    Returns:
+        How the new record differs, one line per difference; nothing if it agrees.
+
+    Raises:
+        UsageError: This machine cannot run it: no container engine, no such device, data missing.
+    """
+    run = config.from_dict(record["config"])
+    run.output = str(folder)
+    # A record of a container is repeated in one, or the comparison would be of two programs.
+    run.runner.name = record["runner"]
+    result = execute.execute(run, choose(run), on_event).record
+    if result["status"] != record["status"]:
+        return [f"status: {record['status']}, and here {result['status']} ({result['reason'] or 'no reason given'})"]
+    if record["provenance"]["data_sha256"] != result["provenance"]["data_sha256"]:
+        raise UsageError("the data here have another fingerprint than the record's: nothing can be compared")
+    return compare(record, result)
+
+
+def compare(record: Record, again: Record) -> list[str]:
+    """Say how a record and another of the same run differ.
+
+    On one kind of CPU with one version of torch every figure that is no time must be the same; elsewhere what is
+    counted must be, for it follows from the configuration, and accuracy must be near. Where a method places its
+    budget by magnitude, what each layer keeps, and so the FLOPs, drifts with the weights.
+
+    Args:
+        record: As submitted.
+        again: Of the repetition.
+    """
+    same_machine = all(record["provenance"][name] == again["provenance"][name] for name in ("cpu", "gpu", "torch"))
+    exact = same_machine and record["provenance"]["gpu"] is None
+    metrics, found = ("test_accuracy", "val_accuracy"), []
+    tolerance = 0.0 if exact else _DRIFT + 3 * _error(record)
+    for name in metrics:
+        before, after = record["metrics"][name], again["metrics"][name]
+        if before is not None and after is not None and abs(before - after) > tolerance:
+            found.append(f"{name}: {before:.6g}, and here {after:.6g} (± {tolerance:.2g} allowed)")
+    timed = record["budget"]["kind"] == "seconds"
+    for name in () if timed else ("steps", "samples"):
+        if record["cost"][name] != again["cost"][name]:
+            found.append(f"{name}: {record['cost'][name]}, and here {again['cost'][name]}")
+    before, after = record["cost"]["train_flops"], again["cost"]["train_flops"]
+    if not timed and not math.isclose(before, after, rel_tol=0 if exact else 0.05):
+        found.append(f"train_flops: {before}, and here {after}")
+    if record["metrics"]["active"] != again["metrics"]["active"]:
+        found.append(f"active: {record['metrics']['active']}, and here {again['metrics']['active']}")
+    return found
+
+
+def _error(record: Record) -> float:
+    """Return the standard error of the test accuracy of a test set this small."""
+    share = min(max(record["metrics"]["test_accuracy"] or 0.0, 0.01), 0.99)
+    return math.sqrt(share * (1 - share) / record["config"]["dataset"]["test_examples"])

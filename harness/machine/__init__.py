@@ -1,0 +1,1 @@
+"""The machine: GPUs, memory, energy, clocks, versions."""

@@ -1,0 +1,74 @@
+"""Peak memory, energy and clocks of a run."""
+
+import resource
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import pynvml
+import torch
+
+from harness.machine.throttling import ClockWatch
+
+
+class Meter:
+    """Measures from entry to exit.
+
+    Attributes:
+        peak_memory_bytes: Most device memory allocated at once; on a CPU, the process's largest resident size.
+        energy_joules: The GPU's, by NVML; None on a CPU or where the driver does not count it.
+        clocks: How often the GPU was slowed down; without a sample on a CPU or where the driver does not tell.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._cuda = device == "cuda"
+        self._handle = _handle() if self._cuda else None
+        self._before: float | None = None
+        self.peak_memory_bytes = 0
+        self.energy_joules: float | None = None
+        self.clocks = ClockWatch(self._slow_downs)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        if self._cuda:
+            torch.cuda.reset_peak_memory_stats()
+            self._before = self._joules()
+            self.clocks.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Read."""
+        if not self._cuda:
+            self.peak_memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            return
+        self.clocks.stop()
+        self.peak_memory_bytes = torch.cuda.max_memory_allocated()
+        after = self._joules()
+        if after is not None and self._before is not None:
+            self.energy_joules = after - self._before
+
+    def _joules(self) -> float | None:
+        """Energy that the GPU has used since its driver was loaded."""
+        if self._handle is not None:
+            with suppress(pynvml.NVMLError):
+                return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1000
+        return None
+
+    def _slow_downs(self) -> int | None:
+        """Reasons why the GPU's clocks are not at their highest at this moment, one bit each."""
+        if self._handle is not None:
+            with suppress(pynvml.NVMLError):
+                return int(pynvml.nvmlDeviceGetCurrentClocksEventReasons(self._handle))
+        return None
+
+
+def _handle() -> Any:
+    """Return NVML's handle of the current GPU; None where NVML does not know it."""
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        # By UUID: NVML's order of devices is not CUDA's, and CUDA_VISIBLE_DEVICES hides some.
+        uuid = f"GPU-{torch.cuda.get_device_properties(torch.cuda.current_device()).uuid}"
+        return pynvml.nvmlDeviceGetHandleByUUID(uuid.encode())
+    return None

@@ -1,0 +1,68 @@
+"""Where a result comes from: source, versions, machine."""
+
+import hashlib
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.places import ROOT
+
+LOCK = ROOT / "docker" / "requirements.lock"
+
+# What can change a result; a board that is regenerated does not make the source dirty.
+_SOURCE = ("methods", "harness", "benchmarks", "docker", "pyproject.toml")
+
+
+@cache
+def source() -> dict[str, Any]:
+    """Return commit, whether the source differs from it, and the lock's hash; nulls outside a checkout."""
+    commit = _git("rev-parse", "HEAD")
+    status = _git("status", "--porcelain", "--", *_SOURCE)
+    return {
+        "git_commit": commit,
+        "git_dirty": None if status is None else bool(status),
+        "lock_sha256": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else None,
+    }
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Return hardware and versions; ``gpu`` is null for a run on the CPU."""
+    return {
+        "hostname_hash": hashlib.sha256(platform.node().encode()).hexdigest()[:12],
+        "gpu": _gpu() if device == "cuda" else None,
+        "cpu": _cpu(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if device == "cuda" else None,
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return f"{line.partition(':')[2].strip()} x{torch.get_num_threads()}"
+    return f"{platform.processor() or platform.machine()} x{torch.get_num_threads()}"
+
+
+def _gpu() -> dict[str, Any]:
+    import pynvml
+
+    pynvml.nvmlInit()
+    driver = pynvml.nvmlSystemGetDriverVersion()
+    pynvml.nvmlShutdown()
+    return {"name": torch.cuda.get_device_name(), "driver": str(driver), "count": 1}

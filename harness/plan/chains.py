@@ -1,0 +1,57 @@
+"""Chains: runs of which each begins as the one before it ends, so that one training serves them all.
+
+Iterative pruning to 49 % sparsity, a fifth of the weights a round, is iterative pruning to 36 % and one round more.
+Where every round has a budget of its own (``budget.rounds=each``), the shorter run is to the bit the beginning of the
+longer one: it leaves its state of before the last step, from which the longer one goes on.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+from harness.config import compose as config
+from harness.config.compose import RunConfig
+from harness.plan import price as plan
+from methods import Moment, Rewinding
+
+
+def chains(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
+    """Group runs into chains, in the order in which they are to be trained; most are alone in theirs.
+
+    It is taken that a rewinding method's rounds depend on the sparsity through `Method.density` alone.
+    """
+    found: dict[str, list[list[RunConfig]]] = defaultdict(list)
+    for number, run in sorted(enumerate(runs), key=lambda item: _rounds(item[1])):
+        group = found[_all_but_sparsity(run) if _may_be_continued(run) else str(number)]
+        chain = next((chain for chain in group if _continues(chain[-1], run)), None)
+        if chain is None:
+            group.append([run])
+        else:
+            chain.append(run)
+    order = {id(run): number for number, run in enumerate(runs)}
+    return sorted((chain for group in found.values() for chain in group), key=lambda chain: order[id(chain[0])])
+
+
+def _may_be_continued(run: RunConfig) -> bool:
+    return bool(_rounds(run)) and run.budget.rounds == "each" and run.budget.kind in ("epochs", "steps")
+
+
+def _continues(shorter: RunConfig, longer: RunConfig) -> bool:
+    rounds = range(1, _rounds(shorter) + 1)
+    densities = zip(_densities(shorter, rounds), _densities(longer, rounds), strict=True)
+    return _rounds(shorter) < _rounds(longer) and all(math.isclose(*pair, rel_tol=1e-9) for pair in densities)
+
+
+def _densities(run: RunConfig, rounds: Sequence[int]) -> list[float]:
+    moments = [Moment(0, 1.0, 1.0, None, number) for number in rounds]
+    found = [run.method.density(moment, 1 - run.sparsity) for moment in moments]
+    return [1.0 if density is None else density for density in found]
+
+
+def _rounds(run: RunConfig) -> int:
+    again: Rewinding | None = run.method.rewinding(1 - run.sparsity)
+    return again.rounds if again else 0
+
+
+def _all_but_sparsity(run: RunConfig) -> str:
+    return plan.key_of(config.to_dict(run) | {"sparsity": None}, "", None, None)

@@ -1,0 +1,1 @@
+"""Records: their schema, validation, identity, and the folder that they are kept in."""

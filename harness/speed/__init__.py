@@ -1,0 +1,1 @@
+"""The speed suites and their page."""

@@ -1,0 +1,1 @@
+"""What is learnt: data, models and scores."""

@@ -1,0 +1,38 @@
+"""Data sets: found, read, split and served in an order that depends on the seed alone.
+
+`load` serves the batches of a run, `info` says how many samples it will have (also when the data are absent),
+`fingerprint` names the content, `directory` says where it lies, `fetch` downloads it when the config allows. A new
+data set is one function under ``@register`` in ``harness/data/sets`` and one YAML in ``benchmarks/dataset``.
+"""
+
+from harness.tasks.vision.data.loading import (
+    ABSENT,
+    DALI,
+    Data,
+    Info,
+    check_loader,
+    decoded,
+    directory,
+    fetch,
+    fingerprint,
+    info,
+    load,
+)
+from harness.tasks.vision.data.order import Batches
+from harness.tasks.vision.data.registry import DATASETS
+
+__all__ = [
+    "ABSENT",
+    "DALI",
+    "DATASETS",
+    "Batches",
+    "Data",
+    "Info",
+    "check_loader",
+    "decoded",
+    "directory",
+    "fetch",
+    "fingerprint",
+    "info",
+    "load",
+]

@@ -1,0 +1,1 @@
+"""Data sets that are decoded from image files during training."""

@@ -1,0 +1,50 @@
+"""Data sets by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.errors import unknown
+from harness.tasks.vision.data.contents import Contents
+from harness.tasks.vision.data.locate import Config, Layout
+
+Reader = Callable[[Config], Contents]
+"""Finds and reads a data set; raises a one-line `UsageError` if it is absent, damaged or something else."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One registered data set.
+
+    Attributes:
+        read: Reads it.
+        layout: Where its files are; None for data that come with a library or are made.
+        counted: Whether the number of images is what the folder holds rather than what the config says.
+    """
+
+    read: Reader
+    layout: Layout | None
+    counted: bool
+
+
+DATASETS: dict[str, Dataset] = {}
+
+
+def register(name: str, *, layout: Layout | None = None, counted: bool = False) -> Callable[[Reader], Reader]:
+    """Make a reader available as ``dataset=NAME``; see `Dataset` for the arguments."""
+
+    def add(read: Reader) -> Reader:
+        DATASETS[name] = Dataset(read, layout, counted)
+        return read
+
+    return add
+
+
+def dataset(config: Config) -> Dataset:
+    """Return the data set that a config names.
+
+    Raises:
+        UsageError: If there is none of that name.
+    """
+    if config["name"] not in DATASETS:
+        raise unknown("dataset", config["name"], DATASETS)
+    return DATASETS[config["name"]]

@@ -1,0 +1,23 @@
+"""Optimisers by recipe."""
+
+import torch
+from torch import nn
+
+from harness.config.compose import RecipeConfig
+
+
+def build(model: nn.Module, recipe: RecipeConfig, *, recorded: bool = False) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over a model's parameters, in the fused implementation.
+
+    Where the recipe does not decay normalisation, neither its parameters nor biases decay. ``recorded`` says that its
+    steps may be recorded as a CUDA graph.
+    """
+    decayed = [p for p in model.parameters() if recipe.decay_normalisation or p.ndim > 1]
+    rest = [p for p in model.parameters() if not recipe.decay_normalisation and p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        *([{"params": rest, "weight_decay": 0.0}] if rest else []),
+    ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True, capturable=recorded)
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)

@@ -1,0 +1,1 @@
+"""Pure parts of methods: masks, distributions, schedules, exact selection."""

@@ -1,0 +1,253 @@
+"""The masks of a run: the one place where weights, gradients and optimiser state are kept sparse."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from methods.parts.select import count_each, exchange_each, top_k_each, top_k_jointly
+from methods.parts.transfer import moved
+
+_INTEGER = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+class Masks:
+    """Which weights of which layers are active.
+
+    A method reads magnitudes, dense gradients and masks through it and changes masks by `initialise`, `prune_layers`,
+    `prune_globally` and `drop_and_grow`. What a step touches keeps its storage for the whole run. Layer counts are host
+    integers, so no topology change waits for the device, except that global pruning reads the new counts once.
+
+    Between events only gradients are masked (`mask_gradients`). That keeps weights and state exact: where weight,
+    gradient and every moment are zero, SGD and AdamW leave all of them zero, weight decay and Nesterov included.
+
+    Attributes:
+        names: Layer names, in model order.
+        shapes: Weight shapes.
+        sizes: Weights of each layer.
+        active: Active weights of each layer.
+        generator: The source of all random topology, seeded by the run.
+    """
+
+    def __init__(self, layers: Sequence[tuple[str, nn.Parameter]], generator: torch.Generator) -> None:
+        self.names = tuple(name for name, _ in layers)
+        self._weights = [weight for _, weight in layers]
+        self.shapes = [tuple(weight.shape) for weight in self._weights]
+        self.sizes = [weight.numel() for weight in self._weights]
+        self.active = list(self.sizes)
+        self.generator = generator
+        # Same dtype and strides as the gradients: otherwise torch._foreach_mul_ takes its slow path.
+        self._masks = [torch.ones_like(weight, requires_grad=False) for weight in self._weights]
+        # The same once more for events, which read a quarter of the memory so.
+        self._alive = [torch.ones(weight.numel(), dtype=torch.bool, device=weight.device) for weight in self._weights]
+        self._explored = [torch.ones_like(weight, dtype=torch.bool) for weight in self._weights]
+        self._held: list[Tensor] = []
+        self._holds = False
+        self._optimizer: torch.optim.Optimizer | None = None
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def maskable(self) -> int:
+        """Number of weights under masks, active or not."""
+        return sum(self.sizes)
+
+    @property
+    def density(self) -> float:
+        """Active weights as a share of the maskable ones."""
+        return sum(self.active) / self.maskable
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        """Keep this optimiser's state sparse too: every state tensor that has its weight's shape."""
+        self._optimizer = optimizer
+
+    # What a method reads.
+
+    def alive(self, layer: int) -> Tensor:
+        """Active weights of a layer, bool, shape (n,)."""
+        return self._alive[layer].clone()
+
+    def magnitude(self, layer: int) -> Tensor:
+        """Magnitudes of a layer's weights, shape (n,)."""
+        return self._flat(layer).abs()
+
+    def gradient_magnitude(self, layer: int) -> Tensor:
+        """Magnitudes of a layer's *dense* gradient, shape (n,); only during an event that asked for it."""
+        return self._flat_gradient(layer).abs()
+
+    # What a method changes.
+
+    def initialise(self, counts: Sequence[int]) -> None:
+        """Draw ``counts[l]`` active weights in each layer, uniformly without replacement."""
+        drawn = {}
+        for layer, (count, size) in enumerate(zip(counts, self.sizes, strict=True)):
+            if count < size:
+                chosen = torch.zeros(size, dtype=torch.bool)
+                chosen[torch.randperm(size, generator=self.generator)[:count]] = True
+                drawn[layer] = chosen.to(self._weights[layer].device)
+                self.active[layer] = count
+        self._settle(drawn)
+        self._explored = [alive.view(shape).clone() for alive, shape in zip(self._alive, self.shapes, strict=True)]
+
+    def prune_layers(self, counts: Sequence[int]) -> None:
+        """Keep the ``counts[l]`` largest active magnitudes of each layer."""
+        fewer = [layer for layer, count in enumerate(counts) if count < self.active[layer]]
+        kept = [counts[layer] for layer in fewer]
+        masks = top_k_each([self._flat(layer) for layer in fewer], kept, [self._alive[layer] for layer in fewer])
+        for layer, count in zip(fewer, kept, strict=True):
+            self.active[layer] = count
+        self._settle(dict(zip(fewer, masks, strict=True)))
+
+    def prune_globally(self, count: int) -> None:
+        """Keep the ``count`` largest active magnitudes of all layers together; ties go to the first in model order."""
+        if count >= sum(self.active):
+            return
+        layers = range(len(self))
+        kept = top_k_jointly([self._flat(layer) for layer in layers], count, self._alive)
+        self.active = count_each(kept)
+        self._settle(dict(enumerate(kept)))
+
+    def drop_and_grow(self, exchanged: Sequence[int], growth: str) -> None:
+        """Exchange ``exchanged[l]`` active weights of each layer; layer counts do not change.
+
+        Args:
+            exchanged: Weights to drop and grow, at most the active ones.
+            growth: ``"gradient"`` (largest dense gradient) or ``"random"`` (uniform).
+        """
+        sparse = [layer for layer, k in enumerate(exchanged) if k and self.active[layer] < self.sizes[layer]]
+        score = self._flat_gradient if growth == "gradient" else self._random
+        masks = exchange_each(
+            [self._alive[layer] for layer in sparse],
+            [self.active[layer] for layer in sparse],
+            [self._flat(layer) for layer in sparse],
+            [score(layer) for layer in sparse],
+            [exchanged[layer] for layer in sparse],
+        )
+        for layer, mask in zip(sparse, masks, strict=True):
+            self._explored[layer].logical_or_(mask.view(self.shapes[layer]))
+        self._settle(dict(zip(sparse, masks, strict=True)))
+
+    # What the harness calls.
+
+    def mask_gradients(self) -> None:
+        """Zero the gradients of inactive weights; all that masking costs between events."""
+        sparse = self.sparse_layers
+        if sparse:
+            gradients = self._present_gradients()
+            torch._foreach_mul_([gradients[layer] for layer in sparse], [self._masks[layer] for layer in sparse])
+
+    @property
+    def sparse_layers(self) -> tuple[int, ...]:
+        """The layers in which any weight is inactive."""
+        layers = zip(self.active, self.sizes, strict=True)
+        return tuple(layer for layer, (active, size) in enumerate(layers) if active < size)
+
+    def hold_gradients(self) -> None:
+        """Copy the dense gradients for the coming event.
+
+        A copy, since masking and ``SGD(foreach=True, nesterov=True, weight_decay=0)`` change ``grad`` in place. Its
+        memory is kept from event to event: to get it anew would cost more than to copy.
+        """
+        gradients = [gradient.detach() for gradient in self._present_gradients()]
+        self._held = self._held or [torch.empty_like(gradient) for gradient in gradients]
+        torch._foreach_copy_(self._held, gradients)
+        self._holds = True
+
+    def release_gradients(self) -> None:
+        """Forget the held gradients."""
+        self._holds = False
+
+    def nonzero(self) -> list[int]:
+        """Non-zero weights of each layer, counted in the weights."""
+        return torch.stack([torch.count_nonzero(weight.detach()) for weight in self._weights]).tolist()
+
+    def counted(self) -> list[int]:
+        """Active weights of each layer, counted in the masks."""
+        return torch.stack([torch.count_nonzero(mask) for mask in self._masks]).tolist()
+
+    def outside(self) -> int:
+        """Entries of weights and optimiser state that are not zero although their mask is; 0 when all is well."""
+        escaped = [
+            torch.count_nonzero((tensor.detach() != 0) & ~alive.view_as(weight))
+            for weight, alive in zip(self._weights, self._alive, strict=True)
+            for tensor in (weight, *self._state(weight))
+        ]
+        return int(torch.stack(escaped).sum())
+
+    def exploration_rate(self) -> float:
+        """Share of maskable weights that were ever active (ITOP, Liu et al. 2021, section 3)."""
+        return int(torch.stack([torch.count_nonzero(seen) for seen in self._explored]).sum()) / self.maskable
+
+    def reapply(self) -> None:
+        """Zero whatever the masks do not keep, after weights or state were written from outside."""
+        for layer, alive in enumerate(self._alive):
+            self._zero(layer, alive)
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Each layer's name and mask (bool)."""
+        for name, mask in zip(self.names, self._masks, strict=True):
+            yield name, mask.bool()
+
+    def state_dict(self) -> dict[str, object]:
+        """Everything needed to go on from here."""
+        return {
+            "masks": [mask.bool() for mask in self._masks],
+            "explored": self._explored,
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
+        """Restore what `state_dict` gave, into the same storage."""
+        for mask, alive, saved in zip(self._masks, self._alive, state["masks"], strict=True):
+            mask.copy_(saved)
+            alive.copy_(saved.reshape(-1))
+        for explored, saved in zip(self._explored, state["explored"], strict=True):
+            explored.copy_(saved)
+        self.generator.set_state(state["generator"])  # type: ignore[arg-type]
+        self.active = self.counted()
+
+    def _present_gradients(self) -> list[Tensor]:
+        gradients = [weight.grad for weight in self._weights]
+        missing = [name for name, gradient in zip(self.names, gradients, strict=True) if gradient is None]
+        if missing:
+            raise RuntimeError(f"no gradient reached {', '.join(missing)}: a masked weight that the model does not use")
+        return gradients  # type: ignore[return-value]
+
+    def _flat(self, layer: int) -> Tensor:
+        return self._weights[layer].detach().reshape(-1)
+
+    def _flat_gradient(self, layer: int) -> Tensor:
+        if not self._holds:
+            raise RuntimeError("this event did not ask for dense gradients: return Event(dense_gradient=True)")
+        return self._held[layer].reshape(-1)
+
+    def _random(self, layer: int) -> Tensor:
+        # Drawn on the CPU, so that one seed gives one topology on every device and rank.
+        return moved(torch.rand(self.sizes[layer], generator=self.generator), self._weights[layer].device)
+
+    @torch.no_grad()
+    def _settle(self, changed: Mapping[int, Tensor]) -> None:
+        """Write new masks (bool, flat) of some layers, and zero what they do not keep."""
+        for layer, new in changed.items():
+            self._alive[layer] = new
+            # From bool the copy would take six times as long on a CPU.
+            self._masks[layer].copy_(new.view(self.shapes[layer]).view(torch.int8))
+            self._zero(layer, new)
+
+    @torch.no_grad()
+    def _zero(self, layer: int, alive: Tensor) -> None:
+        """Zero a layer's weights and optimiser state where they are not alive."""
+        ones = alive.view(self.shapes[layer]).view(torch.int8).neg()  # all bits set where alive
+        for tensor in (self._weights[layer], *self._state(self._weights[layer])):
+            # Bit patterns are cleared: NaN * 0 would be NaN, and an inactive weight is 0 whatever it was.
+            # (masked_fill_ would do, but branches on every weight: ten times slower on a CPU.)
+            integer = _INTEGER[tensor.itemsize]
+            ones = ones.to(integer)
+            tensor.view(integer).bitwise_and_(ones)
+
+    def _state(self, weight: Tensor) -> Iterator[Tensor]:
+        if self._optimizer is not None:
+            for value in self._optimizer.state.get(weight, {}).values():
+                if isinstance(value, Tensor) and value.shape == weight.shape:
+                    yield value
