@@ -106,13 +106,13 @@ def test_ctrl_c_leaves_no_process():
 
 @pytest.mark.parametrize(("text", "jobs"), [("auto", None), ("1", 1), ("16", 16)])
 def test_jobs_are_a_number_or_auto(text, jobs):
-    assert cli._parser().parse_args(["suite", "--suite", "smoke", "--jobs", text]).jobs == jobs
+    assert cli.parser().parse_args(["suite", "--suite", "smoke", "--jobs", text]).jobs == jobs
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", "", "AUTO", "٣"])
 def test_other_jobs_get_one_line_that_names_them_and_exit_2(text, capsys):
     with pytest.raises(SystemExit) as stopped:
-        cli._parser().parse_args(["suite", "--suite", "smoke", f"--jobs={text}"])
+        cli.parser().parse_args(["suite", "--suite", "smoke", f"--jobs={text}"])
     assert stopped.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"--jobs: {text!r} is not a positive number or auto" in line

@@ -3,7 +3,6 @@
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,12 +10,8 @@ from rich.table import Table
 
 from harness.board import Summary
 from harness.config.compose import RunConfig
+from harness.console import say, shown
 from harness.executors.execute import Result
-
-
-def say(line: str) -> None:
-    """Print a line about how things are done, on stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
@@ -28,14 +23,6 @@ def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
 def title(run: RunConfig) -> str:
     """Name a run for a person."""
     return f"{run.method.name} {run.sparsity:.4g} on {run.dataset.name}/{run.model.name}, seed {run.seed}"
-
-
-def shown(path: Path) -> str:
-    """Return a path relative to here where that is shorter."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def row(result: Result) -> None:

@@ -17,6 +17,7 @@ from harness.cli import tables as report
 from harness.cli.display import Display
 from harness.config import compose as config
 from harness.config.compose import TREE, RunConfig
+from harness.console import say
 from harness.errors import UsageError, unknown
 from harness.executors import execute, packing
 from harness.machine import gpus
@@ -129,7 +130,7 @@ def train(name: str, overrides: list[str], jobs: int | None = 1) -> bool:
     for run in todo:
         run.packed = math.ceil(jobs / places)
     numbers = {id(run): number for number, run in enumerate(todo, 1)}
-    report.say(choices[0].why)
+    say(choices[0].why)
     stop = threading.Event()
     with Display() as display, ThreadPoolExecutor(jobs) as pool:
 
@@ -162,7 +163,7 @@ def train(name: str, overrides: list[str], jobs: int | None = 1) -> bool:
     report.board(board.make(output / "records", output))
     failed = sum(status != "done" for status in statuses)
     if failed:
-        report.say(f"{failed} of {len(todo)} runs are not done; the board lists why")
+        say(f"{failed} of {len(todo)} runs are not done; the board lists why")
     return not failed
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from harness.cli import tables as report
 from harness.config import compose as config
 from harness.config.compose import BudgetConfig, RunConfig
+from harness.console import say
 from harness.errors import UsageError
 from harness.machine import gpus
 from harness.runners.local import processes
@@ -109,12 +109,12 @@ def search(measure: Callable[[int], float], limit: int) -> Packing:
 
 
 def _say(jobs: int, figure: str) -> None:
-    report.say(f"measuring how many runs at a time are fastest: {jobs} at a time: {figure}")
+    say(f"measuring how many runs at a time are fastest: {jobs} at a time: {figure}")
 
 
 def _tell(event: dict[str, Any]) -> None:
     if event["event"] == "log":
-        report.say(event["text"])
+        say(event["text"])
 
 
 def _carried(run: RunConfig) -> int:

@@ -1,0 +1,31 @@
+"""``sparsebench leaderboard``: records to board."""
+
+import argparse
+
+from harness.cli.arguments import DONE, output
+from harness.errors import UsageError
+
+ABOUT = "make the board from records"
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    command.add_argument("overrides", nargs="*", metavar="output=DIR", help="folder of records/ and board")
+
+
+def call(given: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    from harness import board
+    from harness.cli import tables as report
+    from harness.config.compose import TREE
+    from harness.records.record import load_files
+
+    folder = output(given.overrides)
+    records = folder / "records"
+    if not records.is_dir():
+        raise UsageError(f"no records: {records} is not a folder; make bench leaves one there")
+    report.board(board.make(records, folder))
+    if folder.resolve() == (TREE.parent / "results").resolve():
+        # The README shows the project's own results; those of another folder are somebody's experiment.
+        board.update_readme(TREE.parent / "README.md", board.readme_table(load_files(records)[0].values()))
+    return DONE

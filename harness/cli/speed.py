@@ -1,0 +1,20 @@
+"""``sparsebench speed``: speed suites."""
+
+import argparse
+from pathlib import Path
+
+ABOUT = "run the speed suites and print ratios to their baselines"
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the ratios to FILE")
+    command.add_argument("--quick", action="store_true", help="small nets, two rounds: that it runs, not how fast")
+    command.add_argument("--all", action="store_true", help="time whole commands too: a board, a run in a container")
+
+
+def call(given: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    from harness.speed import suites as speed
+
+    return speed.main(given.json, quick=given.quick, everything=given.all)
