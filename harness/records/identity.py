@@ -1,0 +1,249 @@
+"""What makes two runs the same: the one place that says so, for plans, checks and the board.
+
+What changes a result changes the key: settings, the results version of the code, data, and the environment (the content of
+the image, or torch's version for a local run). What does not change a result does not: comments, docstrings, the names
+and places of files, where data lie, how a run is scheduled, which machine built an image.
+
+Code counts as follows. `RESULTS` is the version of everything the project itself computes; the golden runs of the tests
+fail when a change alters a result, and then the version is raised and the change described in `HISTORY`, with the runs it
+affects. All other runs keep their keys. The digests of the sources that the golden runs have passed with are
+committed (``sources.lock``, see `harness.records.sources`): code that differs from them, such as a method from outside or
+an experiment in a checkout, is identified by its own digest as well.
+
+Schema 1 records are carried over: see `of_record`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+RESULTS = "2"
+"""Version of the results of the project's own code."""
+
+Settings = dict[str, Any]
+
+_KEY_RULE = 2
+
+#: Settings that say where and how a run is trained, and what a record adds to them.
+_NOT_THE_RUN = frozenset(
+    ("output", "runner", "workers", "packed", "checkpoint_seconds", "graph", "plugins")
+    + ("layers", "fixed_flops", "train_samples", "rules")
+)
+_NOT_THE_DATA = frozenset(("root", "download"))
+#: What records lack that were made before a setting existed.
+_DEFAULTS: Settings = {"evaluations": 20, "loader": "auto", "dense_layers": []}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of results.
+
+    Attributes:
+        version: The results version it made.
+        what: One line for a person.
+        affects: Whether the result of a run with these settings changed.
+    """
+
+    version: str
+    what: str
+    affects: Callable[[Settings], bool]
+
+
+def _affected_by_2(settings: Settings) -> bool:
+    method, recipe = settings["method"], settings["recipe"]
+    return bool(
+        recipe.get("warmup_epochs")
+        or method.get("distribution") == "uniform"
+        or ("rewind_to" in method and recipe.get("lr_shape") == "step")
+    )
+
+
+HISTORY = (
+    Change(
+        "2",
+        "warm-up counts the coming step; uniform densities and learning-rate drops of rewinding rounds are exact",
+        _affected_by_2,
+    ),
+)
+
+# Schema 1 knew a method by the hash of its files and an image by the ID of one build. Those of the project's own runs:
+_METHODS_OF_SCHEMA_1 = frozenset(
+    (
+        "12e51c5af767fe9372b0f043661a22114a7953381f7b15c9ade8bbe3cf7ac46d",  # dense, static
+        "dc3ec8c1a3d763ad189bb73e9e0c3837695bbd4cb2233b5b03d3af234418f3a0",  # gmp, gmp_uniform
+        "e4bc0a90731c8e5107c7694feefb2595e5cac15c37351d0024cc3cf34fd4c5e1",  # granet, granet_s0
+        "741a4872484d65ccf34a5094a1389846f8402455574fa4dc05f4e26f776cfb7e",  # lr_rewind, lth_rewind
+        "4141087d0f8a7d05f08e39ec73d889aba352749d92c833876a0b3e6facf0c415",  # rigl, rigl_itop
+        "79b2ef67e8cbcf60dab9892aa13c700b5c7a729712ba4837bc013c654b67e3dc",  # set, set_itop
+    )
+)
+_IMAGES_OF_SCHEMA_1 = {
+    "sha256:5470abdacddfe1bfb253575b2ae96dffa78503c42f905df1d7683cc057ec4ef3": {
+        "content": "6e6c8d11611257d486cbe20bb3c903cd5172315ec85b901ec002e0cf415d4ca3",
+        "base": "local",
+    }
+}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells a run from every other.
+
+    Attributes:
+        settings: The settings that define the run (`settings`).
+        code: ``results``, the version that last changed such a run, and the digests of ``method``, ``model`` and
+            ``shared`` code where they are not the project's own as locked; else None.
+        data: Fingerprint of the data; None where they are absent.
+        environment: ``runner``, and ``image`` and ``base`` of a container or ``torch`` of a local run.
+    """
+
+    settings: Settings
+    code: dict[str, str | None]
+    data: str | None
+    environment: dict[str, str | None]
+
+    @cached_property
+    def key(self) -> str:
+        """16 hexadecimal digits."""
+        return _digest([_KEY_RULE, self.settings, self.code, self.data, self.environment])
+
+    def differences(self, other: "Identity") -> list[str]:
+        """Say why ``other``, a run of the same cell of a suite, is not this one; one line each, nothing if it is."""
+        found = []
+        if self.code["results"] != other.code["results"]:
+            found.append(_version_difference(str(self.code["results"]), str(other.code["results"])))
+        for part in ("method", "model", "shared"):
+            if self.code[part] != other.code[part]:
+                found.append(f"{part} code changed since")
+        if self.data != other.data:
+            found.append("data absent here" if self.data is None else "other data")
+        found += _environment_differences(self.environment, other.environment)
+        return found + _setting_differences(self.settings, other.settings)
+
+
+def settings(config: Mapping[str, Any]) -> Settings:
+    """Return what of a resolved config defines the run.
+
+    Args:
+        config: As `harness.config.to_dict` or a record's ``config`` gives it; defaults fill what old records lack.
+    """
+    found = {**_DEFAULTS, **{name: value for name, value in config.items() if name not in _NOT_THE_RUN}}
+    found["dataset"] = {name: value for name, value in found["dataset"].items() if name not in _NOT_THE_DATA}
+    budget = found["budget"]
+    found["budget"] = {**budget, "stretch": budget.get("stretch") or 1.0, "rounds": budget.get("rounds") or "shared"}
+    return found
+
+
+def results_version(run: Settings) -> str:
+    """Return the version that last changed the result of a run with these `settings`."""
+    return next((change.version for change in reversed(HISTORY) if change.affects(run)), "1")
+
+
+def row(config: Mapping[str, Any]) -> str:
+    """Return what the seeds of one row share, as text: all `settings` but the seed."""
+    return canonical({name: value for name, value in settings(config).items() if name != "seed"})
+
+
+def of_record(record: Mapping[str, Any]) -> Identity:
+    """Return the identity of a record under the present rule.
+
+    A schema 1 record is carried over as results version 1, if its method's files and its image are ones that the project
+    itself used; a method or an image that is not known keeps the hash it was recorded with, which equals none of today's.
+
+    Args:
+        record: As `harness.records.load` returns it.
+
+    Raises:
+        KeyError: The config lacks a part that every run has.
+    """
+    made = record["provenance"]
+    if record["schema"] == 1:
+        known = made["method_sha256"] in _METHODS_OF_SCHEMA_1
+        code = {"results": "1", "method": None if known else made["method_sha256"], "model": None, "shared": None}
+        unknown = {"content": made["image_id"], "base": made["base_digest"]}
+        image = _IMAGES_OF_SCHEMA_1.get(made["image_id"], unknown)
+    else:
+        code, image = dict(record["code"]), record["image"] or {}
+    if record["runner"] == "local":
+        environment = local_environment(made["torch"])
+    else:
+        environment = image_environment(image.get("content"), image.get("base"))
+    return Identity(settings(record["config"]), code, made["data_sha256"], environment)
+
+
+def local_environment(torch: str | None) -> dict[str, str | None]:
+    """Return the environment of local runs under this version of torch."""
+    return {"runner": "local", "torch": torch}
+
+
+def image_environment(content: str | None, base: str | None) -> dict[str, str | None]:
+    """Return the environment of runs in an image.
+
+    Args:
+        content: Hash over its Dockerfile and locks.
+        base: Digest of its base; one made on some machine counts as ``local``, whichever machine it was.
+    """
+    return {"runner": "docker", "image": content, "base": "local" if (base or "").startswith("local") else base}
+
+
+def recorded_key(record: Mapping[str, Any]) -> str:
+    """Return the key that a record must have by the rule of its own schema.
+
+    Raises:
+        KeyError: The config lacks a part that every run has.
+    """
+    return _key_of_schema_1(record) if record["schema"] == 1 else of_record(record).key
+
+
+def canonical(value: Any) -> str:
+    """Return a value as JSON text, the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _key_of_schema_1(record: Mapping[str, Any]) -> str:
+    made = record["provenance"]
+    what = {name: value for name, value in record["config"].items() if name not in _NOT_THE_RUN}
+    what["dataset"] = {name: value for name, value in what["dataset"].items() if name not in _NOT_THE_DATA}
+    text = json.dumps([1, what, made["method_sha256"], made["data_sha256"], made["image_id"]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+
+
+def _version_difference(mine: str, theirs: str) -> str:
+    since = [change.what for change in HISTORY if int(theirs) < int(change.version) <= int(mine)]
+    return f"results version {theirs}, now {mine}" + (f" ({'; '.join(since)})" if since else "")
+
+
+def _environment_differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    if mine["runner"] != theirs["runner"]:
+        return [f"runner {theirs['runner']}, here {mine['runner']}"]
+    if mine["runner"] == "local":
+        return [] if mine == theirs else [f"torch {theirs['torch']}, here {mine['torch']}"]
+    found = []
+    if mine["image"] != theirs["image"]:
+        found.append(f"image of other content ({str(theirs['image'])[:12]}, here {str(mine['image'])[:12]})")
+    if mine["base"] != theirs["base"]:
+        found.append("image on another base")
+    return found
+
+
+def _setting_differences(mine: Settings, theirs: Settings) -> list[str]:
+    flat = [_flat(part) for part in (mine, theirs)]
+    names = [name for name in sorted(flat[0].keys() | flat[1].keys()) if flat[0].get(name) != flat[1].get(name)]
+    return [f"{name}={flat[1].get(name)}, here {flat[0].get(name)}" for name in names]
+
+
+def _flat(settings: Settings) -> Settings:
+    found: Settings = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found |= {f"{name}.{inner}": part for inner, part in value.items()}
+        else:
+            found[name] = value
+    return found
