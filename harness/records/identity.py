@@ -1,14 +1,14 @@
 """What makes two runs the same: the one place that says so, for plans, checks and the board.
 
-What changes a result changes the key: settings, the results version of the code, data, and the environment (the content of
-the image, or torch's version for a local run). What does not change a result does not: comments, docstrings, the names
-and places of files, where data lie, how a run is scheduled, which machine built an image.
+What changes a result changes the key: settings, the results version of the code, data, and the environment (the
+content of the image, or torch's version for a local run). What does not change a result does not: comments,
+docstrings, the names and places of files, where data lie, how a run is scheduled, which machine built an image.
 
-Code counts as follows. `RESULTS` is the version of everything the project itself computes; the golden runs of the tests
-fail when a change alters a result, and then the version is raised and the change described in `HISTORY`, with the runs it
-affects. All other runs keep their keys. The digests of the sources that the golden runs have passed with are
-committed (``sources.lock``, see `harness.records.sources`): code that differs from them, such as a method from outside or
-an experiment in a checkout, is identified by its own digest as well.
+`RESULTS` is the version of everything the project itself computes. The golden runs of the tests fail when a change
+alters a result; then the version is raised and `HISTORY` describes the change and the runs that it affects, and all
+others keep their keys. The digests of the sources that the golden runs passed with are committed
+(`harness.records.sources`): code that differs from them, be it a method from outside or an experiment in a
+checkout, is identified by its own digest as well.
 
 Schema 1 records are carried over: see `of_record`.
 """
@@ -29,8 +29,10 @@ _KEY_RULE = 2
 
 #: Settings that say where and how a run is trained, and what a record adds to them.
 _NOT_THE_RUN = frozenset(
-    ("output", "runner", "workers", "packed", "checkpoint_seconds", "graph", "plugins")
-    + ("layers", "fixed_flops", "train_samples", "rules")
+    (
+        *("output", "runner", "workers", "packed", "checkpoint_seconds", "graph", "plugins"),
+        *("layers", "fixed_flops", "train_samples", "rules"),
+    )
 )
 _NOT_THE_DATA = frozenset(("root", "download"))
 #: What records lack that were made before a setting existed.
@@ -150,8 +152,8 @@ def row(config: Mapping[str, Any]) -> str:
 def of_record(record: Mapping[str, Any]) -> Identity:
     """Return the identity of a record under the present rule.
 
-    A schema 1 record is carried over as results version 1, if its method's files and its image are ones that the project
-    itself used; a method or an image that is not known keeps the hash it was recorded with, which equals none of today's.
+    A schema 1 record is carried over as results version 1 if its method's files and its image are ones that the
+    project itself used; another method or image keeps the hash it was recorded with, which equals none of today's.
 
     Args:
         record: As `harness.records.load` returns it.
