@@ -12,7 +12,7 @@ from runs import record, small
 from harness.audit import counts
 from harness.config import compose as config
 from harness.errors import UsageError
-from harness.executors import local as suite
+from harness.plan import grid as suite
 from harness.plan.chains import chains
 from methods import Event, Method, Rewinding, registry
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from harness.executors import local as suite
+from harness.plan import grid as suite
 from harness.plan import price as plan
 from methods import methods
 

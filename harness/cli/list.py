@@ -14,7 +14,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from harness.config import compose as config
-    from harness.executors import local as suite
+    from harness.plan import grid as suite
 
     for group in ("method", "dataset", "model", "recipe", "budget", "runner"):
         print(f"{group:8} {' '.join(config.choices(group))}")

@@ -19,7 +19,7 @@ def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from harness.cli import tables as report
     from harness.config import compose as config
-    from harness.executors import local as suite
+    from harness.plan import grid as suite
     from harness.plan import price as plan
     from harness.runners.choose import image_id
 

@@ -24,7 +24,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from harness.executors import local as suite
+    from harness.plan import grid as suite
 
     if given.executor != "local":
         raise unknown("executor", given.executor, ["local"])

@@ -12,7 +12,7 @@ import pytest
 from harness.containers import orphans as clean
 from harness.containers.image import ROOT
 from harness.executors import execute
-from harness.executors import local as suite
+from harness.plan import grid as suite
 
 pytestmark = pytest.mark.docker
 
