@@ -1,17 +1,23 @@
-"""How each method decides: one file each, over shared pure parts (masks, distributions, schedules, selection)."""
+"""How each method decides: one file each, over shared families and pure parts.
 
-from methods.base import Event, Method, Moment, Rewinding
-from methods.parts.masks import Masks
-from methods.registry import build, methods, register, source_sha256
+Importing this package does not import torch, so that commands which only name methods start at once.
+"""
 
-__all__ = [
-    "Event",
-    "Masks",
-    "Method",
-    "Moment",
-    "Rewinding",
-    "build",
-    "methods",
-    "register",
-    "source_sha256",
-]
+from typing import TYPE_CHECKING, Any
+
+from methods.base import Event, Look, Method, Moment, Rewinding
+from methods.registry import build, methods, register
+
+if TYPE_CHECKING:
+    from methods.parts.masks import Masks
+
+__all__ = ["Event", "Look", "Masks", "Method", "Moment", "Rewinding", "build", "methods", "register"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Masks`, which needs torch, when it is first used."""
+    if name == "Masks":
+        from methods.parts.masks import Masks
+
+        return Masks
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,11 +1,15 @@
-"""What a method is: the interface, frozen and small."""
+"""The interface of a method: small and stable."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 from methods.parts.distributions import DISTRIBUTIONS, Shape, layer_counts
-from methods.parts.masks import Masks
+
+if TYPE_CHECKING:
+    from methods.parts.masks import Masks
 
 
 @dataclass(frozen=True)
@@ -13,10 +17,10 @@ class Moment:
     """Where a run stands right after a training iteration.
 
     Attributes:
-        step: Training iterations done, this one included.
-        position: Schedule position, 0 at the start and 1 at the end of training; what LR and density follow.
+        step: Training iterations done, including this one.
+        position: Schedule position, 0 at the start and 1 at the end of training; learning rate and density follow it.
         previous: Position before this iteration.
-        total: Iterations of the whole run, None where the budget does not fix them.
+        total: Iterations of the whole run; None where the budget does not fix them.
         round: Rewinding rounds begun: 0 during the first training.
     """
 
@@ -32,8 +36,8 @@ class Event:
     """A topology event on an iteration.
 
     Attributes:
-        dense_gradient: It reads the gradients of inactive weights too: the ledger charges for them.
-        replaces_step: The batch serves the gradients alone; the optimiser does not step (RigL).
+        dense_gradient: The event reads the gradients of inactive weights too, so the ledger charges for them.
+        replaces_step: The batch only provides gradients; the optimiser does not step (RigL).
     """
 
     dense_gradient: bool = False
@@ -47,7 +51,7 @@ class Rewinding:
     Attributes:
         rounds: Rounds after the first training.
         position: Schedule position to go back to, 0...1.
-        weights: Whether weights, optimiser state and statistics go back too (LTH), or the schedule alone.
+        weights: Whether weights, optimiser state and statistics go back too (LTH), or only the schedule.
     """
 
     rounds: int
@@ -55,28 +59,60 @@ class Rewinding:
     weights: bool
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn on the board.
+
+    Attributes:
+        color: Of its family, as ``#rrggbb``.
+        shape: Of its family, a name in `harness.board.page.looks.SHAPES`.
+        filled: Whether the shape is filled or hollow.
+        dash: Lengths of dashes and gaps of its line, in pixels; empty for a solid line.
+    """
+
+    color: str
+    shape: str
+    filled: bool = True
+    dash: tuple[int, ...] = ()
+
+    def hollow(self) -> Look:
+        """Return the look of a variant of this method: a hollow shape and a dashed line."""
+        return replace(self, filled=False, dash=(6, 3))
+
+
 @dataclass
 class Method:
     """A sparse-training method; its fields are its hyper-parameters and its typed config.
 
-    A method decides which weights are alive, from weights, dense gradients and progress. It never sees data, labels
-    or the loss. Subclass it, override what differs, register it; the harness does everything else: keeps
-    weights and optimiser state exact, charges for events, counts, checks.
+    A method decides which weights are active, from weights, dense gradients and progress. It never sees data, labels
+    or the loss. To add one, subclass this class, override what differs and register it. The harness does everything
+    else: it keeps weights and optimiser state exact, charges for events, counts and checks.
 
     Attributes:
-        name: Under which it is registered.
-        distribution: How the initial density is shared out over layers: erk, er or uniform.
-        interval: Iterations between topology events (the papers' delta T); 0 for none.
-        image: Reference of its own container image; None for the suite's.
+        name: The name it is registered under.
+        distribution: How the initial density is divided among layers: ``erk``, ``er`` or ``uniform``.
+        interval: Iterations between topology events (delta T in the papers); 0 for none.
+        masked: Whether the requested sparsity applies; False for dense training.
+        prunes_globally: Whether layer densities follow the weights, so that a plan can only estimate them.
+        image: Folder of the method's own container image; None for the suite's.
+        family: The family it belongs to; suites accept it in place of method names.
+        summary: One line for a reader who sees its name on the board.
+        paper: Authors, year and arXiv identifier.
+        look: How the board draws it; None to be given one.
     """
 
     name: str = ""
     distribution: str = "erk"
     interval: int = 0
 
-    masked: ClassVar[bool] = True  # whether the asked sparsity applies (False: dense)
-    prunes_globally: ClassVar[bool] = False  # whether layer densities follow weights, so a plan can only estimate them
+    masked: ClassVar[bool] = True
+    prunes_globally: ClassVar[bool] = False
     image: ClassVar[str | None] = None
+
+    family: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    look: ClassVar[Look | None] = None
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters.
@@ -95,7 +131,7 @@ class Method:
         return target
 
     def layer_densities(self, shapes: Sequence[Shape], density: float) -> list[float]:
-        """Densities of the layers when the global one is ``density``, where weights do not decide."""
+        """Densities of the layers at a global ``density``, for methods whose layer densities do not follow weights."""
         return DISTRIBUTIONS[self.distribution](shapes, density)
 
     def start(self, masks: Masks, target: float) -> None:
@@ -105,22 +141,22 @@ class Method:
             masks.initialise(layer_counts(masks.shapes, self.layer_densities(masks.shapes, density), density))
 
     def marks(self) -> tuple[float, ...]:
-        """Schedule positions at whose crossing `event` is asked besides every ``interval`` iterations."""
+        """Schedule positions at whose crossing `event` is called, in addition to every ``interval`` iterations."""
         return ()
 
     def event(self, moment: Moment) -> Event | None:
-        """Say whether a topology event falls on this iteration; decided on the host, from progress alone."""
+        """Return the topology event on this iteration, if any; decided on the host, from progress alone."""
         return None
 
     def density(self, moment: Moment, target: float) -> float | None:
-        """Global density that the event at ``moment`` leaves; None where it does not change it."""
+        """Global density after the event at ``moment``; None if the event does not change it."""
         return None
 
     def update(self, masks: Masks, moment: Moment, target: float) -> None:
-        """Change the masks at an event. Timed as topology."""
+        """Change the masks at an event. The time it takes is recorded as topology time."""
 
     def rewinding(self, target: float) -> Rewinding | None:
-        """Rounds of a rewinding method; None for every other."""
+        """Rounds of a rewinding method; None for every other method."""
         return None
 
 

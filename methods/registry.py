@@ -1,13 +1,13 @@
-"""Every method by name: the built-in ones and those that entry points add."""
+"""Every method by name: the built-in ones and those that plug-ins add."""
 
 import dataclasses
-import hashlib
+import functools
 import importlib
-import inspect
 import pkgutil
-from importlib.metadata import entry_points
+from collections.abc import Callable
 from typing import Any, TypeVar
 
+from methods import entry_points
 from methods.base import Method
 
 ENTRY_POINTS = "sparsebench.methods"
@@ -16,20 +16,20 @@ _METHODS: dict[str, Method] = {}
 _M = TypeVar("_M", bound=type[Method])
 
 
-def register(name: str, **settings: Any) -> Any:
-    """Register a method class under ``name``, as a decorator; ``settings`` replace the defaults of its fields.
-
-    One class may be registered under several names with different settings.
+def register(name: str) -> Callable[[_M], _M]:
+    """Register a method class under ``name``, as a decorator.
 
     Raises:
-        ValueError: The name is taken by another class or settings.
+        ValueError: Another class has that name.
+        TypeError: The class is not a `Method`.
     """
 
     def add(cls: _M) -> _M:
-        prototype = cls(name=name, **settings)
-        if name in _METHODS and _METHODS[name] != prototype:
-            raise ValueError(f"method {name!r} is registered twice")
-        _METHODS[name] = prototype
+        if not (isinstance(cls, type) and issubclass(cls, Method)):
+            raise TypeError(f"{cls!r} is not a subclass of Method")
+        if name in _METHODS and type(_METHODS[name]) is not cls:
+            raise ValueError(f"method {name!r} exists already")
+        _METHODS[name] = cls(name=name)
         return cls
 
     return add
@@ -38,13 +38,10 @@ def register(name: str, **settings: Any) -> Any:
 def methods() -> dict[str, Method]:
     """Return every registered method with its default hyper-parameters, by name.
 
-    Imports the modules of this package, then those named by entry points of the group ``sparsebench.methods``.
+    The first call imports the modules of this package and the plug-ins of the entry-point group
+    ``sparsebench.methods``; a plug-in that cannot be imported is named on stderr and skipped.
     """
-    package = importlib.import_module("methods")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"methods.{module.name}")
-    for entry in entry_points(group=ENTRY_POINTS):
-        entry.load()
+    _import_all()
     return dict(_METHODS)
 
 
@@ -58,12 +55,20 @@ def build(fields: dict[str, Any]) -> Method:
     return dataclasses.replace(methods()[fields["name"]], **fields)
 
 
-def source_sha256(method: Method) -> str:
-    """Hash the source files that define a method: its class's and those of its bases, in this order."""
-    digest = hashlib.sha256()
-    files = dict.fromkeys(inspect.getsourcefile(cls) for cls in type(method).__mro__ if issubclass(cls, Method))
-    for file in files:
-        if file is not None:
-            with open(file, "rb") as source:
-                digest.update(hashlib.sha256(source.read()).digest())
-    return digest.hexdigest()
+def name_of(cls: type[Method]) -> str | None:
+    """Return the name that a class is registered under, if any."""
+    return next((name for name, method in _METHODS.items() if type(method) is cls), None)
+
+
+@functools.cache
+def _import_all() -> None:
+    package = importlib.import_module("methods")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"methods.{module.name}")
+    entry_points.load(ENTRY_POINTS, _add)
+
+
+def _add(name: str, plugin: object) -> None:
+    """Register what an entry point names: a class, unless importing its module has registered it."""
+    if isinstance(plugin, type) and name_of(plugin) is None:
+        register(name)(plugin)

@@ -1,36 +1,44 @@
-"""Iterative magnitude pruning with rewinding: the lottery ticket's, and of the learning rate alone."""
+"""Iterative magnitude pruning with rewinding of the weights (lottery tickets) or of the learning rate alone."""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from methods.base import Event, Method, Moment, Rewinding, check_fraction
-from methods.gmp import kept
-from methods.parts.masks import Masks
+from methods.base import Event, Look, Method, Moment, Rewinding, check_fraction
+from methods.parts.distributions import kept
 from methods.registry import register
+
+if TYPE_CHECKING:
+    from methods.parts.masks import Masks
 
 _MOST = 100  # rounds
 _WRITTEN = 0.01  # rounds by which the digits of a sparsity such as 0.892626 for 1 - 0.8^10 may miss
+_LOOK = Look("#009988", "star")
 
 
-@register("lr_rewind", rewind_weights=False, rewind_to=0.0)
 @register("lth_rewind")
 @dataclass
-class IterativeMagnitudePruning(Method):
-    """Train, prune by global magnitude, go back, train again.
+class WeightRewinding(Method):
+    """Train, prune by global magnitude, rewind the weights, train again (Frankle et al. 2020).
 
-    ``lth_rewind`` (Frankle et al. 2020): survivors, momentum and statistics return to their values at ``rewind_to``.
-    ``lr_rewind`` (Renda et al. 2020): they stay, only the schedule goes back. Each round keeps the same share
+    Remaining weights, momentum and statistics return to their values at ``rewind_to``. Each round keeps the same share
     of weights, ``(1 - sparsity) ** (1 / rounds)``, so the target is hit exactly; or the papers' share, see ``share``.
-    Under one budget the rounds share it, unless each has its own (``budget.rounds=each``).
+    The rounds share one budget unless each has its own (``budget.rounds=each``).
 
     Attributes:
         rounds: Prunings, each followed by training from ``rewind_to`` to the end; 1 is one-shot.
         share: Share of the remaining weights that each round prunes instead (0.2 in the papers), in as many rounds
-            as the sparsity takes, of which the last prunes what is left to prune; 0 for ``rounds`` equal shares.
+            as the sparsity takes, the last of which prunes the rest; 0 for ``rounds`` equal shares.
         rewind_to: Schedule position to return to. Renda et al.: epoch 12 of 182 for weights, 0 for LR rewinding.
         rewind_weights: Whether weights return too.
     """
+
+    family: ClassVar[str] = "rewinding"
+    summary: ClassVar[str] = "Trains, prunes and rewinds the weights to an early point, in rounds."
+    paper: ClassVar[str] = "Frankle et al. 2020, arXiv:1912.05671"
+    look: ClassVar[Look | None] = _LOOK
 
     prunes_globally: ClassVar[bool] = True
 
@@ -55,7 +63,7 @@ class IterativeMagnitudePruning(Method):
         return 1.0
 
     def density(self, moment: Moment, target: float) -> float | None:
-        """Global density after the pruning that ends a round."""
+        """Global density after the pruning at the end of a round."""
         return self._density(moment.round, target)
 
     def event(self, moment: Moment) -> Event | None:
@@ -67,13 +75,13 @@ class IterativeMagnitudePruning(Method):
         masks.prune_globally(kept(self._density(moment.round, target), masks.maskable))
 
     def rewinding(self, target: float) -> Rewinding:
-        """Rounds and where they return to."""
+        """Rounds and the position they return to."""
         return Rewinding(self._rounds(target), self.rewind_to, self.rewind_weights)
 
     def _rounds(self, target: float) -> int:
         if not self.share:
             return self.rounds
-        # A target that whole rounds reach but for its written digits takes no further one.
+        # A target that whole rounds reach up to its written digits needs no further round.
         rounds = max(math.ceil(math.log(target) / math.log1p(-self.share) - _WRITTEN), 1)
         if rounds > _MOST:
             raise ValueError(f"method.share: {self.share} would take {rounds:,} rounds to this sparsity, over {_MOST}")
@@ -84,3 +92,16 @@ class IterativeMagnitudePruning(Method):
         if not self.share:
             return target ** (done / self.rounds)
         return target if done == self._rounds(target) else (1 - self.share) ** done
+
+
+@register("lr_rewind")
+@dataclass
+class LearningRateRewinding(WeightRewinding):
+    """The same with only the learning-rate schedule rewound: weights keep their values (Renda et al. 2020)."""
+
+    summary: ClassVar[str] = "Trains, prunes and rewinds only the learning rate, in rounds."
+    paper: ClassVar[str] = "Renda et al. 2020, arXiv:2003.02389"
+    look: ClassVar[Look | None] = _LOOK.hollow()
+
+    rewind_to: float = 0.0
+    rewind_weights: bool = False

@@ -11,7 +11,7 @@ from runs import at_step, go_on, record, small, train, trainer
 from harness.training.learning_rate import learning_rate
 from harness.training.trainer import DivergedError
 from methods import Event, Method, registry
-from methods.rewinding import IterativeMagnitudePruning
+from methods.rewinding import WeightRewinding
 
 CROP = {"augment": "crop"}
 
@@ -210,7 +210,7 @@ def test_lottery_tickets_get_weights_optimiser_state_and_statistics_of_the_rewin
 
 
 @dataclass
-class Watched(IterativeMagnitudePruning):
+class Watched(WeightRewinding):
     """Keeps what it was about to prune."""
 
     def update(self, masks, moment, target):

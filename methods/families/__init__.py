@@ -1,1 +1,1 @@
-"""What several methods share: drop-and-grow, pruning ramps."""
+"""Base classes that several methods share."""

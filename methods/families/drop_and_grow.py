@@ -1,11 +1,16 @@
-"""Drop-and-grow at fixed density: what SET, RigL, ITOP and GraNet share."""
+"""Drop-and-grow at fixed density, shared by SET, RigL, ITOP and GraNet."""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from methods.base import Event, Method, Moment, check_fraction, check_interval
-from methods.parts.masks import Masks
 from methods.parts.schedules import cosine_fraction
+
+if TYPE_CHECKING:
+    from methods.parts.masks import Masks
 
 GROWTHS = ("gradient", "random")
 
@@ -16,10 +21,10 @@ class DropAndGrow(Method):
 
     Attributes:
         fraction: Share of a layer's active weights exchanged at the start (alpha 0).
-        final_fraction: That share at ``until``.
-        until: Schedule position after which topology is frozen.
+        final_fraction: Share exchanged at ``until``.
+        until: Schedule position after which the topology is frozen.
         growth: Growth score: ``gradient`` (dense gradient magnitude) or ``random``.
-        replaces_step: Whether an event takes the place of the optimiser step.
+        replaces_step: Whether an event replaces the optimiser step.
     """
 
     interval: int = 1000
@@ -41,15 +46,15 @@ class DropAndGrow(Method):
             raise ValueError(f"method.growth: {self.growth!r} is not one of {', '.join(GROWTHS)}")
 
     def event(self, moment: Moment) -> Event | None:
-        """Ask for an event on every ``interval``-th iteration before ``until``."""
+        """Exchange on every ``interval``-th iteration before ``until``."""
         return None if moment.step % self.interval or self.frozen(moment) else self.exchange()
 
     def frozen(self, moment: Moment) -> bool:
-        """Say whether ``until`` is past."""
+        """Return whether ``until`` is past."""
         return moment.position >= self.until and self.until < 1
 
     def exchange(self) -> Event:
-        """Return the event that an exchange of weights is."""
+        """Return the event of an exchange of weights."""
         return Event(dense_gradient=self.growth == "gradient", replaces_step=self.replaces_step)
 
     def update(self, masks: Masks, moment: Moment, target: float) -> None:

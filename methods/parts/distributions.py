@@ -1,4 +1,4 @@
-"""Distributions: how a global density is shared out over layers."""
+"""Distributions: how a global density is divided among layers."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -71,6 +71,14 @@ DISTRIBUTIONS: dict[str, Callable[[Sequence[Shape], float], list[float]]] = {
     "er": er,
     "uniform": uniform,
 }
+
+
+def kept(density: float, maskable: int) -> int:
+    """Number of weights that global pruning to ``density`` keeps: rounded down, as in the papers' code.
+
+    A tolerance of 1e-6 absorbs float noise, so that a density of 0.3 keeps 30 of 100 weights.
+    """
+    return int(density * maskable + 1e-6)
 
 
 def layer_counts(shapes: Sequence[Shape], densities: Sequence[float], density: float) -> list[int]:
