@@ -76,7 +76,7 @@ lock: ## compile the hashed locks from pyproject.toml (ARGS=--upgrade for newer 
 		$(ARGS) --extra dev pyproject.toml -o docker/requirements.lock
 	@printf 'pip\nsetuptools\nwheel\n' | build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal \
 		--python-version 3.11 $(ARGS) - -o docker/build.lock
-	@$(MAKE) --no-print-directory $(READY) && $(BIN)/python -m harness.containers.image
+	@$(MAKE) --no-print-directory $(READY) && $(BIN)/python -m harness.containers.content
 
 # fvcore, iopath and antlr4 come as source only: setuptools and wheel are locked too, and build without isolation.
 $(READY): docker/requirements.lock docker/build.lock pyproject.toml

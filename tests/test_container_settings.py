@@ -7,7 +7,7 @@ import pytest
 from harness.config import compose as config
 from harness.config.compose import RunnerConfig
 from harness.containers import box as container
-from harness.containers.image import SUITE, ImageError, ImageFiles, Pins
+from harness.containers.content import SUITE, ImageError, ImageFiles, Pins
 from harness.errors import UsageError
 from harness.runners.choose import choose
 

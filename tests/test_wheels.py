@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from harness.containers.image import ImageError, ImageFiles
+from harness.containers.content import ImageError, ImageFiles
 from harness.containers.wheels import IMAGE_PYTHON, download
 
 pytestmark = pytest.mark.skipif(

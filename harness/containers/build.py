@@ -14,21 +14,18 @@ from typing import IO, Any
 import docker
 import docker.errors
 
-from harness.containers.engine import GIB, LABEL, LOST, connect, explain, require_disk
-from harness.containers.image import (
-    BASE_LABEL,
-    CONTENT_LABEL,
+from harness.containers.content import (
     LOCAL,
     PIN_FILE,
     SUITE,
     ImageError,
     ImageFiles,
     VerifiedImage,
-    contents,
     image_files,
     tag,
-    verify,
 )
+from harness.containers.engine import GIB, LABEL, LOST, connect, explain, require_disk
+from harness.containers.image import BASE_LABEL, CONTENT_LABEL, contents, verify
 from harness.containers.wheels import download
 from harness.errors import unknown
 

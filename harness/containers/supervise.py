@@ -6,8 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from harness.containers.box import Box
 from harness.containers.engine import LOST, NoEngineError, connect, explain
 from harness.containers.output import Output
 from harness.machine.oom import oom_kills
+from harness.records.ending import Ending
 
 POLL_SECONDS = 0.2
 FOLDER_POLL_SECONDS = 5.0
@@ -27,40 +27,16 @@ GRACE_SECONDS = 60.0
 LOST_SECONDS = 5.0
 """For an engine that does not answer to come back."""
 LARGEST_FOLDER = 16 * 1024**3
-"""Bytes that a run may leave in its folder, for a bind mount has no limit of its own."""
-
-
+"""Bytes that a run may leave in its folder; a bind mount has no limit of its own."""
 SIGKILLED = 137
+STOPPED = (130, SIGKILLED, 143)
+"""Exit statuses of a program that got SIGINT, SIGKILL or SIGTERM."""
+_GONE = "the container engine went away during the run"
+INTERRUPTED = Ending("interrupted", "interrupted; run it again to resume from its checkpoint")
 
 
-class End(Enum):
-    """Why a container is no more."""
-
-    EXITED = "exited"
-    TIMEOUT = "timeout"
-    OVERFULL = "overfull"
-    INTERRUPTED = "interrupted"
-    NOT_STARTED = "not started"
-    ENGINE_LOST = "engine lost"
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a container ended.
-
-    Attributes:
-        end: Why.
-        exit_code: Of its process; None if it never ended under our eyes.
-        out_of_memory: Whether the kernel killed one of its processes for lack of memory.
-        detail: What the engine said.
-        seconds: From its start.
-    """
-
-    end: End
-    exit_code: int | None = None
-    out_of_memory: bool = False
-    detail: str = ""
-    seconds: float = 0.0
+class _LostError(Exception):
+    """The container could not be started, or it or the engine is gone; the message says why."""
 
 
 def supervise(client: docker.DockerClient, box: Box, output: Output, timeout: float | None) -> Ending:
@@ -73,40 +49,73 @@ def supervise(client: docker.DockerClient, box: Box, output: Output, timeout: fl
         timeout: Seconds after which it is stopped; None for no limit.
 
     Returns:
-        How it ended; ``INTERRUPTED`` after Ctrl-C or whatever else raises KeyboardInterrupt.
+        How it ended; no status if its program exited with 0, ``interrupted`` after Ctrl-C or whatever else raises
+        KeyboardInterrupt.
     """
     started, killed = time.monotonic(), oom_kills()
+    stopped: Ending | None = None
+    try:
+        container = _start(client, box)
+        follower = _Follower(box.name)
+        watch = _Watch(container, list(box.writable), started, timeout)
+        stopped = _follow(container, watch, lambda: follower.drain(output))
+        state = _close(container, follower, output)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except _LostError as error:
+        return replace(stopped or Ending("failed", str(error)), seconds=time.monotonic() - started)
+    finally:
+        _remove(client, box.name)
+    # Podman does not always say that it was the kernel, for lack of memory, that killed the process.
+    starved = state.get("OOMKilled") or (state.get("ExitCode") == SIGKILLED and oom_kills() > killed)
+    ending = stopped or _exited(state, output.last, box.limits.memory if starved else None)
+    return replace(ending, seconds=time.monotonic() - started)
+
+
+def _start(client: docker.DockerClient, box: Box) -> Container:
+    """Make and start a container.
+
+    Raises:
+        _LostError: The engine refuses.
+    """
     try:
         container = client.containers.create(**box.settings(client))
         container.start()
-    except KeyboardInterrupt:
-        _remove(client, box.name)
-        return Ending(End.INTERRUPTED)
     except LOST as error:
-        _remove(client, box.name)
-        return Ending(End.NOT_STARTED, detail=explain(error))
-    except BaseException:
-        _remove(client, box.name)
-        raise
-    follower = _Follower(box.name)
-    watch = _Watch(container, list(box.writable), started, timeout)
+        raise _LostError(f"the container could not be started: {explain(error)}") from None
+    return container
+
+
+def _follow(container: Container, watch: "_Watch", idle: Callable[[], object]) -> Ending | None:
+    """Wait for a container's end, stopping it where it must; None if it exited by itself."""
     try:
-        end = watch.until_end(lambda: follower.drain(output))
-        if end in (End.TIMEOUT, End.OVERFULL):
+        stopped = watch.until_end(idle)
+        if stopped is not None:
             _stop(container)
     except KeyboardInterrupt:
-        end = End.INTERRUPTED
-        # Asked twice: not kindly, then.
+        # A second Ctrl-C ends the wait for a graceful exit.
         with suppress(KeyboardInterrupt):
             _stop(container)
-    finally:
-        ending = _close(client, container, follower, output)
-    if end is End.EXITED:
-        # Between its exit and our reading of how it went, the engine may have gone.
-        end = ending.end
-    # Podman does not always say that it was the kernel, for lack of memory, that killed the process.
-    starved = ending.out_of_memory or (ending.exit_code == SIGKILLED and oom_kills() > killed)
-    return Ending(end, ending.exit_code, starved, ending.detail or watch.detail, time.monotonic() - started)
+        return INTERRUPTED
+    return stopped
+
+
+def _exited(state: dict[str, Any], last: str, exceeded: str | None) -> Ending:
+    """Return the ending of a container whose program exited by itself.
+
+    Args:
+        state: The engine's account of it.
+        last: The last lines that it printed.
+        exceeded: The memory limit that it was killed for; None if it was not.
+    """
+    code = state.get("ExitCode")
+    if code == 0:
+        return Ending()
+    if exceeded:
+        return Ending("out_of_memory", f"killed by the kernel: over its memory limit of {exceeded}")
+    if code in STOPPED:
+        return Ending("failed", f"stopped from outside the harness (exit status {code}): was the engine shut down?")
+    return Ending("failed", f"exit status {code}: {state.get('Error') or last or 'nothing was printed'}")
 
 
 class _Watch:
@@ -115,39 +124,47 @@ class _Watch:
     def __init__(self, container: Container, folders: list[Path], started: float, timeout: float | None) -> None:
         self._container = container
         self._folders = folders
+        self._timeout = timeout
         self._deadline = None if timeout is None else started + timeout
         self._answered = started
         self._measured = started
-        self.detail = ""
 
-    def until_end(self, idle: Callable[[], object]) -> End:
-        """Call ``idle``, which takes about a poll's time, until there is an end."""
+    def until_end(self, idle: Callable[[], object]) -> Ending | None:
+        """Call ``idle``, which takes about a poll's time, until there is an end.
+
+        Returns:
+            None if the container exited by itself, else why it must be stopped.
+
+        Raises:
+            _LostError: The engine no longer answers, or the container is gone.
+        """
         while True:
             idle()
-            end = self._look(time.monotonic())
-            if end is not None:
-                return end
+            now = time.monotonic()
+            if self._exited(now):
+                return None
+            if self._deadline is not None and now > self._deadline:
+                return Ending("timeout", f"over its {self._timeout:g} seconds")
+            if self._overfull(now):
+                return Ending("failed", f"over {LARGEST_FOLDER // 1024**3} GiB in its folder")
 
-    def _look(self, now: float) -> End | None:
+    def _exited(self, now: float) -> bool:
         try:
             self._container.reload()
-            self._answered = now
-            if self._container.status in ("exited", "dead"):
-                return End.EXITED
         except docker.errors.NotFound:
-            self.detail = "the container was removed by somebody else"
-            return End.ENGINE_LOST
+            raise _LostError(f"{_GONE}: the container was removed by somebody else") from None
         except LOST as error:
             if now - self._answered > LOST_SECONDS:
-                self.detail = explain(error)
-                return End.ENGINE_LOST
-        if self._deadline is not None and now > self._deadline:
-            return End.TIMEOUT
-        if now - self._measured > FOLDER_POLL_SECONDS:
-            self._measured = now
-            if sum(map(_size, self._folders)) > LARGEST_FOLDER:
-                return End.OVERFULL
-        return None
+                raise _LostError(f"{_GONE}: {explain(error)}") from None
+            return False
+        self._answered = now
+        return self._container.status in ("exited", "dead")
+
+    def _overfull(self, now: float) -> bool:
+        if now - self._measured <= FOLDER_POLL_SECONDS:
+            return False
+        self._measured = now
+        return sum(map(_size, self._folders)) > LARGEST_FOLDER
 
 
 class _Follower:
@@ -161,7 +178,7 @@ class _Follower:
         self._thread.start()
 
     def _follow(self) -> None:
-        # Where this fails, the supervising thread finds out by itself; what is missing is read again at the end.
+        # The supervising thread notices a failure by itself, and reads what is missing at the end.
         with suppress(NoEngineError, *LOST):
             # A connection of its own: this one is busy until the container ends.
             for piece in connect().containers.get(self._name).logs(stream=True, follow=True):
@@ -185,27 +202,29 @@ class _Follower:
         return True
 
 
-def _close(client: docker.DockerClient, container: Container, follower: _Follower, output: Output) -> Ending:
-    """Read what a container that ended has left to say, and remove it."""
+def _close(container: Container, follower: _Follower, output: Output) -> dict[str, Any]:
+    """Read the rest of what a stopped container printed, and return the engine's account of how it ended.
+
+    Raises:
+        _LostError: The engine no longer answers.
+    """
     try:
         if container.status != "running":
             while follower.drain(output, 2.0):
                 pass
         # The stream can miss the tail: read all of it once more and take what is new.
         everything = container.logs()
-        if len(everything) > output.received:
-            output.feed(everything[output.received :])
         container.reload()
-        state: dict[str, Any] = container.attrs.get("State") or {}
     except LOST as error:
-        return Ending(End.ENGINE_LOST, detail=explain(error))
-    finally:
-        _remove(client, str(container.name))
-    return Ending(End.EXITED, state.get("ExitCode"), bool(state.get("OOMKilled")), str(state.get("Error") or ""))
+        raise _LostError(f"{_GONE}: {explain(error)}") from None
+    if len(everything) > output.received:
+        output.feed(everything[output.received :])
+    state: dict[str, Any] = container.attrs.get("State") or {}
+    return state
 
 
 def _stop(container: Container) -> None:
-    """Stop a container kindly, then not; the engine sends the second signal."""
+    """Ask a container to stop, then have the engine kill it."""
     try:
         container.stop(timeout=int(GRACE_SECONDS))
         container.reload()

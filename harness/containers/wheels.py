@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from harness.containers.image import ImageError, ImageFiles
+from harness.containers.content import ImageError, ImageFiles
 
 IMAGE_PYTHON = "3.11"
 

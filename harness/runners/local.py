@@ -14,7 +14,8 @@ from typing import Any
 from harness.config.compose import RunnerConfig
 from harness.machine import gpus
 from harness.machine.oom import oom_kills
-from harness.runners.base import Outcome
+from harness.records.ending import Ending
+from harness.runners.base import OnEvent
 
 GRACE_SECONDS = 60.0  # for a run that is told to stop to end its step and write its checkpoint
 
@@ -25,30 +26,21 @@ processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["harness.training.worker", "torch._dynamo"])
 
 
-def run(
-    request: Path, folder: Path, settings: RunnerConfig, on_event: Callable[[dict[str, Any]], None], log: Path
-) -> Outcome:
-    """Run a request to its end.
+class LocalRunner:
+    """Trains requests on this machine, each in a process of its own; see `harness.runners.base.Runner`."""
 
-    Args:
-        request: What `harness.training.worker` reads.
-        folder: Where it writes.
-        settings: Limits; a local run knows ``timeout`` and ``gpu`` alone.
-        on_event: Takes its events.
-        log: Receives what it prints.
+    name = "local"
+    image = None
+    workplace = "."
 
-    Returns:
-        How it ended; ``interrupted`` after Ctrl-C, once the run was stopped and has left a checkpoint.
-
-    Raises:
-        UsageError: No GPU where CUDA was asked for, or not the one asked for.
-    """
-    config = json.loads(request.read_text())["config"]
-    try:
-        with gpus.hold(config["device"], settings.gpu, on_event, shared=config["packed"] > 1) as gpu:
-            return _supervise(request, folder, settings.timeout, on_event, log, gpu=gpu)
-    except KeyboardInterrupt:
-        return Outcome("interrupted", "interrupted; run it again to go on from its checkpoint")
+    def run(self, request: Path, folder: Path, limits: RunnerConfig, on_event: OnEvent, log: Path) -> Ending:
+        """Train a request; of the limits only ``timeout`` and ``gpu`` apply. See `harness.runners.base.Runner.run`."""
+        config = json.loads(request.read_text())["config"]
+        try:
+            with gpus.hold(config["device"], limits.gpu, on_event, shared=config["packed"] > 1) as gpu:
+                return _supervise(request, folder, limits.timeout, on_event, log, gpu=gpu)
+        except KeyboardInterrupt:
+            return Ending("interrupted", "interrupted; run it again to resume from its checkpoint")
 
 
 def _supervise(
@@ -59,7 +51,7 @@ def _supervise(
     log: Path,
     *,
     gpu: gpus.Gpu | None,
-) -> Outcome:
+) -> Ending:
     """Start a run's process and follow it to its end; whatever happens, it is not left behind."""
     deadline = time.monotonic() + timeout if timeout else None
     receiving, sending = processes.Pipe(duplex=False)
@@ -70,7 +62,7 @@ def _supervise(
     try:
         while _listen(receiving, on_event):
             if deadline is not None and time.monotonic() > deadline:
-                return Outcome("timeout", f"over its {timeout:g} seconds")
+                return Ending("timeout", f"over its {timeout:g} seconds")
         child.join()
     finally:
         _stop(child)
@@ -117,12 +109,12 @@ def _stop(child: Any) -> None:
         child.join()
 
 
-def _judge(exitcode: int | None, log: Path, *, oom: bool) -> Outcome:
+def _judge(exitcode: int | None, log: Path, *, oom: bool) -> Ending:
     if exitcode in (0, 130):
-        return Outcome()
+        return Ending()
     if exitcode == -signal.SIGKILL and oom:
-        return Outcome("out_of_memory", "killed by the kernel for lack of memory")
+        return Ending("out_of_memory", "killed by the kernel for lack of memory")
     if exitcode is not None and exitcode < 0:
-        return Outcome("failed", f"ended by {signal.Signals(-exitcode).name}")
+        return Ending("failed", f"ended by {signal.Signals(-exitcode).name}")
     last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
-    return Outcome("failed", f"exit status {exitcode}: {last[0] if last else 'nothing was printed'}")
+    return Ending("failed", f"exit status {exitcode}: {last[0] if last else 'nothing was printed'}")

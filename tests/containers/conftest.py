@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from harness.config import compose as config
+from harness.containers.content import SUITE, ImageError, ImageFiles
 from harness.containers.engine import NoEngineError, connect
-from harness.containers.image import SUITE, ImageError, ImageFiles, verify
+from harness.containers.image import verify
 from harness.executors import execute
 from harness.runners.choose import Choice
 from harness.runners.docker import WORKER, DockerRunner

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness.config import compose as config
+from harness.containers.content import SUITE, ImageFiles, tag
 from harness.containers.engine import NoEngineError, connect
-from harness.containers.image import BASE_LABEL, CONTENT_LABEL, SUITE, ImageFiles, tag
+from harness.containers.image import BASE_LABEL, CONTENT_LABEL
 from harness.executors import execute
 from harness.runners.choose import Choice
 from harness.runners.docker import DockerRunner

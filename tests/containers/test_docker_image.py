@@ -7,7 +7,8 @@ import pytest
 
 from harness.config import compose as config
 from harness.containers import build as image_build
-from harness.containers.image import BASE_LABEL, CONTENT_LABEL, SUITE, ImageError, ImageFiles, tag, verify
+from harness.containers.content import SUITE, ImageError, ImageFiles, tag
+from harness.containers.image import BASE_LABEL, CONTENT_LABEL, verify
 from harness.errors import UsageError
 from harness.runners.choose import choose
 

@@ -10,7 +10,6 @@ import time
 import pytest
 
 from harness.containers import orphans as clean
-from harness.containers.image import ROOT
 from harness.executors import execute
 from harness.plan import grid as suite
 

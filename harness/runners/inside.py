@@ -1,0 +1,42 @@
+"""What a container sees: the request as the inside reads it, and the read-only mounts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.containers.box import SOURCE
+from harness.places import ROOT
+from harness.records import record
+from harness.tasks.vision import data
+
+PARTS = ("methods", "harness", "sparsebench", "benchmarks")
+"""What of the project a container sees: neither its history nor the results of other runs."""
+REQUEST, LEFT, DATA, PLUGINS = "/request.json", "/left", "/data", "/plugins"
+
+
+def prepare(requested: dict[str, Any], folder: Path) -> tuple[dict[str, Any], dict[Path, str]]:
+    """Write the request for the inside, where data and plug-ins lie elsewhere.
+
+    Args:
+        requested: The request.
+        folder: The run's working folder.
+
+    Returns:
+        The request for the inside, and the read-only mounts: a path here to its place inside.
+    """
+    told = json.loads(json.dumps(requested))
+    mounts = {ROOT / part: f"{SOURCE}/{part}" for part in PARTS if (ROOT / part).is_dir()}
+    place = data.directory(requested["config"]["dataset"])
+    told["config"]["dataset"].update(root=DATA if place else None, download=False)
+    if place:
+        mounts[place.resolve()] = DATA
+    for plugins in (told["config"].get("plugins"), told.get("plugins")):
+        for group, text in (plugins or {}).items():
+            source, _, name = text.rpartition(":")
+            there = mounts.setdefault(Path(source).resolve(), f"{PLUGINS}/{group}.py")
+            plugins[group] = f"{there}:{name}"
+    path = folder / "request-inside.json"
+    record.write_atomic(path, json.dumps(told, indent=1))
+    path.chmod(0o644)
+    mounts[path] = REQUEST
+    return told, mounts
