@@ -3,13 +3,16 @@
 import difflib
 from collections.abc import Iterable
 
+_NEAR = 0.65  # of difflib: one letter of three may differ; snip is not set_itop
+_LONGEST = 80  # characters of a value in a message
+
 
 class UsageError(ValueError):
     """Bad input: the command line prints the message alone on stderr and exits with 2."""
 
 
 def unknown(kind: str, value: object, allowed: Iterable[str]) -> UsageError:
-    """Build the error for a name that is not in a closed list, with the nearest match first.
+    """Build the error for a name that is not in a closed list; a near match is suggested.
 
     Args:
         kind: What the name stands for, e.g. ``"method"``.
@@ -17,6 +20,19 @@ def unknown(kind: str, value: object, allowed: Iterable[str]) -> UsageError:
         allowed: Every name that would have been accepted.
     """
     names = sorted(allowed)
-    near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return UsageError(f"unknown {kind} {str(value)!r}: allowed are {', '.join(names)}{hint}")
+    near = nearest(str(value), names)
+    hint = f"; did you mean {near!r}?" if near else ""
+    return UsageError(f"unknown {kind} {short(value)}: allowed are {', '.join(names)}{hint}")
+
+
+def nearest(given: str, names: Iterable[str]) -> str | None:
+    """Return the name that a misspelt one was probably meant to be; upper and lower case count the same."""
+    lower = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(given.lower(), lower, n=1, cutoff=_NEAR)
+    return lower[found[0]] if found else None
+
+
+def short(value: object) -> str:
+    """Quote a value for a message, cut to a length that leaves the message readable."""
+    text = str(value)
+    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

@@ -1,26 +1,19 @@
 """What a resolved config may hold: checked once, before anything is built from it."""
 
 import math
-from typing import TYPE_CHECKING
+import os
 
+from harness.budget import kinds
+from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UsageError, unknown
-from harness.records import schema
-from harness.tasks.vision import data
-from harness.training import learning_rate
+from harness.vocabulary import BUDGET_ROUNDS, DEVICES, LOADERS, LR_SHAPES, OPTIMIZERS
 from methods import Method, methods
 
-if TYPE_CHECKING:
-    from harness.config.compose import BudgetConfig, RecipeConfig, RunConfig
-
-DEVICES = ("auto", "cpu", "cuda")
-LOADERS = ("auto", "dali", "torchvision")
-OPTIMIZERS = ("sgd", "adamw")
-
-# Above these an amount is a slip of the keyboard, not a budget.
-_LARGEST = {"epochs": 100_000, "steps": 1_000_000_000, "flops": 10_000, "seconds": 90 * 86_400}
+RUNNERS = ("auto", "docker", "local")
+_WORKERS_PER_CORE = 16
 
 
-def check(run: "RunConfig") -> None:
+def check(run: RunConfig) -> None:
     """Check what types cannot say; a method checks its own hyper-parameters, the data set its own fields.
 
     Raises:
@@ -29,48 +22,55 @@ def check(run: "RunConfig") -> None:
     if not isinstance(run.method, Method):
         raise unknown("method", run.method, methods())
     if not 0 <= run.sparsity < 1:
-        raise UsageError(f"sparsity {run.sparsity} is not in [0, 1)")
+        hint = f"; did you mean {run.sparsity / 100:g}?" if 1 < run.sparsity < 100 else ""
+        raise UsageError(f"sparsity {run.sparsity} is not in [0, 1){hint}")
     try:
         run.method.rewinding(1 - run.sparsity)
     except ValueError as error:
         raise UsageError(str(error)) from None
     if not 0 <= run.seed < 2**63:
         raise UsageError(f"seed {run.seed} is not in 0...2^63-1")
-    if run.device not in DEVICES:
-        raise unknown("device", run.device, DEVICES)
-    if run.loader not in LOADERS:
-        raise unknown("loader", run.loader, LOADERS)
-    data.check_loader(vars(run.dataset), run.loader)
+    for name, allowed in (("device", DEVICES), ("loader", LOADERS)):
+        if getattr(run, name) not in allowed:
+            raise unknown(name, getattr(run, name), allowed)
     _positive("evaluations", run.evaluations)
     _positive("packed", run.packed)
-    _not_negative("workers", run.workers)
     _not_negative("checkpoint_seconds", run.checkpoint_seconds)
+    _at_most("workers", run.workers, _WORKERS_PER_CORE, least=0)
+    if not run.output:
+        raise UsageError("output is empty; name a folder, for example output=results")
+    if run.runner.name not in RUNNERS:
+        raise unknown("runner", run.runner.name, RUNNERS)
     if run.runner.timeout is not None:
         _positive("runner.timeout", run.runner.timeout)
-    _check_dataset(run)
+    _check_dataset(run.dataset, run.loader)
     _check_recipe(run.recipe)
     _check_budget(run.budget)
 
 
-def _check_dataset(run: "RunConfig") -> None:
-    shape = run.dataset.shape
-    if len(shape) != 3 or min(shape) < 1:
-        raise UsageError(f"dataset.shape {shape} is not channels, height and width")
-    if run.dataset.classes < 2:
-        raise UsageError(f"dataset.classes {run.dataset.classes} is not 2 or more")
+def _check_dataset(dataset: DatasetConfig, loader: str) -> None:
+    if len(dataset.shape) != 3 or min(dataset.shape) < 1:
+        raise UsageError(f"dataset.shape {dataset.shape} is not channels, height and width")
+    if dataset.classes < 2:
+        raise UsageError(f"dataset.classes {dataset.classes} is not 2 or more")
+    if loader != "auto":
+        # Imported here: it takes torch, which a run on the command line's first look does not need.
+        from harness.tasks.vision import data
+
+        data.check_loader(vars(dataset), loader)
 
 
-def _check_recipe(recipe: "RecipeConfig") -> None:
+def _check_recipe(recipe: RecipeConfig) -> None:
     for name, value, allowed in (
         ("recipe.optimizer", recipe.optimizer, OPTIMIZERS),
-        ("recipe.lr_shape", recipe.lr_shape, learning_rate.SHAPES),
+        ("recipe.lr_shape", recipe.lr_shape, LR_SHAPES),
     ):
         if value not in allowed:
             raise unknown(name, value, allowed)
     for name in ("epochs", "batch_size", "lr", "gamma"):
         _positive(f"recipe.{name}", getattr(recipe, name))
     if recipe.threads is not None:
-        _positive("recipe.threads", recipe.threads)
+        _at_most("recipe.threads", recipe.threads, 1)
     _not_negative("recipe.weight_decay", recipe.weight_decay)
     for name in ("momentum", "label_smoothing"):
         if not 0 <= getattr(recipe, name) < 1:
@@ -84,14 +84,12 @@ def _check_recipe(recipe: "RecipeConfig") -> None:
             raise UsageError(f"recipe.milestones: {milestone} is not in [0, 1]; they are shares of the schedule")
 
 
-def _check_budget(budget: "BudgetConfig") -> None:
-    if budget.kind not in schema.BUDGET_KINDS:
-        raise unknown("budget kind", budget.kind, schema.BUDGET_KINDS)
+def _check_budget(budget: BudgetConfig) -> None:
+    largest = kinds.kind(budget.kind).largest
     _positive("budget.amount", budget.amount)
     _positive("budget.stretch", budget.stretch)
-    if budget.rounds not in schema.BUDGET_ROUNDS:
-        raise unknown("budget.rounds", budget.rounds, schema.BUDGET_ROUNDS)
-    largest = _LARGEST[budget.kind]
+    if budget.rounds not in BUDGET_ROUNDS:
+        raise unknown("budget.rounds", budget.rounds, BUDGET_ROUNDS)
     if budget.amount * budget.stretch > largest:
         raise UsageError(f"budget {budget.kind}:{budget.amount:g} is over the largest allowed, {largest:g}")
 
@@ -103,4 +101,11 @@ def _positive(name: str, value: float) -> None:
 
 def _not_negative(name: str, value: float) -> None:
     if not (math.isfinite(value) and value >= 0):
-        raise UsageError(f"{name} {value} is negative or no number")
+        raise UsageError(f"{name} {value} is not a number of 0 or more")
+
+
+def _at_most(name: str, value: int, per_core: int, *, least: int = 1) -> None:
+    """Check a number of threads or processes: far more than there are cores would bring the machine down."""
+    most = (os.cpu_count() or 1) * per_core
+    if not least <= value <= most:
+        raise UsageError(f"{name} {value} is not in {least}...{most} ({os.cpu_count()} cores here)")

@@ -1,0 +1,98 @@
+"""Every name that an override may have, found from the dataclasses: nothing here needs Hydra."""
+
+import dataclasses
+import typing
+from functools import lru_cache
+from typing import Any
+
+from harness.budget.kinds import KINDS
+from harness.config.schema import PARTS, RunConfig
+from harness.errors import UsageError, nearest
+from harness.places import TREE
+from methods import Method, entry_points, methods
+
+GROUPS = ("dataset", "method", "model", "recipe", "budget", "runner")
+"""Groups of which a run chooses one member each, ``dataset=digits``."""
+
+TUNED = "recipe.methods"
+"""What a recipe sets for single methods: ``recipe.methods.rigl.interval``."""
+
+
+def choices(group: str) -> list[str]:
+    """Return the names that a group offers, or every suite for the group ``suite``."""
+    if group == "method":
+        return sorted(methods())
+    if group == "budget":
+        return sorted(KINDS)
+    return list(_members(group))
+
+
+def settings(method: type[Method]) -> dict[str, Any]:
+    """Return the type of every setting by its full name, ``recipe.lr``, in a run of this method."""
+    return {**_common(), **_of_method(method)}
+
+
+def setting(name: str, method: type[Method]) -> Any:
+    """Return the type of a setting.
+
+    Args:
+        name: Its full name.
+        method: Whose hyper-parameters the run has.
+
+    Raises:
+        UsageError: There is no such setting; the message names what is allowed, and what may have been meant.
+    """
+    if name.startswith(f"{TUNED}."):
+        other, _, field = name.removeprefix(f"{TUNED}.").partition(".")
+        if other in methods():
+            return setting(f"method.{field}", type(methods()[other]))
+    allowed = settings(method)
+    if name not in allowed:
+        raise _unknown(name, allowed)
+    return allowed[name]
+
+
+def _unknown(name: str, allowed: dict[str, Any]) -> UsageError:
+    if name == "method.name":
+        return UsageError("method.name cannot be set: choose the method with method=NAME")
+    first = name.partition(".")[0]
+    if first == "hydra":
+        return UsageError(f"{name} is a setting of Hydra, which this command line does not run; drop it")
+    if first == "plugins":
+        return UsageError("plugins cannot be set: name the file itself, as in method=path/file.py:Class")
+    group, dot, last = name.rpartition(".")
+    here = sorted(full.removeprefix(group + dot) for full in allowed if full.rpartition(".")[0] == group)
+    here += [] if dot else GROUPS
+    elsewhere = [full for full in allowed if full.rpartition(".")[2] == last]
+    meant = elsewhere[0] if elsewhere else nearest(last, here)
+    hint = f"; did you mean {meant!r}?" if meant else ""
+    return UsageError(f"unknown setting {name!r}: allowed are {', '.join(here or sorted(GROUPS))}{hint}")
+
+
+@lru_cache
+def _members(group: str) -> tuple[str, ...]:
+    """Return what the tree and installed packages offer, without importing a package."""
+    installed = entry_points.names(f"sparsebench.{group}s") if group in ("dataset", "model") else []
+    return tuple(sorted({*(path.stem for path in (TREE / group).glob("*.yaml")), *installed}))
+
+
+@lru_cache
+def _common() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, kind in typing.get_type_hints(RunConfig).items():
+        if name in PARTS:
+            found |= {f"{name}.{field}": of for field, of in typing.get_type_hints(PARTS[name]).items()}
+        elif name not in ("method", "plugins"):
+            found[name] = kind
+    del found[TUNED]
+    return found
+
+
+@lru_cache
+def _of_method(method: type[Method]) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(method) if field.name != "name"]
+    try:
+        kinds = typing.get_type_hints(method)
+    except (NameError, TypeError):  # annotations that only a type checker can resolve: Hydra reads the values
+        kinds = {}
+    return {f"method.{name}": kinds.get(name) for name in names}

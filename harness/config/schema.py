@@ -1,0 +1,164 @@
+"""The settings of a run, typed: what the Hydra tree under ``benchmarks/`` composes into."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.vocabulary import RULES
+
+MISSING: Any = "???"
+"""OmegaConf's mark for a value that the tree has to provide; importing OmegaConf for it would take longer."""
+
+
+@dataclass
+class DatasetConfig:
+    """A data set: where it is, its shape and its splits (counts are those of the published set).
+
+    Attributes:
+        name: In `harness.tasks.vision.data.DATASETS`.
+        root: Folder that holds it; null for the usual places.
+        download: Whether it may be downloaded.
+        shape: Channels, height and width of an image.
+        classes: Number of classes.
+        train_examples: Images in the published training set, validation images included.
+        val_examples: Images split off the training set for validation.
+        test_examples: Images in the test set.
+        mean: Of each channel, in [0, 1].
+        std: Of each channel, in [0, 1].
+    """
+
+    name: str = MISSING
+    root: str | None = None
+    download: bool = False
+    shape: list[int] = MISSING
+    classes: int = MISSING
+    train_examples: int = MISSING
+    val_examples: int = MISSING
+    test_examples: int = MISSING
+    mean: list[float] = MISSING
+    std: list[float] = MISSING
+
+
+@dataclass
+class ModelConfig:
+    """A model, by its name in `harness.tasks.vision.models.MODELS`."""
+
+    name: str = MISSING
+
+
+@dataclass
+class RecipeConfig:
+    """Optimiser, learning-rate shape and augmentation; positions are shares of the training schedule.
+
+    ``threads`` is the number of CPU threads, part of the recipe since sums depend on it; null for all cores.
+    ``methods`` holds what a paper sets otherwise for one method on this task; the command line overrides it.
+    """
+
+    name: str = MISSING
+    epochs: float = MISSING
+    batch_size: int = MISSING
+    optimizer: str = "sgd"
+    lr: float = MISSING
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    decay_normalisation: bool = True
+    lr_shape: str = "cosine"
+    milestones: list[float] = field(default_factory=list)
+    gamma: float = 0.1
+    warmup_epochs: float = 0.0
+    label_smoothing: float = 0.0
+    augment: str = "none"
+    threads: int | None = None
+    methods: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class BudgetConfig:
+    """A kind and an amount; ``stretch`` trains that many times longer on the same schedule (RigL's "5x").
+
+    ``rounds`` says what the trainings of a rewinding method get: ``shared``, the budget together, or ``each``, as in
+    their papers.
+    """
+
+    kind: str = MISSING
+    amount: float = MISSING
+    stretch: float = 1.0
+    rounds: str = "shared"
+
+
+@dataclass
+class RunnerConfig:
+    """Where a run takes place and within which limits; null for no limit from here."""
+
+    name: str = MISSING
+    timeout: float | None = None
+    memory: str = "16g"
+    cpus: float | None = None
+    pids: int = 512
+    shm: str = "2g"
+    gpu: str | None = None
+    image: str | None = None
+
+
+@dataclass
+class RunConfig:
+    """One run, resolved; ``benchmarks/config.yaml`` says what each setting is.
+
+    ``plugins`` names the files that a method, a model or a data set comes from: ``{"method": "/path/file.py:Class"}``.
+    """
+
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    method: Any = MISSING
+    model: ModelConfig = field(default_factory=ModelConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
+    sparsity: float = 0.9
+    seed: int = 0
+    device: str = "auto"
+    loader: str = "auto"
+    workers: int = 4
+    packed: int = 1
+    evaluations: int = 20
+    checkpoint_seconds: float = 60
+    graph: bool | None = None
+    dense_layers: list[str] = field(default_factory=list)
+    output: str = "results"
+    plugins: dict[str, str] = field(default_factory=dict)
+
+
+PARTS = {
+    "dataset": DatasetConfig,
+    "model": ModelConfig,
+    "recipe": RecipeConfig,
+    "budget": BudgetConfig,
+    "runner": RunnerConfig,
+}
+"""The typed groups of settings; a method, the sixth group, is a dataclass of its own."""
+
+
+def to_dict(run: RunConfig) -> dict[str, Any]:
+    """Return the plain values of a config, as records and requests hold them."""
+    plain = {**dataclasses.asdict(run), "rules": RULES}
+    # It has been applied; what it says of other methods is not this run's.
+    del plain["recipe"]["methods"]
+    return plain
+
+
+def from_dict(plain: dict[str, Any], *, method: bool = True) -> RunConfig:
+    """Rebuild a config from `to_dict`'s values; unknown settings are left out, absent ones have their default.
+
+    Args:
+        plain: The values.
+        method: Whether to build the method too; False where its module, code on trial, must not be imported. The
+            config's method is then None.
+    """
+    values: dict[str, Any] = {name: part(**plain[name]) for name, part in PARTS.items()}
+    values["method"] = None
+    if method:
+        from methods import build
+
+        values["method"] = build(plain["method"])
+    rest = {f.name for f in dataclasses.fields(RunConfig)} - set(values)
+    return RunConfig(**values, **{name: plain[name] for name in rest if name in plain})
