@@ -4,7 +4,7 @@ Each file of ``tests/golden/runs`` holds the config of one run of a few dozen st
 through the harness's own trainer, in float64 and on one thread; its data and initial weights are made of integers
 or of NumPy's PCG64. So masks are equal on every machine, and weights to 1e-9.
 
-``python -m tests.golden_runs [NAME ...]`` rewrites the files whose outcome changed. It refuses where the results
+``python tests/golden_runs.py [NAME ...]`` rewrites the files whose outcome changed. It refuses where the results
 version of the run is still the same: whoever changes results first raises `harness.records.identity.RESULTS` and adds
 to its ``HISTORY`` what changed and which runs that affects.
 """
@@ -15,16 +15,15 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from golden_cases import cases
 from torch import Tensor, nn
 
-import methods
-from harness.config.compose import from_dict
+from harness.config import from_dict
 from harness.records import identity
 from harness.tasks.vision import data, models
 from harness.tasks.vision.data import Batches
@@ -39,126 +38,7 @@ TOLERANCES = {"values": 1e-9, "learning_rates": 1e-9, "losses": 1e-5, "initial":
 """Absolute and relative; all else is equal. Weights and optimiser state are float64; losses and initial weights are
 float32 in the harness."""
 
-SAMPLED = 24  # values of each tensor
 SHOWN = 8  # differences in a message
-
-_DATASET = {
-    "name": "synthetic",
-    "shape": [1, 8, 8],
-    "classes": 10,
-    "train_examples": 96,
-    "val_examples": 24,
-    "test_examples": 32,
-    "mean": [0.5],
-    "std": [0.3],
-}
-_RECIPE = {
-    "name": "golden",
-    "epochs": 8,
-    "batch_size": 16,  # the last batch of an epoch holds 8 of the 72 training images
-    "optimizer": "sgd",
-    "lr": 0.05,
-    "momentum": 0.9,
-    "nesterov": True,
-    "weight_decay": 5e-4,
-    "decay_normalisation": True,
-    "lr_shape": "cosine",
-    "milestones": [],
-    "gamma": 0.1,
-    "warmup_epochs": 0,
-    "label_smoothing": 0.0,
-    "augment": "none",
-    "threads": 1,
-}
-
-
-def cases() -> dict[str, dict[str, Any]]:
-    """Return the config of every golden run by name: each built-in method once, then what else decides results.
-
-    Intervals and rounds are short: the methods' own belong to runs a thousand times as long. ``initial_weights``
-    trains nothing; it holds what the runs replace, the weights that models start from.
-    """
-    found = {
-        name: _case(name, "convnet", "steps:32")
-        for name, method in methods.methods().items()
-        if type(method).__module__.startswith("methods.")
-    }
-    drop = {"lr_shape": "step", "milestones": [0.5, 0.8]}
-    built_in = [name for name, build in models.MODELS.items() if build.__module__.startswith("harness.")]
-    found |= {
-        "initial_weights": {"models": built_in, "classes": 10, "shape": [3, 32, 32], "seed": 3},
-        "mlp_adamw_smoothing": _case(
-            "granet",
-            "mlp",
-            "epochs:8",
-            recipe={"optimizer": "adamw", "lr": 2e-3, "nesterov": False, "label_smoothing": 0.1},
-        ),
-        "mlp_static_er_step": _case("static", "mlp", "steps:40", recipe=drop, distribution="er"),
-        "crop_flip_epochs": _case("rigl", "convnet", "epochs:6", recipe={"augment": "crop_flip"}),
-        "crop_undecayed_normalisation": _case(
-            "set", "convnet", "epochs:6x1.5", recipe={"augment": "crop", "decay_normalisation": False}
-        ),
-        "recorded_step": _case("rigl_itop", "convnet", "steps:40", graph=True, recipe={"momentum": 0.8}),
-        "flops_gmp": _case("gmp", "mlp", "flops:0.6", recipe=drop),
-        "flops_granet_s0": _case("granet_s0", "convnet", "flops:0.5"),
-        "flops_lr_rewind": _case("lr_rewind", "mlp", "flops:1.2"),
-        "rounds_each_lr_rewind": _case("lr_rewind", "convnet", "steps:16", rounds="each"),
-        "rounds_each_lth_rewind": _case("lth_rewind", "mlp", "epochs:3", rounds="each", rewind_to=0.3),
-        "rounds_shared_share": _case("lth_rewind", "mlp", "steps:48", sparsity=0.5, share=0.3, rewind_to=0.2),
-        # Positions of rewinding rounds are decimals that floats miss.
-        "milestones_rounds_each": _case("lth_rewind", "convnet", "steps:20", rounds="each", recipe=drop, rewind_to=0.1),
-        "milestones_rounds_shared": _case("lr_rewind", "mlp", "steps:48", recipe=drop, rewind_to=0.1),
-        "warmup_cosine": _case("static", "convnet", "steps:40", recipe={"warmup_epochs": 2}),
-        "warmup_step": _case("rigl", "mlp", "epochs:8", recipe={**drop, "warmup_epochs": 1}),
-        "warmup_lr_rewind": _case("lr_rewind", "mlp", "steps:48", recipe={"warmup_epochs": 1}),
-        "warmup_flops": _case("set", "convnet", "flops:0.2", recipe={"warmup_epochs": 1.5}),
-        "uniform": _case("static", "convnet", "steps:24", distribution="uniform"),
-        "uniform_dense_layers": _case(
-            "static",
-            "convnet",
-            "steps:24",
-            sparsity=0.7,
-            distribution="uniform",
-            dense_layers=["features.0.0.weight"],
-        ),
-        "uniform_mlp": _case("rigl", "mlp", "steps:24", distribution="uniform"),
-        "gmp_uniform_mlp": _case("gmp_uniform", "mlp", "steps:40", sparsity=0.95, interval=1),
-    }
-    return found
-
-
-def _case(
-    method: str,
-    model: str,
-    budget: str,
-    *,
-    rounds: str = "shared",
-    sparsity: float = 0.9,
-    graph: bool = False,
-    dense_layers: list[str] | None = None,
-    recipe: dict[str, Any] | None = None,
-    **fields: Any,
-) -> dict[str, Any]:
-    """Return a config; ``budget`` as on the command line, ``rounds`` its rounds, ``fields`` of the method."""
-    kind, _, amount = budget.partition(":")
-    amount, _, stretch = amount.partition("x")
-    defaults = asdict(methods.methods()[method])
-    short = {"interval": 4 if defaults["interval"] else 0} | ({"rounds": 2} if "rounds" in defaults else {})
-    return {
-        "dataset": _DATASET,
-        "method": {**defaults, **short, **fields},
-        "model": {"name": model},
-        "recipe": {**_RECIPE, **(recipe or {})},
-        "budget": {"kind": kind, "amount": float(amount), "stretch": float(stretch or 1), "rounds": rounds},
-        "runner": {"name": "local"},
-        "sparsity": sparsity if methods.methods()[method].masked else 0.0,
-        "seed": 3,
-        "device": "cpu",
-        "evaluations": 4,
-        "checkpoint_seconds": 0,
-        "graph": graph,
-        "dense_layers": dense_layers or [],
-    }
 
 
 class _Double(Batches):
@@ -198,11 +78,7 @@ def outcome(config: dict[str, Any]) -> dict[str, Any]:
 
 def _initial(name: str, config: dict[str, Any]) -> dict[str, list[float]]:
     model = models.build(name, config["classes"], config["shape"], config["seed"])
-    return {
-        layer: _sample(tensor.detach().double(), count=4)
-        for layer, tensor in model.named_parameters()
-        if tensor.ndim > 1
-    }
+    return {layer: _spread(tensor, 8) for layer, tensor in model.named_parameters() if tensor.ndim > 1}
 
 
 def _initialise(model: nn.Module, seed: int) -> None:
@@ -252,11 +128,17 @@ def _figures(trainer: Trainer, test_loss: float) -> dict[str, Any]:
     }
 
 
-def _sample(tensor: Tensor, mask: Tensor | None = None, count: int = SAMPLED) -> list[float]:
-    """Return the sum and the sum of squares of a tensor, then ``count`` values spread over what its mask keeps."""
-    kept = (tensor if mask is None else tensor[mask]).flatten()
-    spread = [index * len(kept) // count for index in range(count)] if len(kept) > count else range(len(kept))
-    return [float(tensor.sum()), float(tensor.square().sum()), *(float(kept[index]) for index in spread)]
+def _sample(tensor: Tensor, mask: Tensor | None) -> list[float]:
+    """Return the sum and the sum of squares of a tensor, then values spread over what its mask keeps of it."""
+    kept = tensor if mask is None else tensor[mask]
+    return [float(tensor.sum()), float(tensor.square().sum()), *_spread(kept, 24)]
+
+
+def _spread(tensor: Tensor, count: int) -> list[float]:
+    """Return up to ``count`` values at even distances."""
+    flat = tensor.detach().flatten()
+    count = min(count, len(flat))
+    return flat[[index * len(flat) // count for index in range(count)]].tolist()
 
 
 def _sha256(mask: Tensor) -> str:

@@ -4,12 +4,13 @@ import copy
 
 import golden_runs
 import pytest
+from golden_cases import cases
 from golden_runs import CHANGED
 
 from harness.records import identity
 from methods import Masks
 
-CASES = golden_runs.cases()
+CASES = cases()
 
 
 def changes(name, **recipe):
@@ -29,7 +30,7 @@ def test_a_golden_run_still_has_its_results(name):
 
 
 def test_every_built_in_method_and_model_has_a_golden_run():
-    missing = "python -m tests.golden_runs writes those that are missing"
+    missing = "python tests/golden_runs.py writes those that are missing"
     assert {file.stem for file in golden_runs.FOLDER.glob("*.json")} == set(CASES), missing
     models = golden_runs.read("initial_weights")["config"]["models"]
     assert set(models) == set(CASES["initial_weights"]["models"]), missing
