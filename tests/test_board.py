@@ -18,11 +18,11 @@ from harness.board import make as make_board
 from harness.board.page import html as page
 from harness.board.tables import in_words
 from harness.errors import UsageError
-from harness.records import record
+from harness.records import load_files, record_name, write
 
 
 def of(records, problems=()):
-    files = {record.record_name(each): each for each in records}
+    files = {record_name(each): each for each in records}
     return Board(files, aggregate.tables(files), published.load(), list(problems))
 
 
@@ -44,7 +44,7 @@ def changed(original, **parts):
 
 def write_all(folder, records):
     for each in records:
-        record.write(each, folder / record.record_name(each))
+        write(each, folder / record_name(each))
 
 
 def read_csv(text):
@@ -129,7 +129,7 @@ def test_the_newest_run_that_is_done_stands_for_its_seed():
     row = made.tables[0].rows[0]
     assert row.accuracies == {0: 0.9}
     assert (row.superseded, row.statuses) == (1, {"done": 1})
-    assert [name for name, _ in made.failures] == [record.record_name(failed)]
+    assert [name for name, _ in made.failures] == [record_name(failed)]
 
 
 def test_runs_of_older_code_do_not_enter_the_mean():
@@ -190,7 +190,7 @@ def test_failures_have_a_section_and_a_row_even_where_nothing_was_done():
     text = markdown(of([make("gmp", 0.9, 0), *failed]))
     section = text.split("## Runs that failed")[1]
     assert "the loss became NaN at step 31" in section
-    assert record.record_name(failed[1]) in section
+    assert record_name(failed[1]) in section
     assert re.search(r"\| – +\| set .* local: 1 diverged", text)
     assert re.search(r"\| – +\| rigl .* local: 1 invalid", text)
 
@@ -342,7 +342,7 @@ def test_no_change_of_one_value_makes_the_board_crash(tmp_path):
             inner = inner[key]
         inner[place[-1]] = draw.choice([None, 0, -1, 1.5, "x", [], {}, [{}], 10**30, True])
         (tmp_path / f"{number}.json").write_text(json.dumps(odd))
-    files, problems = record.load_files(tmp_path)
+    files, problems = load_files(tmp_path)
     assert files
     assert problems
     made = Board(files, aggregate.tables(files), published.load(), problems)

@@ -9,7 +9,9 @@ from records import GPU, METHODS, make, resealed
 
 from harness.audit import counts, recount
 from harness.audit.submission import check
-from harness.records.record import load_files, record_name, text, validate
+from harness.records import load_files, record_name
+from harness.records.record import text
+from harness.records.validate import validate
 
 
 def triple(method="granet", sparsity=0.9, **kind):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import record
+from harness.records import load
 
 ROOT = Path(__file__).parent.parent
 SHORT = ("budget=epochs:2", "runner=local")
@@ -28,7 +28,7 @@ def sparsebench(*arguments, env=None, timeout=240, cwd=ROOT):
 
 def only_record(output):
     (path,) = (Path(output) / "records").glob("*.json")
-    return record.load(path)
+    return load(path)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from PIL import Image
 from torchvision.transforms import functional as F
 
 from harness.config import compose as config
-from harness.records import record
+from harness.records import load as load_record
 from harness.tasks.vision import data
 from harness.tasks.vision.data import loading
 from harness.tasks.vision.data.files import imagenet_shaped
@@ -269,7 +269,7 @@ def test_a_run_trains_on_what_dali_decodes(folder, tmp_path):
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == 0, ended.stderr
     (path,) = (tmp_path / "records").glob("*.json")
-    made = record.load(path)
+    made = load_record(path)
     assert made["status"] == "done"
     assert made["cost"]["samples"] == 16 + 16 + 4 + 16  # the last of them of the second epoch
     assert made["config"]["loader"] == "dali"

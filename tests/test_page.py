@@ -8,7 +8,7 @@ import pytest
 from records import GPU, METHODS, board, make, ten_thousand
 
 from harness.board import make as make_board
-from harness.records import record
+from harness.records import load, record_name, write
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
@@ -17,7 +17,7 @@ PLOTS = ("by-sparsity", "by-flops", "by-seconds", "exploration", "run-accuracy",
 
 def write_board(folder, records):
     for each in records:
-        record.write(each, folder / "records" / record.record_name(each))
+        write(each, folder / "records" / record_name(each))
     make_board(folder / "records", folder)
     return folder / "leaderboard.html"
 
@@ -295,7 +295,7 @@ def test_the_curves_are_those_of_the_chosen_run_and_link_to_its_records(browser,
         links = opened.page.locator("#run-record a")
         assert links.count() == 1
         target = (full.parent / links.first.get_attribute("href")).resolve()
-        found = record.load(target)
+        found = load(target)
         assert (found["method"], found["sparsity"], found["seed"]) == ("gmp", 0.98, 2)
         opened.drawn("run-density")
 

@@ -9,7 +9,7 @@ from harness.board.page import data as page_data
 from harness.board.page import html as page
 from harness.board.page import looks
 from harness.board.pareto import front
-from harness.records.record import record_name
+from harness.records import record_name
 
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness import board
 from harness.audit import submission as check
-from harness.records import record
+from harness.records import load_files
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def records(folder):
-    found, problems = record.load_files(folder)
+    found, problems = load_files(folder)
     assert not problems
     return found
 

@@ -11,13 +11,14 @@ from harness.audit import submission as check
 from harness.board import Board, aggregate, csv_text, markdown, readme_table, wording
 from harness.board.page import data as page_data
 from harness.board.page import plots
-from harness.records import record
+from harness.records import record_name, write
+from harness.records.validate import validate
 
 NAME = GPU["name"]
 
 
 def of(records):
-    files = {record.record_name(each): each for each in records}
+    files = {record_name(each): each for each in records}
     return Board(files, aggregate.tables(files), [], [])
 
 
@@ -54,16 +55,16 @@ def test_a_run_throttled_for_over_a_hundredth_of_its_time_is_other_hardware(shar
 def test_a_record_that_does_not_know_is_valid_and_counts_as_undisturbed():
     old = make("set", 0.9, 0, gpu=GPU)
     assert "throttled" not in old["cost"]
-    assert record.validate(old) == []
+    assert validate(old) == []
     assert list(only_table([old]).rows[0].usage) == [NAME]
     for share, problems in ((None, 0), (0.25, 0), (1.5, 1), ("often", 1)):
-        assert len(record.validate(throttled(share))) == problems
+        assert len(validate(throttled(share))) == problems
 
 
 def test_at_the_power_limit_a_gpu_is_not_throttled():
     capped = throttled(0.0)
     capped["cost"]["power_capped"] = 1.0
-    assert record.validate(capped) == []
+    assert validate(capped) == []
     assert list(only_table([capped]).rows[0].usage) == [NAME]
 
 
@@ -111,7 +112,7 @@ def test_the_checker_takes_a_throttled_run(tmp_path):
     for each in made:
         each["config"]["device"] = "cuda"
         resealed(each)
-    files = {record.record_name(each): each for each in made}
+    files = {record_name(each): each for each in made}
     for name, each in files.items():
-        record.write(each, tmp_path / name)
+        write(each, tmp_path / name)
         assert check.check(tmp_path / name, files) == []

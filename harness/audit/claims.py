@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.audit import counts
-from harness.records import record as record_file
-from harness.records.record import Record
+from harness.records import Record, empty
+from harness.records.validate import validate
 
 LARGEST_RECORD = 64 * 1024 * 1024
 STARTUP_SECONDS = 60.0
@@ -35,7 +35,7 @@ def read_record(path: Path) -> Record:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise UntrustedFileError(f"{path.name} is not JSON: {error}") from None
-    problems = record_file.validate(found)
+    problems = validate(found)
     if problems:
         raise UntrustedFileError(f"{path.name}: {'; '.join(problems[:3])}")
     result: Record = found
@@ -67,7 +67,7 @@ def identity_problems(record: Record, request: dict[str, Any]) -> list[str]:
         request: What the inside was asked.
     """
     asked = request["config"]
-    wanted = record_file.empty(asked, request["key"], request["runner"])
+    wanted = empty(asked, request["key"], request["runner"])
     same = ("schema", "key", "method", "dataset", "model", "sparsity", "budget", "seed", "runner")
     problems = [
         f"{name} is {record[name]!r}, asked was {wanted[name]!r}" for name in same if record[name] != wanted[name]

@@ -4,7 +4,7 @@ import itertools
 import math
 
 from harness.audit import recount
-from harness.records.record import Record, whole_budget
+from harness.records import Record, whole_budget
 
 # A run on a clock ends with the iteration during which its time runs out.
 _SECONDS_OVER = 1.0

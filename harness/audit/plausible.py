@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from harness.records.record import Record
+from harness.records import Record
 
 # Beyond what chance explains, a test set may be this much harder or easier than the split held out for validation.
 _SHIFT = 0.05

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from harness.records.record import Record, whole_budget
+from harness.records import Record, whole_budget
 
 
 @dataclass(frozen=True)

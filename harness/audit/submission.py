@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.audit import counts
 from harness.audit import plausible as scores
-from harness.records.record import Record, RecordError, load, record_name, whole_budget
+from harness.records import Record, RecordError, load, record_name, whole_budget
 
 Check = Callable[[Record], list[str]]
 

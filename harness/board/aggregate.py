@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.board.statistics import places
 from harness.board.tables import Row, Table
-from harness.records.record import Record, whole_budget
+from harness.records import Record, whole_budget
 
 Files = Mapping[str, Record]
 

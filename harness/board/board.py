@@ -11,7 +11,7 @@ from harness.board import aggregate, published, units, wording
 from harness.board.published import Published
 from harness.board.tables import Row, Table
 from harness.errors import UsageError
-from harness.records.record import Problem, Record, load_files, write_atomic
+from harness.records import Problem, Record, load_files, write_atomic
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.board import aggregate, wording
 from harness.board.tables import Row, Table
 from harness.errors import UsageError
-from harness.records.record import Record, record_name, write_atomic
+from harness.records import Record, record_name, write_atomic
 
 START, END = "<!-- results:start -->", "<!-- results:end -->"
 

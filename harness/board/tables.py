@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from harness.board.statistics import Estimate, Place, estimate
-from harness.records.record import Record, whole_budget
+from harness.records import Record, whole_budget
 
 THROTTLED = 0.01
 """A run whose GPU was slowed down in a larger share of the samples has a time that is not the method's."""

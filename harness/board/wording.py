@@ -10,7 +10,7 @@ from harness.board import published, units
 from harness.board.published import Published
 from harness.board.statistics import Estimate
 from harness.board.tables import Row, Table, Usage, in_words
-from harness.records.record import Record
+from harness.records import Record
 
 HEADERS = ["rank", "method", "sparsity", "top-1 % ± 95 % interval", "training FLOPs", "inference FLOPs", "wall-clock"]
 HEADERS += ["peak memory", "energy", "hardware", "image", "commit", "status"]

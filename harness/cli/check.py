@@ -22,18 +22,18 @@ def call(given: argparse.Namespace) -> int:
     from harness.audit import submission as check
     from harness.cli.display import Display
     from harness.executors import rerun
-    from harness.records import record
+    from harness.records import load, load_files
 
     refused = 0
     for name in given.records:
         path = Path(name)
         if not path.is_file():
             raise UsageError(f"{name} is no file; a record lies in results/records/")
-        beside, _ = record.load_files(path.parent)
+        beside, _ = load_files(path.parent)
         reasons = check.check(path, beside)
         if given.rerun and not reasons:
             with TemporaryDirectory() as folder, Display() as display, display.run(f"again: {path.name}") as show:
-                reasons = rerun.rerun(record.load(path), Path(folder), show)
+                reasons = rerun.rerun(load(path), Path(folder), show)
         refused += bool(reasons)
         print(f"{name}: {'refused' if reasons else 'passes'}")
         for reason in reasons:

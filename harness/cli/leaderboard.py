@@ -18,7 +18,7 @@ def call(given: argparse.Namespace) -> int:
     from harness import board
     from harness.cli import tables as report
     from harness.config.compose import TREE
-    from harness.records.record import load_files
+    from harness.records import load_files
 
     folder = output(given.overrides)
     records = folder / "records"

@@ -13,8 +13,7 @@ from harness.config.compose import RunConfig
 from harness.errors import UsageError
 from harness.machine import provenance
 from harness.plan import price as plan
-from harness.records import record
-from harness.records.record import Record
+from harness.records import Record, RecordError, empty, load, record_name, write, write_atomic
 from harness.runners.choose import Choice
 from harness.tasks.vision import data
 from harness.training.prepare import prepare
@@ -45,8 +44,8 @@ def existing(run: RunConfig, image_id: str | None) -> Result | None:
     if path is None:
         return None
     try:
-        found = record.load(path)
-    except record.RecordError:
+        found = load(path)
+    except RecordError:
         return None
     return Result(found, path, trained=False) if found["status"] in SETTLED else None
 
@@ -89,12 +88,12 @@ def execute(
     if following:
         request["successor"] = following
     path = folder / "request.json"
-    record.write_atomic(path, json.dumps(request, indent=1))
+    write_atomic(path, json.dumps(request, indent=1))
     outcome = choice.run(path, folder, run.runner, on_event, folder / "log.txt")
     result = _result(request, folder, outcome.status, outcome.reason)
     result["provenance"].update(outcome.provenance)
-    published = Path(run.output) / "records" / record.record_name(result)
-    record.write(result, published)
+    published = Path(run.output) / "records" / record_name(result)
+    write(result, published)
     if result["status"] == "done":
         left = folder / choice.workplace / SUCCESSOR
         if following and left.is_file() and not left.is_symlink():
@@ -140,11 +139,11 @@ def _result(request: dict[str, Any], folder: Path, status: str | None, reason: s
     """Take what the inside left if it is a record of this run, and what the runner knows better."""
     inside: Record | None = None
     try:
-        inside = record.load(folder / "record.json")
-    except (OSError, record.RecordError) as error:
+        inside = load(folder / "record.json")
+    except (OSError, RecordError) as error:
         status, reason = status or "failed", reason or f"the run left no valid record: {error}"
     if inside is None or inside["key"] != request["key"]:
-        inside = record.empty(request["config"], request["key"], request["runner"])
+        inside = empty(request["config"], request["key"], request["runner"])
         inside["provenance"].update(request["provenance"])
         status, reason = status or "failed", reason or "the run left a record of another run"
     if status is not None:

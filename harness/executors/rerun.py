@@ -8,7 +8,7 @@ from typing import Any
 from harness.config import compose as config
 from harness.errors import UsageError
 from harness.executors import execute
-from harness.records.record import Record
+from harness.records import Record
 from harness.runners.choose import choose
 
 # On other hardware, or on an accelerator, sums are taken in another order and a run drifts. Accuracy may then differ by

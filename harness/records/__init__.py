@@ -1,1 +1,20 @@
 """Records: their schema, validation, identity, and the folder that they are kept in."""
+
+from harness.records.folder import Problem, load_files
+from harness.records.record import Record, cell_name, empty, record_name, whole_budget
+from harness.records.store import load, write, write_atomic
+from harness.records.validate import RecordError
+
+__all__ = [
+    "Problem",
+    "Record",
+    "RecordError",
+    "cell_name",
+    "empty",
+    "load",
+    "load_files",
+    "record_name",
+    "whole_budget",
+    "write",
+    "write_atomic",
+]

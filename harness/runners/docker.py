@@ -32,9 +32,8 @@ from harness.containers.output import Output
 from harness.containers.supervise import LARGEST_FOLDER, supervise
 from harness.machine import gpus
 from harness.machine.gpus import Gpu
-from harness.records import record
+from harness.records import Record, write
 from harness.records.ending import Ending, RefusedError
-from harness.records.record import Record
 from harness.runners import inside
 from harness.runners.base import OnEvent
 from harness.tasks.vision import data
@@ -208,7 +207,7 @@ def _publish(left: Record, requested: dict[str, Any], gpu: Gpu | None, folder: P
     # The inside has a host name of its own and cannot be trusted to say which GPU it had.
     left["provenance"]["hostname_hash"] = sha256(platform.node().encode()).hexdigest()[:12]
     left["provenance"]["gpu"] = {"name": gpu.name, "driver": gpu.driver, "count": 1} if gpu else None
-    record.write(left, folder / "record.json")
+    write(left, folder / "record.json")
 
 
 def _name(key: str) -> str:

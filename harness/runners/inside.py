@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.containers.box import SOURCE
 from harness.places import ROOT
-from harness.records import record
+from harness.records import write_atomic
 from harness.tasks.vision import data
 
 PARTS = ("methods", "harness", "sparsebench", "benchmarks")
@@ -36,7 +36,7 @@ def prepare(requested: dict[str, Any], folder: Path) -> tuple[dict[str, Any], di
             there = mounts.setdefault(Path(source).resolve(), f"{PLUGINS}/{group}.py")
             plugins[group] = f"{there}:{name}"
     path = folder / "request-inside.json"
-    record.write_atomic(path, json.dumps(told, indent=1))
+    write_atomic(path, json.dumps(told, indent=1))
     path.chmod(0o644)
     mounts[path] = REQUEST
     return told, mounts

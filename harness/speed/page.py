@@ -10,7 +10,7 @@ from typing import Any
 
 from scipy import stats
 
-from harness.records.record import write_atomic
+from harness.records import write_atomic
 
 Measured = dict[str, Any]
 

@@ -26,7 +26,7 @@ from harness.errors import UsageError
 from harness.machine import provenance
 from harness.machine.allocator import keep_freed_memory
 from harness.machine.meter import Meter
-from harness.records import record
+from harness.records import empty, write
 from harness.tasks.vision.score import evaluate, load_data
 from harness.training.prepare import Task, prepare
 from harness.training.trainer import DivergedError, Emit, Trainer
@@ -57,7 +57,7 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
     asked = json.loads(request.read_text())
     stopped = _catch_stop()
     started = time.perf_counter()
-    result = record.empty(asked["config"], asked["key"], asked["runner"])
+    result = empty(asked["config"], asked["key"], asked["runner"])
     result["provenance"].update(asked["provenance"], started=_now(), resumed=False)
     try:
         _train(asked, folder, result, emit, stopped)
@@ -75,7 +75,7 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
     result["provenance"]["finished"] = _now()
     if result["cost"]["seconds"]["total"] is None:
         result["cost"]["seconds"]["total"] = time.perf_counter() - started
-    record.write(result, folder / "record.json")
+    write(result, folder / "record.json")
     emit({"event": "done", "status": result["status"], "reason": result["reason"]})
     return INTERRUPTED if result["status"] == "interrupted" else 0
 

@@ -6,7 +6,7 @@ from harness.board import descriptions, pareto, published, wording
 from harness.board.page import looks, plots
 from harness.board.statistics import difference
 from harness.board.tables import Row, Table
-from harness.records.record import Record
+from harness.records import Record
 
 if TYPE_CHECKING:
     from harness.board import Board

@@ -1,0 +1,28 @@
+"""The closed lists of words that settings, records and the board share."""
+
+RULES = "1.1"
+"""Version of the rules that runs are made under (RULES.md); records carry it."""
+
+STATUSES = ("done", "invalid", "diverged", "timeout", "out_of_memory", "interrupted", "failed")
+"""How a run can end."""
+
+RUNNERS = ("docker", "local")
+"""Where a run can take place."""
+
+BUDGET_KINDS = ("epochs", "steps", "flops", "seconds")
+"""What a budget can be counted in."""
+
+BUDGET_ROUNDS = ("shared", "each")
+"""What the trainings of a rewinding method get: a share of the budget, or all of it each, as in the papers."""
+
+DEVICES = ("auto", "cpu", "cuda")
+"""What a run can compute on."""
+
+LOADERS = ("auto", "dali", "torchvision")
+"""What can decode image files."""
+
+OPTIMIZERS = ("sgd", "adamw")
+"""What can take the steps."""
+
+LR_SHAPES = ("constant", "cosine", "step")
+"""Shapes of the learning rate after its warm-up."""
