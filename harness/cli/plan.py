@@ -3,7 +3,9 @@
 import argparse
 import json
 
+from harness import config
 from harness.cli.arguments import DONE, OVERRIDES
+from harness.plan import grid
 
 ABOUT = "say which runs there are, what they will cost and which are done; train nothing"
 
@@ -17,20 +19,19 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from harness.cli import tables as report
-    from harness.config import compose as config
-    from harness.plan import grid as suite
-    from harness.plan import price as plan
-    from harness.runners.choose import image_id
+    if given.suite is not None:
+        settings = list(grid.runs(given.suite, given.overrides))
+    else:
+        settings = [config.resolve(given.overrides)]
+    # Imported once the settings are known to be good: torch takes seconds.
+    from harness.cli import tables
+    from harness.plan.planned import plan
 
-    if given.suite:
-        runs = suite.runs(given.suite, given.overrides)
-    else:
-        runs = [config.resolve(given.overrides)]
-        report.notice_dense(given.overrides, runs[0])
-    entries = [plan.entry(run, image_id(run)) for run in runs]
+    if given.suite is None:
+        tables.notice_dense(given.overrides, settings[0])
+    runs = plan(settings)
     if given.json:
-        print(json.dumps(entries, indent=1))
+        print(json.dumps([planned.entry() for planned in runs], indent=1))
     else:
-        report.plan_table(entries)
+        tables.plan(runs)
     return DONE

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from harness import config
 from harness.cli.arguments import DONE, FAILED, OVERRIDES
 from harness.console import say, shown
 
@@ -17,30 +18,23 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from harness import board
-    from harness.cli import tables as report
-    from harness.cli.display import Display
-    from harness.config import compose as config
-    from harness.executors import execute
-    from harness.plan import price as plan
-    from harness.runners.choose import choose
-
     run = config.resolve(given.overrides)
-    report.notice_dense(given.overrides, run)
-    plan.settle(run)
-    execute.require(run)
-    choice = choose(run)
-    say(choice.why)
+    # Imported once the settings are known to be good: torch takes seconds.
+    from harness import board
+    from harness.cli import tables
+    from harness.cli.follow import follow
+    from harness.executors import execute
+    from harness.executors.local import LocalExecutor
+    from harness.plan.planned import plan
+
+    tables.notice_dense(given.overrides, run)
+    (planned,) = plan([run], lambda choice: say(choice.why))
+    execute.require(planned.run)
     if given.force:
-        execute.forget(run, choice)
-    result = None if given.force else execute.existing(run, choice.image_id)
-    if result is None:
-        with Display() as display, display.run(report.title(run)) as show:
-            result = execute.execute(run, choice, show)
-    else:
-        say(f"{result.record['status']} already: {shown(result.path)} (--force trains it again)")
+        planned = execute.anew(planned)
+    (ended,) = follow(LocalExecutor(), [planned], [[planned]])
+    if not ended.trained and ended.path is not None:
+        say(f"{ended.status} already: {shown(ended.path)} (--force trains it again)")
     board.make(Path(run.output) / "records", run.output)
-    report.row(result)
-    if result.record["status"] == "interrupted":
-        raise KeyboardInterrupt
-    return DONE if result.record["status"] == "done" else FAILED
+    tables.row(ended)
+    return DONE if ended.status == "done" else FAILED

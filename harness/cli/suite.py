@@ -1,8 +1,11 @@
 """``sparsebench suite``: train a grid of runs."""
 
 import argparse
+from collections import Counter
+from pathlib import Path
 
 from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs
+from harness.console import say
 from harness.errors import unknown
 
 ABOUT = "train a grid of runs, skipping those that are done, and update the board"
@@ -24,8 +27,28 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from harness.plan import grid as suite
+    from harness import board
+    from harness.cli import tables
+    from harness.cli.follow import follow
+    from harness.executors.execute import require
+    from harness.executors.local import LocalExecutor
+    from harness.executors.sharing import share
+    from harness.plan import grid
+    from harness.plan.chains import chains
+    from harness.plan.planned import plan
 
     if given.executor != "local":
         raise unknown("executor", given.executor, ["local"])
-    return DONE if suite.train(given.suite, given.overrides, given.jobs) else FAILED
+    runs = plan(grid.runs(given.suite, given.overrides), lambda choice: say(choice.why))
+    missing = [planned for planned in runs if not planned.settled]
+    for planned in missing:
+        if planned.run.seed == missing[0].run.seed:  # a seed does not change whether a run can start
+            require(planned.run)
+    at_once, together = share(chains(runs), given.jobs, say)
+    ended = follow(LocalExecutor(at_once), runs, together)
+    tables.board(board.make(Path(runs[0].run.output) / "records", runs[0].run.output))
+    failed = Counter(event.status for event in ended if event.status != "done")
+    if failed:
+        listed = ", ".join(f"{number} {status}" for status, number in sorted(failed.items()))
+        say(f"{failed.total()} of {len(runs)} runs are not done ({listed}); the board lists why")
+    return FAILED if failed else DONE

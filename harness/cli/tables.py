@@ -1,17 +1,15 @@
 """What commands print: one row for a run, a table for a plan, lines for a board."""
 
 import math
-import sys
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from harness.board import Summary
-from harness.config.compose import RunConfig
+from harness.cli import layout
+from harness.config import RunConfig
 from harness.console import say, shown
-from harness.executors.execute import Result
+from harness.executors.base import Finished
+from harness.plan.planned import Planned
 
 
 def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
@@ -20,16 +18,12 @@ def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
         say(f"{run.method.name} has no masks: its sparsity is 0")
 
 
-def title(run: RunConfig) -> str:
-    """Name a run for a person."""
-    return f"{run.method.name} {run.sparsity:.4g} on {run.dataset.name}/{run.model.name}, seed {run.seed}"
-
-
-def row(result: Result) -> None:
+def row(result: Finished) -> None:
     """Print the row of a run: every figure with its unit."""
     record = result.record
+    assert record is not None
+    assert result.path is not None
     metrics, cost = record["metrics"], record["cost"]
-    table = Table(box=None, pad_edge=False, header_style="bold")
     cells = {
         "method": record["method"],
         "task": f"{record['dataset']}/{record['model']}",
@@ -43,40 +37,41 @@ def row(result: Result) -> None:
         "wall-clock": _seconds(cost["seconds"]["total"]),
         "runner": record["runner"],
     }
-    for name in cells:
-        table.add_column(name, no_wrap=True)
-    table.add_row(*cells.values())
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    print(layout.one(cells, layout.width()))
     if record["reason"]:
         say(f"{record['status']}: {record['reason']}")
     print(f"record: {shown(result.path)}")
 
 
-def plan_table(entries: Sequence[dict[str, Any]]) -> None:
-    """Print what a plan found, a line a run and a total."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("key", "method", "task", "sparsity", "seed", "budget", "train FLOPs", "inference", "done"):
-        table.add_column(name, no_wrap=True)
-    for entry in entries:
-        budget = entry["budget"]
-        stretch = "" if budget["stretch"] == 1 else f"x{budget['stretch']:g}"
-        each = " each round" if budget["rounds"] == "each" else ""
-        table.add_row(
-            entry["key"],
-            entry["method"],
-            f"{entry['dataset']}/{entry['model']}",
-            f"{entry['sparsity']:g}",
-            str(entry["seed"]),
-            f"{budget['kind']}:{budget['amount']:g}{stretch}{each}",
-            _times(entry["train_flops"], entry["train_flops_ratio"]),
-            _times(entry["inference_flops"], entry["inference_flops_ratio"]),
-            "yes" if entry["done"] else "no",
-        )
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
-    todo = [entry["train_flops"] for entry in entries if not entry["done"]]
-    known = [flops for flops in todo if flops is not None]
+def plan(runs: Sequence[Planned]) -> None:
+    """Print a plan: a line a run, why those that have records are not done, and a total."""
+    rows = [
+        {
+            "key": planned.key,
+            "method": planned.run.method.name,
+            "task": f"{planned.run.dataset.name}/{planned.run.model.name}",
+            "sparsity": f"{planned.run.sparsity:g}",
+            "seed": str(planned.run.seed),
+            "budget": _budget(planned.run),
+            "train FLOPs": _times(planned.price.train_flops, planned.price.train_flops_ratio),
+            "inference": _times(planned.price.inference_flops, planned.price.inference_flops_ratio),
+            "done": "yes" if planned.done else "no",
+        }
+        for planned in runs
+    ]
+    print(layout.many(rows, layout.width()))
+    todo = [planned for planned in runs if not planned.done]
+    for why, number in Counter(planned.why_not for planned in todo if planned.found is not None).most_common(10):
+        print(f"not done: {number} with a record: {why}")
+    known = [flops for planned in todo if (flops := planned.price.train_flops) is not None]
     timed = f", and {len(todo) - len(known)} as many as fit in their seconds" if len(known) < len(todo) else ""
-    print(f"{len(entries)} runs, {len(entries) - len(todo)} done; the rest will train {sum(known):.3g} FLOPs{timed}")
+    print(f"{len(runs)} runs, {len(runs) - len(todo)} done; the rest will train {sum(known):.3g} FLOPs{timed}")
+
+
+def _budget(run: RunConfig) -> str:
+    budget = run.budget
+    stretch = "" if budget.stretch == 1 else f"x{budget.stretch:g}"
+    return f"{budget.kind}:{budget.amount:g}{stretch}" + (" each round" if budget.rounds == "each" else "")
 
 
 def board(summary: Summary) -> None:

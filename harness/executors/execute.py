@@ -1,110 +1,79 @@
-"""One run from its config to its published record, whichever runner takes it."""
+"""One planned run to its published record, whichever runner takes it."""
 
 import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.config import compose as config
-from harness.config.compose import RunConfig
+from harness import config
+from harness.config import RunConfig
 from harness.errors import UsageError
+from harness.executors.base import Finished
 from harness.machine import provenance
-from harness.plan import price as plan
+from harness.plan.existing import SETTLED
+from harness.plan.planned import Planned
 from harness.records import Record, RecordError, empty, load, record_name, write, write_atomic
-from harness.runners.choose import Choice
+from harness.records.ending import Ending, RefusedError
 from harness.tasks.vision import data
-from harness.training.prepare import prepare
-from harness.training.worker import SUCCESSOR
 
-SETTLED = ("done", "invalid", "diverged")
-"""Statuses that a run of the same key has each time; the others are of the machine or its user."""
+SUCCESSOR = "successor.pt"
+"""The checkpoint from which the next run of a chain resumes; the worker leaves it."""
 
-
-@dataclass(frozen=True)
-class Result:
-    """A run's record and where it is.
-
-    Attributes:
-        record: As published.
-        path: Its file.
-        trained: False if it existed already.
-    """
-
-    record: Record
-    path: Path
-    trained: bool
+Tell = Callable[[dict[str, Any]], None]
 
 
-def existing(run: RunConfig, image_id: str | None) -> Result | None:
+def existing(planned: Planned) -> Finished | None:
     """Return the record of a run that needs no training: it is done, or would end no better a second time."""
-    path = plan.record_path(Path(run.output) / "records", plan.identify(run, image_id).key)
-    if path is None:
-        return None
-    try:
-        found = load(path)
-    except RecordError:
-        return None
-    return Result(found, path, trained=False) if found["status"] in SETTLED else None
+    if planned.settled and planned.found is not None:
+        return Finished(planned, load(planned.found.path), planned.found.path, trained=False)
+    return None
 
 
-def execute(
-    run: RunConfig,
-    choice: Choice,
-    on_event: Callable[[dict[str, Any]], None],
-    successor: RunConfig | None = None,
-) -> Result:
+def anew(planned: Planned) -> Planned:
+    """Return a run that is to be trained from the start, whatever exists of it; its checkpoint is removed."""
+    shutil.rmtree(planned.folder, ignore_errors=True)
+    return replace(planned, found=None)
+
+
+def execute(planned: Planned, tell: Tell, successor: Planned | None = None) -> Finished:
     """Train a run and publish its record, whatever becomes of it.
 
-    A run that was interrupted goes on from its checkpoint; one that is not done keeps its working folder under
+    A run that was interrupted resumes from its checkpoint; one that is not done keeps its working folder under
     ``OUTPUT/runs/KEY``, with the log.
 
     Args:
-        run: With its device settled.
-        choice: The runner (`choose`).
-        on_event: Takes its progress events.
-        successor: The run that goes on from where this one ends (`harness.plan.chains`).
+        planned: The run.
+        tell: Takes its progress events.
+        successor: The run that resumes from where this one ends (`harness.plan.chains`).
 
     Raises:
         UsageError: The output cannot be written, or the run cannot start as configured.
     """
-    identity = plan.identify(run, choice.image_id)
-    folder = writable(Path(run.output) / "runs" / identity.key)
+    run, choice = planned.run, planned.choice
+    folder = writable(planned.folder)
     (folder / "record.json").unlink(missing_ok=True)
-    request = {
-        "config": config.to_dict(run),
-        "key": identity.key,
-        "runner": choice.name,
-        "provenance": {
-            **provenance.source(),
-            "method_sha256": identity.method_sha256,
-            "data_sha256": identity.data_sha256,
-            **choice.provenance,
-        },
-    }
-    following = plan.identify(successor, choice.image_id).key if successor else None
-    if following:
-        request["successor"] = following
+    request = _request(planned, successor)
     path = folder / "request.json"
     write_atomic(path, json.dumps(request, indent=1))
-    outcome = choice.run(path, folder, run.runner, on_event, folder / "log.txt")
-    result = _result(request, folder, outcome.status, outcome.reason)
-    result["provenance"].update(outcome.provenance)
-    published = Path(run.output) / "records" / record_name(result)
-    write(result, published)
-    if result["status"] == "done":
-        left = folder / choice.workplace / SUCCESSOR
-        if following and left.is_file() and not left.is_symlink():
-            left.replace(writable(folder.parent / following / choice.workplace) / "checkpoint.pt")
+    try:
+        ending = choice.runner.run(path, folder, run.runner, tell, folder / "log.txt")
+        record = _record(request, folder, ending)
+    except RefusedError as refused:
+        record = _empty(request, refused.status, refused.reason)
+    record["code"] = planned.identity.code
+    if choice.image is not None:
+        record["image"] = {"content": choice.image.content, "base": choice.image.base_digest}
+    published = Path(run.output) / "records" / record_name(record)
+    _publish(record, published, tell)
+    if record["status"] == "done":
+        left = folder / choice.runner.workplace / SUCCESSOR
+        if successor and left.is_file() and not left.is_symlink():
+            left.replace(writable(successor.folder / choice.runner.workplace) / "checkpoint.pt")
         shutil.rmtree(folder)
-    return Result(result, published, trained=True)
-
-
-def forget(run: RunConfig, choice: Choice) -> None:
-    """Remove what a run has left to go on from, so that it begins anew."""
-    shutil.rmtree(Path(run.output) / "runs" / plan.identify(run, choice.image_id).key, ignore_errors=True)
+    return Finished(planned, record, published)
 
 
 def require(run: RunConfig) -> None:
@@ -115,6 +84,8 @@ def require(run: RunConfig) -> None:
     Raises:
         UsageError: One of these does not hold.
     """
+    from harness.training.prepare import prepare
+
     prepare(run)
     data.fetch(config.to_dict(run)["dataset"])
     writable(Path(run.output))
@@ -135,17 +106,53 @@ def writable(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _result(request: dict[str, Any], folder: Path, status: str | None, reason: str | None) -> Record:
-    """Take what the inside left if it is a record of this run, and what the runner knows better."""
-    inside: Record | None = None
+def _request(planned: Planned, successor: Planned | None) -> dict[str, Any]:
+    """Return what the worker reads."""
+    request = {
+        "config": config.to_dict(planned.run),
+        "key": planned.key,
+        "runner": planned.choice.name,
+        "plugins": planned.run.plugins,
+        "provenance": {
+            **provenance.source(),
+            "method_sha256": planned.sources.method,
+            "data_sha256": planned.identity.data,
+            **planned.choice.provenance,
+        },
+    }
+    return request | ({"successor": successor.key} if successor else {})
+
+
+def _record(request: dict[str, Any], folder: Path, ending: Ending) -> Record:
+    """Return what the inside left if it is a record of this run, with the ending that the runner saw."""
     try:
-        inside = load(folder / "record.json")
+        record = load(folder / "record.json")
     except (OSError, RecordError) as error:
-        status, reason = status or "failed", reason or f"the run left no valid record: {error}"
-    if inside is None or inside["key"] != request["key"]:
-        inside = empty(request["config"], request["key"], request["runner"])
-        inside["provenance"].update(request["provenance"])
-        status, reason = status or "failed", reason or "the run left a record of another run"
-    if status is not None:
-        inside.update(status=status, reason=reason)
-    return inside
+        return _empty(request, ending.status or "failed", ending.reason or f"the run left no valid record: {error}")
+    if record["key"] != request["key"]:
+        reason = ending.reason or "the run left a record of another run"
+        return _empty(request, ending.status or "failed", reason)
+    if ending.status is not None:
+        record.update(status=ending.status, reason=ending.reason)
+    return record
+
+
+def _empty(request: dict[str, Any], status: str, reason: str) -> Record:
+    """Return the record of a run that left nothing."""
+    record = empty(request["config"], request["key"], request["runner"])
+    record["provenance"].update(request["provenance"])
+    record.update(status=status, reason=reason)
+    return record
+
+
+def _publish(record: Record, path: Path, tell: Tell) -> None:
+    """Write a record, unless a settled one would be replaced by one that is not."""
+    if record["status"] not in SETTLED and path.exists():
+        try:
+            before = load(path)["status"]
+        except (OSError, RecordError):
+            before = None
+        if before in SETTLED:
+            tell({"event": "log", "text": f"{path.name}, which is {before}, stays: this time {record['reason']}"})
+            return
+    write(record, path)

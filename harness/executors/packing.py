@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from harness.config import compose as config
-from harness.config.compose import BudgetConfig, RunConfig
+from harness import config
+from harness.config import BudgetConfig, RunConfig
 from harness.console import say
 from harness.errors import UsageError
 from harness.machine import gpus
@@ -52,7 +52,9 @@ class TooManyError(Exception):
     """So many at a time cannot be measured; the message says why."""
 
 
-def best(run: RunConfig, most: int | None = None, *, seconds: float = SECONDS) -> Packing:
+def best(
+    run: RunConfig, most: int | None = None, *, seconds: float = SECONDS, tell: Callable[[str], None] = say
+) -> Packing:
     """Train 1, 2, 4 ... copies of a run at once for some seconds each, as long as that pays.
 
     What is measured is training as the local runner does it: one process a run, with the run's own data, masks,
@@ -60,13 +62,12 @@ def best(run: RunConfig, most: int | None = None, *, seconds: float = SECONDS) -
     GPU without MPS the processes take turns, with an MPS daemon running they overlap, and either is measured as it
     is. A number at which a process fails, for lack of memory or anything else, is too many; that ends the search.
 
-    A line on stderr tells each figure.
-
     Args:
         run: An example, with its device settled; a GPU is held for it meanwhile.
         most: Most runs at a time to try; None for what the machine may carry: on a CPU as many as its cores have room
             for, on a GPU 16.
         seconds: Of one measurement.
+        tell: Takes a line for each figure; by default it is printed on stderr.
 
     Returns:
         The number of runs at a time beyond which twice as many bring less than 5 % more; 1 if even one cannot be
@@ -79,26 +80,36 @@ def best(run: RunConfig, most: int | None = None, *, seconds: float = SECONDS) -
     limit = min(most or sys.maxsize, _carried(run))
     if limit == 1:
         return Packing(1)
-    with gpus.hold(run.device, run.runner.gpu, _tell) as gpu:
-        return search(lambda jobs: _measure(run, jobs, seconds, gpu), limit)
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "log":
+            tell(event["text"])
+
+    with gpus.hold(run.device, run.runner.gpu, on_event) as gpu:
+        return search(lambda jobs: _measure(run, jobs, seconds, gpu), limit, tell)
 
 
-def search(measure: Callable[[int], float], limit: int) -> Packing:
+def search(measure: Callable[[int], float], limit: int, tell: Callable[[str], None] = say) -> Packing:
     """Double the number of runs at a time as long as that pays.
 
     Args:
         measure: Returns the images a second of so many runs together, or raises `TooManyError`.
         limit: Most to try, at least 1.
+        tell: Takes a line for each figure.
     """
+
+    def report(jobs: int, figure: str) -> None:
+        tell(f"measuring how many runs at a time are fastest: {jobs} at a time: {figure}")
+
     found: dict[int, float] = {}
     chosen, jobs = 1, 1
     while True:
         try:
             found[jobs] = measure(jobs)
         except TooManyError as error:
-            _say(jobs, str(error))
+            report(jobs, str(error))
             break
-        _say(jobs, f"{found[jobs]:,.0f} images/s")
+        report(jobs, f"{found[jobs]:,.0f} images/s")
         if jobs > 1 and found[jobs] < GAIN * found[chosen]:
             break
         chosen = jobs
@@ -106,15 +117,6 @@ def search(measure: Callable[[int], float], limit: int) -> Packing:
             break
         jobs = min(2 * jobs, limit)
     return Packing(chosen, found)
-
-
-def _say(jobs: int, figure: str) -> None:
-    say(f"measuring how many runs at a time are fastest: {jobs} at a time: {figure}")
-
-
-def _tell(event: dict[str, Any]) -> None:
-    if event["event"] == "log":
-        say(event["text"])
 
 
 def _carried(run: RunConfig) -> int:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.config import compose as config
+from harness import config
 from harness.errors import UsageError
-from harness.executors import execute
+from harness.executors.execute import execute
+from harness.plan.planned import plan
 from harness.records import Record
-from harness.runners.choose import choose
 
 # On other hardware, or on an accelerator, sums are taken in another order and a run drifts. Accuracy may then differ by
 # what seeds differ by; counts may not.
@@ -34,7 +34,9 @@ def rerun(record: Record, folder: Path, on_event: Callable[[dict[str, Any]], Non
     run.output = str(folder)
     # A record of a container is repeated in one, or the comparison would be of two programs.
     run.runner.name = record["runner"]
-    result = execute.execute(run, choose(run), on_event).record
+    (planned,) = plan([run])
+    result = execute(planned, on_event).record
+    assert result is not None
     if result["status"] != record["status"]:
         return [f"status: {record['status']}, and here {result['status']} ({result['reason'] or 'no reason given'})"]
     if record["provenance"]["data_sha256"] != result["provenance"]["data_sha256"]:

@@ -2,34 +2,34 @@
 
 Iterative pruning to 49 % sparsity, a fifth of the weights a round, is iterative pruning to 36 % and one round more.
 Where every round has a budget of its own (``budget.rounds=each``), the shorter run is to the bit the beginning of the
-longer one: it leaves its state of before the last step, from which the longer one goes on.
+longer one: it leaves its state of before the last step, from which the longer one resumes.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from harness.config import compose as config
-from harness.config.compose import RunConfig
-from harness.plan import price as plan
-from methods import Moment, Rewinding
+from harness.config import RunConfig
+from harness.plan.planned import Planned
+from harness.records.identity import canonical
+from methods import Moment
 
 
-def chains(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
+def chains(planned: Sequence[Planned]) -> list[list[Planned]]:
     """Group runs into chains, in the order in which they are to be trained; most are alone in theirs.
 
     It is taken that a rewinding method's rounds depend on the sparsity through `Method.density` alone.
     """
-    found: dict[str, list[list[RunConfig]]] = defaultdict(list)
-    for number, run in sorted(enumerate(runs), key=lambda item: _rounds(item[1])):
-        group = found[_all_but_sparsity(run) if _may_be_continued(run) else str(number)]
-        chain = next((chain for chain in group if _continues(chain[-1], run)), None)
+    found: dict[str, list[list[Planned]]] = defaultdict(list)
+    for number, one in sorted(enumerate(planned), key=lambda item: _rounds(item[1].run)):
+        group = found[_all_but_sparsity(one) if _may_be_continued(one.run) else str(number)]
+        chain = next((chain for chain in group if _continues(chain[-1].run, one.run)), None)
         if chain is None:
-            group.append([run])
+            group.append([one])
         else:
-            chain.append(run)
-    order = {id(run): number for number, run in enumerate(runs)}
-    return sorted((chain for group in found.values() for chain in group), key=lambda chain: order[id(chain[0])])
+            chain.append(one)
+    order = {one.key: number for number, one in enumerate(planned)}
+    return sorted((chain for group in found.values() for chain in group), key=lambda chain: order[chain[0].key])
 
 
 def _may_be_continued(run: RunConfig) -> bool:
@@ -49,9 +49,9 @@ def _densities(run: RunConfig, rounds: Sequence[int]) -> list[float]:
 
 
 def _rounds(run: RunConfig) -> int:
-    again: Rewinding | None = run.method.rewinding(1 - run.sparsity)
+    again = run.method.rewinding(1 - run.sparsity)
     return again.rounds if again else 0
 
 
-def _all_but_sparsity(run: RunConfig) -> str:
-    return plan.key_of(config.to_dict(run) | {"sparsity": None}, "", None, None)
+def _all_but_sparsity(planned: Planned) -> str:
+    return canonical(planned.identity.settings | {"sparsity": None})

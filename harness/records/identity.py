@@ -7,7 +7,7 @@ docstrings, the names and places of files, where data lie, how a run is schedule
 `RESULTS` is the version of everything the project itself computes. The golden runs of the tests fail when a change
 alters a result; then the version is raised and `HISTORY` describes the change and the runs that it affects, and all
 others keep their keys. The digests of the sources that the golden runs passed with are committed
-(`harness.records.sources`): code that differs from them, be it a method from outside or an experiment in a
+(`harness.plan.sources`): code that differs from them, be it a method from outside or an experiment in a
 checkout, is identified by its own digest as well.
 
 Schema 1 records are carried over: see `of_record`.
@@ -24,6 +24,7 @@ RESULTS = "2"
 """Version of the results of the project's own code."""
 
 Settings = dict[str, Any]
+Environment = dict[str, str | None]
 
 _KEY_RULE = 2
 
@@ -105,7 +106,7 @@ class Identity:
     settings: Settings
     code: dict[str, str | None]
     data: str | None
-    environment: dict[str, str | None]
+    environment: Environment
 
     @cached_property
     def key(self) -> str:
@@ -176,12 +177,12 @@ def of_record(record: Mapping[str, Any]) -> Identity:
     return Identity(settings(record["config"]), code, made["data_sha256"], environment)
 
 
-def local_environment(torch: str | None) -> dict[str, str | None]:
-    """Return the environment of local runs under this version of torch."""
-    return {"runner": "local", "torch": torch}
+def local_environment(torch: str | None) -> Environment:
+    """Return the environment of local runs under this version of torch; which build of it does not count."""
+    return {"runner": "local", "torch": torch and torch.partition("+")[0]}
 
 
-def image_environment(content: str | None, base: str | None) -> dict[str, str | None]:
+def image_environment(content: str | None, base: str | None) -> Environment:
     """Return the environment of runs in an image.
 
     Args:

@@ -49,12 +49,10 @@ def source_digest(thing: object) -> str:
 
 
 def tree_digest(paths: Iterable[Path]) -> str:
-    """Return one digest of many files, whatever their names and order; of Python files, only the code counts."""
-    digests = sorted(
-        _sha256(_canonical(ast.parse(path.read_bytes()))) if path.suffix == ".py" else _sha256(path.read_bytes())
-        for path in paths
-    )
-    return _sha256("\n".join(digests))
+    """Return one digest of all statements of many Python files, in whichever of them each stands."""
+    statements = (statement for path in paths for statement in ast.parse(path.read_bytes()).body)
+    module = ast.Module([], [])
+    return _sha256("\n".join(sorted(_sha256(_canonical(node)) for node in statements if not _is_void(node, module))))
 
 
 @cache

@@ -1,0 +1,61 @@
+"""Following an executor: its events become bars and lines."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from harness.cli.display import Display
+from harness.executors.base import Executor, Finished, Progressed, Started
+from harness.plan.planned import Planned
+
+
+def follow(executor: Executor, runs: Sequence[Planned], chains: Sequence[Sequence[Planned]]) -> list[Finished]:
+    """Have an executor train chains of runs, show what happens, and return how each run ended.
+
+    Args:
+        executor: Trains them.
+        runs: All runs, in the order in which they are numbered.
+        chains: The same runs, grouped.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, once every run under way was stopped and its record written.
+        UsageError: A run cannot be trained as configured.
+    """
+    numbers = {planned.key: number for number, planned in enumerate(runs, 1)}
+    ended: list[Finished] = []
+    executor.submit(chains)
+    events = executor.events()
+    interrupted = False
+    with Display() as display:
+        shown = {}
+        while True:
+            try:
+                event = next(events, None)
+            except KeyboardInterrupt:
+                interrupted = True
+                executor.cancel()
+                events = executor.events()
+                continue
+            if event is None:
+                break
+            key = event.planned.key
+            title = event.planned.title if len(runs) == 1 else f"[{numbers[key]}/{len(runs)}] {event.planned.title}"
+            match event:
+                case Started():
+                    stack = ExitStack()
+                    shown[key] = (stack, stack.enter_context(display.run(title)))
+                case Progressed():
+                    shown[key][1](event.message)
+                case Finished():
+                    ended.append(event)
+                    if key in shown:
+                        shown.pop(key)[0].close()
+                        if len(runs) > 1:
+                            display.say(f"{title}: {_outcome(event)}")
+    if interrupted:
+        raise KeyboardInterrupt
+    return ended
+
+
+def _outcome(event: Finished) -> str:
+    accuracy = event.record["metrics"]["test_accuracy"] if event.record else None
+    return event.status if accuracy is None else f"{event.status} {accuracy:.2%}"

@@ -1,0 +1,75 @@
+"""The local executor: so many runs at a time on this machine, each in a process or container of its own."""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from harness.executors.base import Event, Finished, Progressed, Started
+from harness.executors.execute import execute, existing
+from harness.plan.planned import Planned
+
+
+class LocalExecutor:
+    """Trains chains in threads, each of which waits for the process that trains its run."""
+
+    def __init__(self, jobs: int = 1) -> None:
+        """Prepare.
+
+        Args:
+            jobs: Runs at a time.
+        """
+        self._pool = ThreadPoolExecutor(jobs)
+        self._events: queue.Queue[Event | BaseException] = queue.Queue()
+        self._stop = threading.Event()
+        self._unfinished = 0
+        self._error: BaseException | None = None
+
+    def submit(self, chains: Sequence[Sequence[Planned]]) -> None:
+        """See `Executor.submit`."""
+        for chain in chains:
+            self._unfinished += len(chain)
+            self._pool.submit(self._train_chain, chain)
+
+    def events(self) -> Iterator[Event]:
+        """See `Executor.events`."""
+        while self._unfinished:
+            event = self._events.get()
+            if isinstance(event, BaseException):
+                self._error = self._error or event
+                self.cancel()
+                continue
+            self._unfinished -= isinstance(event, Finished)
+            yield event
+        self._pool.shutdown()
+        if self._error is not None:
+            raise self._error
+
+    def cancel(self) -> None:
+        """See `Executor.cancel`."""
+        self._stop.set()
+
+    def _train_chain(self, chain: Sequence[Planned]) -> None:
+        for number, planned in enumerate(chain):
+            try:
+                self._events.put(self._train(planned, chain[number + 1] if number + 1 < len(chain) else None))
+            except BaseException as error:  # told to whoever follows the events, in their thread
+                self._events.put(error)
+                self._events.put(Finished(planned, None, None))
+
+    def _train(self, planned: Planned, successor: Planned | None) -> Finished:
+        found = existing(planned)
+        if found is not None:
+            return found
+        if self._stop.is_set():
+            return Finished(planned, None, None)
+        self._events.put(Started(planned))
+
+        def pass_on(message: dict[str, Any]) -> None:
+            # A run is told to stop in the thread that its runner listens in.
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            self._events.put(Progressed(planned, message))
+
+        return execute(planned, pass_on, successor if successor and not successor.settled else None)

@@ -1,0 +1,33 @@
+"""How many runs share this machine at a time."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from harness.executors import packing
+from harness.machine import gpus
+from harness.plan.planned import Planned
+
+Chains = list[list[Planned]]
+
+
+def share(chains: Sequence[Sequence[Planned]], jobs: int | None, tell: Callable[[str], None]) -> tuple[int, Chains]:
+    """Settle how many chains are trained at a time, and mark their runs with how many share a device.
+
+    Args:
+        chains: What is to be trained, finished runs among it.
+        jobs: Chains at a time; None for as many as are fastest here, by trying (`harness.executors.packing`).
+        tell: Takes a line on each try.
+
+    Returns:
+        The number at a time, and the chains with ``packed`` set.
+    """
+    missing = [planned.run for chain in chains for planned in chain if not planned.settled]
+    on_cuda = bool(missing) and missing[0].device == "cuda"
+    places = max(len(gpus.visible(gpus.installed())), 1) if on_cuda else 1
+    if jobs is None:
+        most = math.ceil(len(chains) / places)
+        jobs = places * packing.best(missing[0], most=most, tell=tell).jobs if missing else 1
+    packed = math.ceil(jobs / places)
+    marked = [[replace(planned, run=replace(planned.run, packed=packed)) for planned in chain] for chain in chains]
+    return jobs, marked

@@ -1,0 +1,95 @@
+"""The sources that decide on results, and those that the golden runs have passed with.
+
+``sources.lock`` is committed: the digests of shared code, methods and models. Code that agrees with it needs no digest
+in a key, for the results version says all. A change of code that leaves every golden run as it was keeps the version
+and only renews the lock (``make golden``); a test fails until that is done.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.config import RunConfig
+from harness.places import ROOT
+from harness.records.source import source_digest, tree_digest
+from harness.tasks.vision.models import MODELS
+from methods import Method, methods
+
+LOCK = Path(__file__).with_name("sources.lock")
+
+_SHARED = (
+    "harness/seeds.py",
+    "harness/budget",
+    "harness/tasks/vision",
+    "harness/training",
+    "methods/base.py",
+    "methods/parts",
+)
+#: Extension points: a new file here changes nobody else's results. A model has a digest of its own, data a fingerprint.
+_EXTENSIONS = ("harness/tasks/vision/models", "harness/tasks/vision/data/sets")
+_SHARED_EXTENSION_CODE = ("__init__.py", "registry.py")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Digests of the code behind a run, 64 hexadecimal digits each."""
+
+    method: str
+    model: str
+    shared: str
+
+    def code(self, run: RunConfig, results: str) -> dict[str, str | None]:
+        """Return the ``code`` of an identity: the results version, and the digests that the lock does not hold.
+
+        Args:
+            run: The run.
+            results: The version that last changed such a run (`harness.records.identity.results_version`).
+        """
+        locked = _locked()
+        return {
+            "results": results,
+            "method": None if locked["methods"].get(run.method.name) == self.method else self.method,
+            "model": None if locked["models"].get(run.model.name) == self.model else self.model,
+            "shared": None if locked["shared"] == self.shared else self.shared,
+        }
+
+
+def of_run(run: RunConfig) -> Sources:
+    """Return the digests of the code that trains a run."""
+    return Sources(source_digest(run.method), source_digest(MODELS[run.model.name]), shared())
+
+
+@cache
+def shared() -> str:
+    """Return the digest of the code that all runs share."""
+    found = [path for part in _SHARED for path in _files(ROOT / part)]
+    extensions = [ROOT / folder for folder in _EXTENSIONS]
+    return tree_digest(path for path in found if path.parent not in extensions or path.name in _SHARED_EXTENSION_CODE)
+
+
+def lock_text() -> str:
+    """Return what the lock must hold for the present code."""
+    from harness.config import choices
+
+    found = {
+        "shared": shared(),
+        "methods": {name: source_digest(method) for name, method in sorted(methods().items()) if _is_ours(method)},
+        "models": {name: source_digest(MODELS[name]) for name in choices("model")},
+    }
+    return json.dumps(found, indent=1) + "\n"
+
+
+def _is_ours(method: Method) -> bool:
+    return type(method).__module__.partition(".")[0] == "methods"
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+@cache
+def _locked() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(LOCK.read_text())
+    return found
