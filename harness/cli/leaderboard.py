@@ -17,7 +17,7 @@ def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from harness import board
     from harness.cli import tables as report
-    from harness.config.compose import TREE
+    from harness.places import TREE
     from harness.records import load_files
 
     folder = output(given.overrides)

@@ -4,24 +4,33 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
+from harness import console
 from harness.cli import check, clean, image, leaderboard, plan, run, speed, suite
 from harness.cli import list as list_
 from harness.cli.arguments import DONE, FAILED, USAGE
-from harness.errors import UsageError
+from harness.errors import UsageError, unknown
 
-COMMANDS: tuple[ModuleType, ...] = (run, suite, plan, leaderboard, image, check, clean, speed, list_)
+_MODULES: tuple[ModuleType, ...] = (run, suite, plan, leaderboard, image, check, clean, speed, list_)
+
+COMMANDS = {module.__name__.rpartition(".")[2]: module for module in _MODULES}
 """Modules with an ``ABOUT``, ``arguments(parser)`` and ``call(namespace) -> status``, in the order of ``--help``."""
 
 
 def main() -> int:
     """Run the command line and return its exit status: 0 done, 1 a run failed, 2 bad usage."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    given = parser().parse_args()
+    console.open_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _interrupt)
     try:
-        return int(given.call(given))
+        given = parse(sys.argv[1:])
+        status = int(given.call(given))
+        sys.stdout.flush()
+        return status
     except UsageError as error:
         print(f"sparsebench: {error}", file=sys.stderr)
         return USAGE
@@ -33,26 +42,62 @@ def main() -> int:
         return FAILED
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the parser of every command."""
-    made = _Parser(prog="sparsebench", description="Every sparse-training method on one budget, on one board.")
-    commands = made.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-    for module in COMMANDS:
-        name = module.__name__.rpartition(".")[2]
-        command = commands.add_parser(name, help=module.ABOUT, description=module.ABOUT)
-        command.set_defaults(call=module.call)
-        module.arguments(command)
-    return made
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read a command line; options may stand between overrides.
+
+    Returns:
+        The command's arguments, and the function that runs it as ``call``.
+
+    Raises:
+        UsageError: There is no such command.
+        SystemExit: The arguments are not the command's, or help or the version was requested and has been printed.
+    """
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if name.startswith("-") or not name:
+        _overview().parse_args(arguments)
+        raise UsageError(f"no command: choose one of {', '.join(COMMANDS)} (see sparsebench --help)")
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
+    command = COMMANDS[name]
+    parser = _Parser(prog=f"sparsebench {name}", description=command.ABOUT)
+    parser.set_defaults(call=command.call)
+    command.arguments(parser)
+    return parser.parse_intermixed_args(rest)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _overview() -> argparse.ArgumentParser:
+    """Build the parser for what comes before a command: help and the version."""
+    commands = "\n".join(f"  {name:<13}{module.ABOUT}" for name, module in COMMANDS.items())
+    parser = _Parser(
+        prog="sparsebench",
+        usage="sparsebench [-h] [--version] COMMAND ...",
+        description="Every sparse-training method on one budget, on one board.",
+        epilog=f"commands:\n{commands}\n\nsparsebench COMMAND --help says what a command takes.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of the project and of its rules")
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        from harness.records.identity import RESULTS
+        from harness.vocabulary import RULES
+
+        print(f"sparsebench {version('sparsebench')} (rules {RULES}, results {RESULTS})")
+        sys.exit(DONE)
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(USAGE)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs
 from harness.console import say
 from harness.errors import unknown
+from harness.plan import grid
 
 ABOUT = "train a grid of runs, skipping those that are done, and update the board"
 
@@ -14,7 +15,7 @@ ABOUT = "train a grid of runs, skipping those that are done, and update the boar
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=OVERRIDES)
-    command.add_argument("--suite", required=True, metavar="NAME", help="a file of benchmarks/suite")
+    command.add_argument("--suite", default="", metavar="NAME", help="a file of benchmarks/suite")
     command.add_argument("--executor", default="local", metavar="NAME", help="where its runs go; local is the only one")
     command.add_argument(
         "--jobs",
@@ -27,19 +28,20 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    if given.executor != "local":
+        raise unknown("executor", given.executor, ["local"])
+    settings = list(grid.runs(given.suite, given.overrides))
+    # Imported once the settings are known to be good: torch takes seconds.
     from harness import board
     from harness.cli import tables
     from harness.cli.follow import follow
     from harness.executors.execute import require
     from harness.executors.local import LocalExecutor
     from harness.executors.sharing import share
-    from harness.plan import grid
     from harness.plan.chains import chains
     from harness.plan.planned import plan
 
-    if given.executor != "local":
-        raise unknown("executor", given.executor, ["local"])
-    runs = plan(grid.runs(given.suite, given.overrides), lambda choice: say(choice.why))
+    runs = plan(settings, lambda choice: say(choice.why))
     missing = [planned for planned in runs if not planned.settled]
     for planned in missing:
         if planned.run.seed == missing[0].run.seed:  # a seed does not change whether a run can start

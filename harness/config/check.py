@@ -19,15 +19,31 @@ def check(run: RunConfig) -> None:
     Raises:
         UsageError: A value is out of range; the message names it and what is allowed.
     """
+    check_plain(run)
     if not isinstance(run.method, Method):
         raise unknown("method", run.method, methods())
-    if not 0 <= run.sparsity < 1:
-        hint = f"; did you mean {run.sparsity / 100:g}?" if 1 < run.sparsity < 100 else ""
-        raise UsageError(f"sparsity {run.sparsity} is not in [0, 1){hint}")
     try:
         run.method.rewinding(1 - run.sparsity)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    if run.runner.name not in RUNNERS:
+        raise unknown("runner", run.runner.name, RUNNERS)
+    if run.runner.timeout is not None:
+        _positive("runner.timeout", run.runner.timeout)
+    _check_dataset(run.dataset, run.loader)
+    _check_recipe(run.recipe)
+    _check_budget(run.budget)
+
+
+def check_plain(run: RunConfig) -> None:
+    """Check the settings that belong to no group, which needs nothing composed.
+
+    Raises:
+        UsageError: See `check`.
+    """
+    if not 0 <= run.sparsity < 1:
+        hint = f"; did you mean {run.sparsity / 100:g}?" if 1 < run.sparsity < 100 else ""
+        raise UsageError(f"sparsity {run.sparsity} is not in [0, 1){hint}")
     if not 0 <= run.seed < 2**63:
         raise UsageError(f"seed {run.seed} is not in 0...2^63-1")
     for name, allowed in (("device", DEVICES), ("loader", LOADERS)):
@@ -39,13 +55,6 @@ def check(run: RunConfig) -> None:
     _at_most("workers", run.workers, _WORKERS_PER_CORE, least=0)
     if not run.output:
         raise UsageError("output is empty; name a folder, for example output=results")
-    if run.runner.name not in RUNNERS:
-        raise unknown("runner", run.runner.name, RUNNERS)
-    if run.runner.timeout is not None:
-        _positive("runner.timeout", run.runner.timeout)
-    _check_dataset(run.dataset, run.loader)
-    _check_recipe(run.recipe)
-    _check_budget(run.budget)
 
 
 def _check_dataset(dataset: DatasetConfig, loader: str) -> None:

@@ -31,12 +31,18 @@ def resolve(overrides: list[str]) -> RunConfig:
         UsageError: Anything in them is unknown or out of range; the message names it and what is allowed.
     """
     given = reader.read(overrides)
-    # Settings of the run itself do not enter the composition: the runs of a suite share one.
+    # What belongs to no group does not enter the composition: the runs of a suite share one.
+    plain: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in given.values.items()
+        if "." not in name
+    }
+    limits.check_plain(RunConfig(**plain))
     inner = tuple((name, value) for name, value in sorted(given.values.items()) if "." in name)
-    run = copy.deepcopy(_composed(type(given.method), tuple(sorted(given.groups.items())), inner))
-    for name, value in given.values.items():
-        if "." not in name:
-            setattr(run, name, list(value) if isinstance(value, tuple) else value)
+    method: type = type(given.method)
+    run = copy.deepcopy(_composed(method, tuple(sorted(given.groups.items())), inner))
+    for name, value in plain.items():
+        setattr(run, name, value)
     run.plugins = given.plugins
     return checked(run)
 
@@ -55,7 +61,7 @@ def checked(run: RunConfig) -> RunConfig:
 
 @lru_cache(maxsize=1024)
 def _composed(method: type, groups: Pairs, settings: Pairs) -> RunConfig:
-    """Return the run of these choices and settings; ``method`` is part of the cache's key alone."""
+    """Return the run of these choices and settings; the class of the method tells apart methods of one name."""
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException

@@ -9,7 +9,7 @@ from harness.budget.kinds import KINDS
 from harness.config.schema import PARTS, RunConfig
 from harness.errors import UsageError, nearest
 from harness.places import TREE
-from methods import Method, entry_points, methods
+from methods import entry_points, methods
 
 GROUPS = ("dataset", "method", "model", "recipe", "budget", "runner")
 """Groups of which a run chooses one member each, ``dataset=digits``."""
@@ -27,12 +27,12 @@ def choices(group: str) -> list[str]:
     return list(_members(group))
 
 
-def settings(method: type[Method]) -> dict[str, Any]:
+def settings(method: type) -> dict[str, Any]:
     """Return the type of every setting by its full name, ``recipe.lr``, in a run of this method."""
     return {**_common(), **_of_method(method)}
 
 
-def setting(name: str, method: type[Method]) -> Any:
+def setting(name: str, method: type) -> Any:
     """Return the type of a setting.
 
     Args:
@@ -89,7 +89,7 @@ def _common() -> dict[str, Any]:
 
 
 @lru_cache
-def _of_method(method: type[Method]) -> dict[str, Any]:
+def _of_method(method: type) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(method) if field.name != "name"]
     try:
         kinds = typing.get_type_hints(method)

@@ -1,9 +1,7 @@
 """Suites: grids of runs."""
 
 import itertools
-import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -43,17 +41,16 @@ def runs(name: str, overrides: list[str]) -> Iterator[RunConfig]:
     for override in overrides:
         key, _, value = override.partition("=")
         if key in grid:
-            grid[key] = _values(key, value)
+            grid[key] = list(config.several(key, value))
         else:
             rest.append(override)
     if "method" in grid:
         grid["method"] = list(dict.fromkeys(one for value in grid["method"] for one in _members(str(value))))
     axes = sorted(grid, key=lambda axis: (axis != "seed", axis != "sparsity"))
     base = [f"{k}={v}" for k, v in suite.get("base", {}).items()]
-    resolve = _Resolver()
     for values in itertools.product(*(grid[axis] for axis in axes)):
         cell = [f"{axis}={value}" for axis, value in zip(axes, values, strict=True)]
-        yield resolve([*base, *cell, *rest])
+        yield config.resolve([*base, *cell, *rest])
 
 
 def _members(value: str) -> list[str]:
@@ -65,50 +62,5 @@ def _members(value: str) -> list[str]:
     return family if family and value not in registered else [value]
 
 
-class _Resolver:
-    """Resolves runs that differ in seed and sparsity alone from one composition: Hydra takes a tenth of a second."""
-
-    def __init__(self) -> None:
-        self._composed: dict[tuple[str, ...], RunConfig] = {}
-
-    def __call__(self, overrides: list[str]) -> RunConfig:
-        seed, sparsity = _number(overrides, "seed"), _number(overrides, "sparsity")
-        if seed is None or sparsity is None or any("${" in override for override in overrides):
-            return config.resolve(overrides)
-        same = tuple(o for o in overrides if o.partition("=")[0] not in ("seed", "sparsity"))
-        if same not in self._composed:
-            self._composed[same] = config.resolve(overrides)
-        return config.checked(replace(self._composed[same], seed=int(seed), sparsity=float(sparsity)))
-
-
-def _number(overrides: list[str], axis: str) -> str | None:
-    """Return what an axis is set to if that is plainly a number."""
-    said = [o.partition("=")[2] for o in overrides if o.partition("=")[0] == axis]
-    pattern = r"\d{1,18}" if axis == "seed" else r"\d+(\.\d+)?"
-    return said[0] if len(said) == 1 and re.fullmatch(pattern, said[0]) else None
-
-
 def _listed(values: Any) -> list[Any]:
     return values if isinstance(values, list) else [values]
-
-
-def _values(axis: str, text: str) -> list[Any]:
-    """Read what an override puts in the place of an axis: one value or a list."""
-    try:
-        chosen = yaml.load(text, _Loader)
-    except yaml.YAMLError:
-        raise UsageError(f"{axis}={text}: not a value or a list, as in {axis}=[a,b]") from None
-    values = _listed(chosen)
-    if not values:
-        raise UsageError(f"{axis}={text}: the list is empty, so that there are no runs")
-    return values
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without octal numbers: ``seed=[010]`` is ten, as ``seed=010`` is."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:int"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
