@@ -6,17 +6,25 @@ from io import TextIOWrapper
 from pathlib import Path
 
 
-def say(line: str) -> None:
-    """Print a line about how things are done, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+def say(text: str) -> None:
+    """Print a line, or several, about how things are done, on stderr."""
+    print("\n".join(map(printable, text.splitlines())), file=sys.stderr, flush=True)
+
+
+def printable(text: object) -> str:
+    """Return text with its control and direction characters as escapes: a terminal must not obey a record's name."""
+    plain = str(text)
+    if plain.isprintable():
+        return plain
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in plain)
 
 
 def shown(path: Path) -> str:
-    """Return a path relative to the current folder where that is shorter."""
+    """Return a path, printable, relative to the current folder where that is shorter."""
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return printable(path.resolve().relative_to(Path.cwd()))
     except (OSError, ValueError):
-        return str(path)
+        return printable(path)
 
 
 def open_streams() -> None:

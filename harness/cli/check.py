@@ -1,9 +1,11 @@
 """``sparsebench check``: check records."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cli.arguments import DONE, FAILED
+from harness.console import printable
 from harness.errors import UsageError
 
 ABOUT = "check records as a submission is checked"
@@ -11,31 +13,45 @@ ABOUT = "check records as a submission is checked"
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    command.add_argument("records", nargs="+", metavar="RECORD", help="a record's file")
+    command.add_argument("records", nargs="+", metavar="RECORD", help="a record's file, or a folder of records")
     command.add_argument("--rerun", action="store_true", help="also train each again and compare the metrics")
 
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    from harness.audit import submission
+
+    status = DONE
+    for path, refusals in submission.check(_paths(given.records)).items():
+        reasons = _rerun(path) if given.rerun and not refusals else refusals
+        print(f"{printable(path)}: {'refused' if reasons else 'passes'}")
+        for reason in reasons:
+            print(f"  {printable(reason)}")
+        if reasons:
+            status = FAILED
+    return status
+
+
+def _paths(names: Sequence[str]) -> list[Path]:
+    """Return the files that arguments name, those of a folder in order."""
+    from harness.records.folder import record_paths
+
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if not path.exists():
+            raise UsageError(f"{name!r} does not exist; records are in results/records/")
+        found += sorted(record_paths(path)) if path.is_dir() else [path]
+    return found
+
+
+def _rerun(path: Path) -> list[str]:
+    """Train a record's run again and return how it differs, one line each."""
     from tempfile import TemporaryDirectory
 
-    from harness.audit import submission as check
     from harness.cli.display import Display
     from harness.executors import rerun
-    from harness.records import load, load_files
+    from harness.records import load
 
-    refused = 0
-    for name in given.records:
-        path = Path(name)
-        if not path.is_file():
-            raise UsageError(f"{name} is no file; a record lies in results/records/")
-        beside, _ = load_files(path.parent)
-        reasons = check.check(path, beside)
-        if given.rerun and not reasons:
-            with TemporaryDirectory() as folder, Display() as display, display.run(f"again: {path.name}") as show:
-                reasons = rerun.rerun(load(path), Path(folder), show)
-        refused += bool(reasons)
-        print(f"{name}: {'refused' if reasons else 'passes'}")
-        for reason in reasons:
-            print(f"  {reason}")
-    return FAILED if refused else DONE
+    with TemporaryDirectory() as folder, Display() as display, display.run(f"again: {path.name}") as show:
+        return rerun.rerun(load(path), Path(folder), show)

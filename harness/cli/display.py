@@ -1,6 +1,5 @@
 """What a person sees of a run: a bar on a terminal, plain lines elsewhere."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
+
+from harness.console import printable, say
 
 
 class Display:
@@ -64,9 +65,9 @@ class Display:
     def say(self, line: str) -> None:
         """Print a line, above the bars if there are any."""
         if self._bars is not None:
-            self._bars.console.print(line, markup=False, highlight=False)
+            self._bars.console.print(printable(line), markup=False, highlight=False)
         else:
-            print(line, file=sys.stderr, flush=True)
+            say(line)
 
     def _move(self, bar: TaskID, event: dict[str, Any], rate: "_Rate") -> None:
         if event["event"] == "log":

@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from harness.console import printable
+
 
 def width() -> int | None:
     """Return the columns of the terminal that stdout is, None if it is none."""
@@ -16,7 +18,7 @@ def width() -> int | None:
 def fields(row: Mapping[str, str]) -> str:
     """Lay out one row with one field a line, the values aligned."""
     longest = max(map(len, row))
-    return "\n".join(f"{name:<{longest}}  {value}" for name, value in row.items())
+    return "\n".join(f"{name:<{longest}}  {printable(value)}" for name, value in row.items())
 
 
 def one(row: Mapping[str, str], columns: int | None) -> str:
@@ -39,7 +41,7 @@ def many(rows: Sequence[Mapping[str, str]], columns: int | None) -> str:
 
 
 def _aligned(rows: Sequence[Mapping[str, str]]) -> str:
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    lines = [list(rows[0]), *([printable(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:<{wide}}" for cell, wide in zip(line, widths, strict=True)).rstrip() for line in lines

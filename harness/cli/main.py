@@ -32,13 +32,13 @@ def main() -> int:
         sys.stdout.flush()
         return status
     except UsageError as error:
-        print(f"sparsebench: {error}", file=sys.stderr)
+        console.say(f"sparsebench: {error}")
         return USAGE
     except BrokenPipeError:  # the reader of a pipe went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
-        print("sparsebench: interrupted", file=sys.stderr)
+        console.say("sparsebench: interrupted")
         return FAILED
 
 
@@ -92,7 +92,7 @@ class _Version(argparse.Action):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        console.say(f"{self.prog}: {message} (see {self.prog} --help)")
         sys.exit(USAGE)
 
 
