@@ -1,5 +1,6 @@
 """Runs of a fraction of a second, trained in this process: a small net on a few random 8x8 images."""
 
+import argparse
 import copy
 import json
 import signal
@@ -8,8 +9,8 @@ from functools import lru_cache
 import torch
 
 import methods
-from harness.config import compose as config
-from harness.tasks.vision.score import load_data
+from harness import config
+from harness.tasks.vision.inputs import load_data
 from harness.training import worker
 from harness.training.prepare import prepare
 from harness.training.trainer import Trainer
@@ -57,6 +58,7 @@ def small(
     ``dataset`` change those groups.
     """
     run = copy.deepcopy(_resolved())
+    run.runner.name = "local"
     kind, _, amount = budget.partition(":")
     amount, _, stretch = amount.partition("x")
     run.budget = config.BudgetConfig(kind, float(amount), float(stretch or 1), budget_rounds)
@@ -89,6 +91,14 @@ def go_on(made, until=lambda trainer: False):
 def at_step(step):
     """Return what stops `train` after ``step`` iterations."""
     return lambda made: made.course.ledger.steps == step
+
+
+def suite(name, overrides, jobs=1):
+    """Train a suite as its command does; return the exit status."""
+    from harness.cli import suite as command
+
+    given = argparse.Namespace(suite=name, overrides=overrides, executor="local", jobs=jobs)
+    return command.call(given)
 
 
 def record(run, folder, key="0" * 16, **more):

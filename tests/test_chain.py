@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from runs import record, small
+from runs import record, small, suite
 
+from harness import config
 from harness.audit import counts
-from harness.config import compose as config
 from harness.errors import UsageError
-from harness.plan import grid as suite
+from harness.plan import grid
 from harness.plan.chains import chains
+from harness.plan.planned import plan
 from methods import Event, Method, Rewinding, registry
 
 
@@ -52,7 +53,9 @@ def test_every_round_has_the_budget_and_prunes_a_fifth(tmp_path):
 def test_a_chain_holds_the_runs_whose_rounds_begin_alike():
     runs = [fifth("lth_rewind", s, seed=seed) for seed in (0, 1) for s in (0.488, 0.2, 0.5, 0.36)]
     runs += [fifth("lr_rewind", 0.2), small("lth_rewind", sparsity=0.9), small("lth_rewind", sparsity=0.95)]
-    found = [[(run.method.name, run.seed, run.sparsity) for run in members] for members in chains(runs)]
+    found = [
+        [(one.run.method.name, one.run.seed, one.run.sparsity) for one in members] for members in chains(plan(runs))
+    ]
     assert sorted(found) == [
         [("lr_rewind", 0, 0.2)],
         [("lth_rewind", 0, 0.2), ("lth_rewind", 0, 0.36), ("lth_rewind", 0, 0.488), ("lth_rewind", 0, 0.5)],
@@ -63,8 +66,8 @@ def test_a_chain_holds_the_runs_whose_rounds_begin_alike():
 
 
 def test_the_rewinding_suite_is_one_chain_a_method_and_seed():
-    runs = suite.runs("rewinding", ["seed=0"])
-    (lth, lr), alone = [c for c in chains(runs) if len(c) > 1], [c for c in chains(runs) if len(c) == 1]
+    found = [[one.run for one in members] for members in chains(plan(grid.runs("rewinding", ["seed=0"])))]
+    (lth, lr), alone = [c for c in found if len(c) > 1], [c for c in found if len(c) == 1]
     for members, name in ((lth, "lth_rewind"), (lr, "lr_rewind")):
         assert {run.method.name for run in members} == {name}
         assert len(members) == 17
@@ -75,7 +78,7 @@ def test_the_rewinding_suite_is_one_chain_a_method_and_seed():
 def test_a_suite_trains_a_chain_once(tmp_path):
     chain = ["dataset=digits", "model=convnet", "recipe=digits", "budget=epochs:2", "method=[lr_rewind]", "seed=0"]
     chain += ["method.share=0.2", "sparsity=[0.2,0.36]", "device=cpu", "runner=local", f"output={tmp_path}"]
-    assert suite.train("rewinding", chain)
+    assert suite("rewinding", chain) == 0
     found = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("records/*.json"))]
     assert [(r["sparsity"], r["provenance"]["resumed"], len(r["rounds"])) for r in found] == [
         (0.2, False, 2),
@@ -87,9 +90,9 @@ def test_a_suite_trains_a_chain_once(tmp_path):
 def test_a_run_that_is_done_gets_no_checkpoint_to_begin_from(tmp_path):
     chain = ["dataset=digits", "model=convnet", "recipe=digits", "budget=epochs:1", "method=[lr_rewind]", "seed=0"]
     chain += ["method.share=0.2", "sparsity=[0.2,0.36]", "device=cpu", "runner=local", f"output={tmp_path}"]
-    assert suite.train("rewinding", chain)
+    assert suite("rewinding", chain) == 0
     next(tmp_path.glob("records/*-0.2-*.json")).unlink()
-    assert suite.train("rewinding", chain)
+    assert suite("rewinding", chain) == 0
     assert not list(tmp_path.glob("runs/*"))
 
 

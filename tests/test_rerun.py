@@ -5,16 +5,18 @@ import copy
 import pytest
 from records import GPU, make
 
-from harness.config import compose as config
-from harness.executors import execute, rerun
-from harness.runners.choose import choose
+from harness import config
+from harness.executors import rerun
+from harness.executors.execute import execute
+from harness.plan.planned import plan
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     run = config.resolve(["method=rigl", "budget=steps:40", "runner=local", "device=cpu", "seed=3"])
     run.output = str(tmp_path_factory.mktemp("trained"))
-    return execute.execute(run, choose(run), lambda _: None).record
+    (planned,) = plan([run])
+    return execute(planned, lambda _: None).record
 
 
 def test_a_run_repeated_on_the_same_cpu_gives_the_same_figures(trained, tmp_path):

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from harness.plan import grid as suite
-from harness.plan import price as plan
+from harness.plan import grid
+from harness.plan.planned import plan
 from methods import methods
 
 RUNS = {  # methods x sparsities x seeds and more; dense counts once, whatever the sparsity
@@ -22,19 +22,19 @@ RUNS = {  # methods x sparsities x seeds and more; dense counts once, whatever t
 
 
 def test_no_suite_is_missing_here():
-    assert suite.names() == sorted(RUNS)
+    assert grid.names() == sorted(RUNS)
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_suite_composes_and_plans(name):
-    runs = suite.runs(name, [])
+    runs = plan(grid.runs(name, []))
     assert len(runs) == RUNS[name]
     expected = ["dense", "gmp", "lth_rewind", "lr_rewind"] if name == "rewinding" else methods()
-    assert {run.method.name for run in runs} >= set(expected)
-    sparsest = max(run.sparsity for run in runs)
-    for run in runs:
-        if run.seed == 0 and run.sparsity in (0, sparsest):
-            _check(run, plan.entry(run))
+    assert {planned.run.method.name for planned in runs} >= set(expected)
+    sparsest = max(planned.run.sparsity for planned in runs)
+    for planned in runs:
+        if planned.run.seed == 0 and planned.run.sparsity in (0, sparsest):
+            _check(planned.run, planned.entry())
 
 
 def _check(run, entry):
