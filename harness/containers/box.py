@@ -11,7 +11,7 @@ from typing import Any
 import docker
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
-from harness.config.compose import RunnerConfig
+from harness.config import RunnerConfig
 from harness.containers.engine import is_podman
 from harness.containers.orphans import owner_labels
 from harness.errors import UsageError

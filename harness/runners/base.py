@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.config.compose import RunnerConfig
+from harness.config import RunnerConfig
 from harness.containers.content import VerifiedImage
 from harness.records.ending import Ending, RefusedError
 

@@ -1,6 +1,6 @@
 """Which runner takes a run, and why."""
 
-from harness.config.compose import RunConfig
+from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.runners.base import Choice
 from harness.runners.local import LocalRunner

@@ -22,7 +22,7 @@ from harness.audit.claims import (
     read_record,
 )
 from harness.audit.referee import MARK
-from harness.config.compose import RunnerConfig
+from harness.config import RunnerConfig
 from harness.containers import box as boxes
 from harness.containers.box import Box
 from harness.containers.content import SUITE, ImageFiles, VerifiedImage, image_files
@@ -32,8 +32,9 @@ from harness.containers.output import Output
 from harness.containers.supervise import LARGEST_FOLDER, supervise
 from harness.machine import gpus
 from harness.machine.gpus import Gpu
-from harness.records import Record, write
+from harness.records import Record
 from harness.records.ending import Ending, RefusedError
+from harness.records.store import write
 from harness.runners import inside
 from harness.runners.base import OnEvent
 from harness.tasks.vision import data

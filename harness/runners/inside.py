@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.containers.box import SOURCE
 from harness.places import ROOT
-from harness.records import write_atomic
+from harness.records.store import write_atomic
 from harness.tasks.vision import data
 
 PARTS = ("methods", "harness", "sparsebench", "benchmarks")
