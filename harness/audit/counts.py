@@ -1,5 +1,6 @@
-"""Checks of what can be counted again exactly: weights, steps, images, FLOPs, and that the budget was kept."""
+"""Checks of what can be recounted exactly: weights, steps, images and FLOPs, and that the budget was kept."""
 
+import bisect
 import itertools
 import math
 
@@ -14,14 +15,14 @@ def refusals(record: Record) -> list[str]:
     """Return what does not add up in a record that is done.
 
     Args:
-        record: It keeps the schema.
+        record: A record that keeps its schema.
 
     Raises:
-        KeyError, TypeError: The config is not whole.
+        KeyError, TypeError: The config lacks a part, or one is of the wrong type.
     """
     broken = _topology(record)
     if broken:
-        return broken  # nothing can be counted from it
+        return broken  # nothing can be recounted from it
     truth = recount.recount(record)
     return [*_weights(record, truth), *_costs(record, truth), *_budget(record, truth), *_curve(record, truth)]
 
@@ -29,44 +30,45 @@ def refusals(record: Record) -> list[str]:
 def _topology(record: Record) -> list[str]:
     layers, topology, steps = record["config"]["layers"], record["topology"], record["cost"]["steps"]
     if not layers or any(layer["weights"] != math.prod(layer["shape"]) for layer in layers):
-        return ["layers: the weights of a layer are the product of its shape"]
+        return ["layers: the weights of a layer must be the product of its shape"]
     if any(type(layer["uses"]) is not int or layer["uses"] < 1 for layer in layers):
-        return ["layers: uses is how often a weight is used for an image, 1 or more"]
+        return ["layers: uses, how often a weight is used per image, must be 1 or more"]
     if not topology or topology[0]["step"] != 0 or topology[0]["dense_gradient"]:
-        return ["topology: begins with the start, step 0, which costs nothing"]
+        return ["topology: must begin with the start: step 0, no dense gradient"]
     found = []
     places = [entry["step"] for entry in topology]
     if any(after <= before for before, after in itertools.pairwise(places)):
-        found.append("topology: steps must grow from entry to entry")
+        found.append("topology: steps must increase")
     if places[-1] >= steps and len(places) > 1:
-        found.append(f"topology: an event on step {places[-1]} of {steps}; nothing would train what it grew")
+        found.append(f"topology: an event at step {places[-1]} of {steps} leaves no step to train what it grew")
     for entry in topology:
         active = entry["active"]
         if len(active) != len(layers):
             found.append(f"topology: {len(active)} layers at step {entry['step']}, the config has {len(layers)}")
         elif any(kept > layer["weights"] for kept, layer in zip(active, layers, strict=True)):
-            found.append(f"topology: more active weights than there are, at step {entry['step']}")
+            found.append(f"topology: more active weights than a layer has, at step {entry['step']}")
     return found[:3]
 
 
 def _weights(record: Record, truth: recount.Recount) -> list[str]:
     metrics, found = record["metrics"], []
-    asked = round((1 - record["sparsity"]) * truth.maskable)
+    target = round((1 - record["sparsity"]) * truth.maskable)
     if metrics["maskable"] != truth.maskable:
         found.append(f"maskable: {metrics['maskable']} but the layers have {truth.maskable} weights")
     if metrics["active"] != truth.active:
         found.append(f"active: {metrics['active']} but the topology ends with {truth.active}")
-    if abs(truth.active - asked) > 1:
-        found.append(f"active: the topology ends with {truth.active} weights where {asked} were asked for")
+    if abs(truth.active - target) > 1:
+        found.append(f"active: the topology ends with {truth.active} weights, the target is {target}")
     if not metrics["nonzero"] <= metrics["active"]:
         found.append(f"nonzero: {metrics['nonzero']}, more than the {metrics['active']} active weights")
     if abs(metrics["sparsity"] - (1 - truth.active / truth.maskable)) > 1e-9:
         found.append(f"sparsity: {metrics['sparsity']} but 1 - active/maskable is {1 - truth.active / truth.maskable}")
     given = metrics["layer_density"] or {}
     if list(given) != list(truth.layer_density):
-        found.append("layer_density: its layers are not those of the config, in order")
+        found.append("layer_density: the layers must be those of the config, in order")
     elif wrong := [name for name, value in truth.layer_density.items() if abs((given[name] or 0) - value) > 1e-9]:
-        found.append(f"layer_density: {wrong[0]} is {given[wrong[0]]} but the topology ends with that layer otherwise")
+        name = wrong[0]
+        found.append(f"layer_density: {name} has {given[name]} but the topology ends with {truth.layer_density[name]}")
     return found + _explored(record, truth)
 
 
@@ -74,7 +76,7 @@ def _explored(record: Record, truth: recount.Recount) -> list[str]:
     rate = record["metrics"]["exploration_rate"]
     most = max(sum(entry["active"]) for entry in record["topology"]) / truth.maskable
     if rate is None or rate < most - 1e-9:
-        return [f"exploration_rate: {rate}, less than the share {most:.6g} that was active at once"]
+        return [f"exploration_rate: {rate}, less than {most:.6g}, the largest share active at once"]
     return []
 
 
@@ -126,12 +128,13 @@ def _budget(record: Record, truth: recount.Recount) -> list[str]:
 
 
 def _curve(record: Record, truth: recount.Recount) -> list[str]:
-    """Hold the curve's densities against the topology at each step."""
+    """Compare the curve's densities with the topology at each step."""
     topology = record["topology"]
+    places = [entry["step"] for entry in topology]
     ends = {training["step"] for training in record["rounds"]}  # evaluated before the pruning that follows
     for point in record["curve"]:
         until = point["step"] - (point["step"] in ends)
-        active = [entry for entry in topology if entry["step"] <= until][-1]["active"]
+        active = topology[max(bisect.bisect_right(places, until) - 1, 0)]["active"]
         density = sum(active) / truth.maskable
         if point["density"] is None or abs(point["density"] - density) > 1e-6:
             return [f"curve: density {point['density']} at step {point['step']}, the topology has {density:.6g}"]

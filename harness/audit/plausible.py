@@ -1,15 +1,15 @@
-"""Checks of what cannot be counted again but must be possible: accuracies, losses, speed."""
+"""Checks of what cannot be recounted but must be possible: accuracies, losses, speed."""
 
 import itertools
 import math
 
 from harness.records import Record
 
-# Beyond what chance explains, a test set may be this much harder or easier than the split held out for validation.
+# Beyond chance, a test set may be this much harder or easier than the split held out for validation.
 _SHIFT = 0.05
-# Standard errors of a difference of two shares that chance is given.
+# Standard errors that chance may explain in the difference of two accuracies.
 _SIGMAS = 5
-# No device that exists computes faster than this (FLOP/s): many times the peak of one of today's.
+# No device computes faster than this (FLOP/s): many times the peak of today's.
 _FASTEST = {"gpu": 2e16, "cpu": 1e14}
 
 
@@ -17,66 +17,68 @@ def refusals(record: Record) -> list[str]:
     """Return what cannot be true in a record that is done.
 
     Args:
-        record: It keeps the schema.
+        record: A record that keeps its schema.
 
     Raises:
-        KeyError, TypeError: The config is not whole.
+        KeyError, TypeError: The config lacks a part, or one is of the wrong type.
     """
     return [*_shares(record), *_loss(record), *_curve(record), *_plausible(record), *_speed(record)]
 
 
 def _shares(record: Record) -> list[str]:
-    """Refuse an accuracy that no number of right answers gives."""
+    """Refuse an accuracy that no number of correct answers gives."""
     data, metrics = record["config"]["dataset"], record["metrics"]
-    asked = {
+    examples_of = {
         "test_accuracy": data["test_examples"],
         "test_top5": data["test_examples"],
         "val_accuracy": data["val_examples"],
     }
     found = []
-    for name, examples in asked.items():
+    for name, examples in examples_of.items():
         value = metrics[name]
         # float32 sums and quotients are right to about 1e-7
         if value is not None and abs(value * examples - round(value * examples)) > 1e-3:
-            found.append(f"{name}: {value} is no share of {examples} examples")
+            found.append(f"{name}: {value} is not a multiple of 1/{examples}, the number of examples")
     if metrics["test_top5"] is not None and metrics["test_top5"] < metrics["test_accuracy"]:
-        found.append("test_top5: less than top-1")
+        found.append("test_top5: less than test_accuracy")
     return found
 
 
 def _loss(record: Record) -> list[str]:
     loss, accuracy = record["metrics"]["test_loss"], record["metrics"]["test_accuracy"]
-    # Who is wrong gave the truth a probability of at most one half: ln 2 for each wrong answer.
+    # A wrong answer gives the truth a probability of at most one half, so it costs at least ln 2.
     least = (1 - accuracy) * math.log(2)
     if loss is None or loss < least * 0.999:
-        return [f"test_loss: {loss}, but accuracy {accuracy} cannot cost less than {least:.4g}"]
+        return [f"test_loss: {loss}, but an accuracy of {accuracy} costs at least {least:.4g}"]
     return []
 
 
 def _curve(record: Record) -> list[str]:
     curve, steps = record["curve"], record["cost"]["steps"]
     if not curve:
-        return ["curve: a run that is done was evaluated at least once"]
+        return ["curve: empty, but a run that is done was evaluated"]
     found = []
     places = [point["step"] for point in curve]
     if any(after <= before for before, after in itertools.pairwise(places)) or places[-1] > steps:
-        found.append("curve: steps must grow, up to the last step of the run")
+        found.append("curve: steps must increase, up to the last step of the run")
     progress = [-1.0 if point["progress"] is None else point["progress"] for point in curve]
     if progress != sorted(progress) or progress[0] < 0 or progress[-1] > 1 + 1e-9:
-        found.append("curve: progress must grow from 0 to at most 1")
+        found.append("curve: progress must not decrease and must stay within 0 and 1")
     if progress[-1] < 0.999:
         found.append(f"curve: it ends at progress {progress[-1]:g}, before the run did")
     if curve[-1]["val_accuracy"] != record["metrics"]["val_accuracy"]:
-        found.append(f"val_accuracy: {record['metrics']['val_accuracy']}, the curve ends otherwise")
+        found.append(
+            f"val_accuracy: {record['metrics']['val_accuracy']}, but the curve ends with {curve[-1]['val_accuracy']}"
+        )
     return found
 
 
 def _plausible(record: Record) -> list[str]:
-    """Hold the test accuracy against the last validation: both are of the same weights, on images not trained on."""
+    """Compare the test accuracy with the last validation: the same weights on other images that were not trained on."""
     data, test = record["config"]["dataset"], record["metrics"]["test_accuracy"]
     last = record["curve"][-1]["val_accuracy"] if record["curve"] else None
     if last is None:
-        return ["curve: its last point has no validation accuracy"]
+        return ["curve: the last point has no validation accuracy"]
     share = min(max((test + last) / 2, 0.01), 0.99)
     error = math.sqrt(share * (1 - share) * (1 / data["test_examples"] + 1 / data["val_examples"]))
     allowed = _SHIFT + _SIGMAS * error
@@ -92,5 +94,5 @@ def _speed(record: Record) -> list[str]:
     fastest = _FASTEST["gpu"] * max(gpu["count"], 1) if gpu else _FASTEST["cpu"]
     rate = record["cost"]["train_flops"] / seconds
     if rate > fastest:
-        return [f"seconds.train: {seconds:g} s would be {rate:.2g} FLOP/s, faster than any hardware of its kind"]
+        return [f"seconds.train: {seconds:g} s would be {rate:.2g} FLOP/s, faster than any hardware"]
     return []

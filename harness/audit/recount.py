@@ -1,6 +1,6 @@
-"""The ledger once more, from a record alone: its topology and what its config says of the model.
+"""The ledger recomputed from a record alone: its topology and what its config says about the model.
 
-Written apart from `harness.budget.costs`, which charges a run while it trains, so that each is a check of the other.
+Written independently of `harness.budget`, which charges a run while it trains, so that each checks the other.
 """
 
 import math
@@ -38,16 +38,16 @@ class Recount:
 
 
 def recount(record: Record) -> Recount:
-    """Count everything again that topology and config determine.
+    """Recount everything that topology and config determine.
 
-    The rule: iteration number i uses the masks of the last topology entry before it and costs three forward passes
-    for each of its images; an event with dense gradients on it makes one of the three a dense one.
+    The rule: iteration i uses the masks of the last topology entry before it and costs three forward passes per
+    image; if an event with dense gradients falls on it, one of the three is dense.
 
     Args:
         record: A record with at least one topology entry, whose entries have one number per layer.
 
     Raises:
-        KeyError: The config lacks something that is needed.
+        KeyError: The config lacks a part.
     """
     config, topology, steps = record["config"], record["topology"], record["cost"]["steps"]
     layers, fixed = config["layers"], config["fixed_flops"]
@@ -80,7 +80,7 @@ def recount(record: Record) -> Recount:
 
 
 def samples(config: dict[str, Any], steps: int) -> int:
-    """Return the images of the first iterations: every epoch's last batch is what remains of it.
+    """Return the images in the first iterations; the last batch of an epoch holds what remains.
 
     Args:
         config: A record's.
@@ -92,7 +92,7 @@ def samples(config: dict[str, Any], steps: int) -> int:
 
 
 def train_samples(config: dict[str, Any]) -> int:
-    """Return the images of the training split; an image folder may hold others than the config's set."""
+    """Return the images of the training split; an image folder may hold another number than the data set's config."""
     if "train_samples" in config:
         return int(config["train_samples"])
     return config["dataset"]["train_examples"] - config["dataset"]["val_examples"]

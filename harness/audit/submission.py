@@ -1,179 +1,103 @@
 """The checker of submissions: what is wrong with a record, found from the record and its neighbours alone.
 
 Anyone can run it; it trains nothing and needs no data. A record that passes is consistent with itself to the last
-FLOP, which is not a proof that it is honest: `harness.executors.rerun` repeats a short run for that. A run that failed
-passes if it says so properly, because failures belong on the board; one that calls itself ``done`` must account for
-all.
+FLOP, which does not prove that it is honest: `harness.executors.rerun` repeats a short run for that. A failed run
+passes if it says why it failed, because failures belong on the board; one that calls itself ``done`` must account for
+everything.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from harness.audit import counts
-from harness.audit import plausible as scores
-from harness.records import Record, RecordError, load, record_name, whole_budget
+from harness.audit import counts, origin, plausible
+from harness.audit.neighbours import Neighbours
+from harness.records import Problem, Record, identity, record_name, whole_budget
+from harness.records.folder import load_or_problem, record_paths
+from harness.records.validate import one_line
+from harness.vocabulary import RULES
 
 Check = Callable[[Record], list[str]]
 
-SEEDS = 3
-"""A submission shows each method, sparsity and task with at least so many seeds, whatever became of them."""
 
-# Clocks of a runner and of the run inside it may differ by so much.
-_SLACK = timedelta(seconds=5)
-
-
-def check(path: Path | str, records: Mapping[str, Record]) -> list[str]:
-    """Return why a record is refused, one line per reason; nothing if it passes.
+def check(paths: Iterable[Path]) -> dict[Path, list[str]]:
+    """Check records, each together with the others of its folder, which is read once.
 
     Args:
-        path: The record's file.
-        records: The records that it is submitted with, by file name; it may be among them. Its other seeds, and
-            copies of it, are looked for there.
+        paths: Their files.
+
+    Returns:
+        For each path, in the same order, why the record is refused, one line per reason; empty if it passes.
     """
-    path = Path(path)
-    try:
-        record = load(path)
-    except RecordError as error:
-        return [f"schema: {error}"]
-    except OSError as error:
-        return [f"unreadable: {error.strerror}"]
-    others = [other for name, other in records.items() if name != path.name]
-    checks: list[Check] = [partial(_name, path), _identity, _rules, _key, _provenance, _times, partial(_seeds, others)]
-    if record["status"] == "done":
-        checks += [counts.refusals, scores.refusals]
-    else:
-        checks.append(_reason)
-    return [line for each in checks for line in _asked(each, record)]
+    wanted = list(paths)
+    names: dict[Path, set[str]] = defaultdict(set)
+    for path in wanted:
+        names[path.parent].add(path.name)
+    found = {folder / name: reasons for folder in names for name, reasons in _check_in(folder, names[folder]).items()}
+    return {path: found[path] for path in wanted}
 
 
-def _asked(check: Check, record: Record) -> list[str]:
-    """Run one check; a config that it cannot work with, which may hold anything, is a refusal as well."""
+def _check_in(folder: Path, wanted: set[str]) -> dict[str, list[str]]:
+    """Check records of one folder by name; only what their neighbours need to know of them is kept in memory."""
+    neighbours = Neighbours()
+    reasons: dict[str, list[str]] = {}
+    for name in sorted({path.name for path in record_paths(folder)} | wanted):
+        found = load_or_problem(folder / name)
+        if not isinstance(found, Problem):
+            neighbours.add(name, found)
+        if name in wanted:
+            reasons[name] = [found.reason] if isinstance(found, Problem) else _reasons(name, found)
+    return {name: [*lines, *neighbours.refusals(name)] for name, lines in reasons.items()}
+
+
+def _reasons(file: str, record: Record) -> list[str]:
+    """Return why a record is refused whatever its neighbours are."""
+    checks: list[Check] = [partial(_name, file), _head, _rules, _key, origin.refusals, origin.time_refusals]
+    checks += [counts.refusals, plausible.refusals] if record["status"] == "done" else [_reason]
+    return [one_line(reason) for each in checks for reason in _tried(each, record)]
+
+
+def _tried(check: Check, record: Record) -> list[str]:
+    """Run one check; a config that it cannot work with, since a config may hold anything, is a refusal as well."""
     try:
         return check(record)
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        return [f"config: what is needed to check this record is missing or of another kind ({error})"]
+        what = f"{type(error).__name__}: {error}"
+        return [f"config: a setting needed to check this record is missing or of the wrong type ({what})"]
 
 
 def _reason(record: Record) -> list[str]:
-    return [] if record["reason"] else [f"reason: a run that is {record['status']} says why"]
+    return [] if record["reason"] else [f"reason: missing, but the run is {record['status']}"]
 
 
-def _name(path: Path, record: Record) -> list[str]:
+def _name(file: str, record: Record) -> list[str]:
     expected = record_name(record)
-    return [] if path.name == expected else [f"file: {path.name} should be named {expected}"]
+    return [] if file == expected else [f"file: {file} should be named {expected}"]
 
 
-def _identity(record: Record) -> list[str]:
-    """Hold the head of a record, which the board shows, against its config, which the key covers."""
+def _head(record: Record) -> list[str]:
+    """Compare the head of a record, which the board shows, with its config, which the key covers."""
     config = record["config"]
-    said: dict[str, Any] = {name: (config.get(name) or {}).get("name") for name in ("method", "dataset", "model")}
-    said |= {name: config.get(name) for name in ("sparsity", "seed")}
-    said["budget"] = whole_budget(config.get("budget"))
-    head = {name: record[name] for name in said}
+    configured = {name: (config.get(name) or {}).get("name") for name in ("method", "dataset", "model")}
+    configured |= {name: config.get(name) for name in ("sparsity", "seed")}
+    configured["budget"] = whole_budget(config.get("budget"))
+    head = {name: record[name] for name in configured}
     head["budget"] = whole_budget(record["budget"])
-    return [f"{name}: {head[name]!r} but the config has {said[name]!r}" for name in said if head[name] != said[name]]
+    return [
+        f"{name}: {head[name]!r} but the config has {configured[name]!r}"
+        for name in configured
+        if head[name] != configured[name]
+    ]
 
 
 def _rules(record: Record) -> list[str]:
-    """Refuse a record made under rules that do not compare; those of before the rules had a number carry none."""
-    from harness.config.compose import RULES
-
+    """Refuse a record made under rules that do not compare; records older than the first numbered rules have none."""
     made = str(record["config"].get("rules", RULES))
     same = made.partition(".")[0] == RULES.partition(".")[0]
     return [] if same else [f"rules: made under {made}, which does not compare with {RULES}"]
 
 
 def _key(record: Record) -> list[str]:
-    from harness.plan import price as plan  # it imports torch, which the other checks do not need
-
-    made = record["provenance"]
-    key = plan.key_of(record["config"], made["method_sha256"], made["data_sha256"], made["image_id"])
+    key = identity.recorded_key(record)
     return [] if key == record["key"] else [f"key: {record['key']} but config and provenance give {key}"]
-
-
-def _is_hex(text: Any, digits: int) -> bool:
-    return isinstance(text, str) and len(text) == digits and set(text) <= set("0123456789abcdef")
-
-
-def _provenance(record: Record) -> list[str]:
-    made, found = record["provenance"], []
-    if not _is_hex(made["git_commit"], 40):
-        found.append(f"git_commit: {made['git_commit']!r} is no commit; a result comes from a known one")
-    if made["git_dirty"] is not False:
-        found.append("git_dirty: the source was, or may have been, changed after its commit")
-    if not _is_hex(made["method_sha256"], 64):
-        found.append(f"method_sha256: {made['method_sha256']!r} is no hash of the method's source")
-    if record["runner"] == "docker":
-        image = str(made["image_id"])
-        if not _is_hex(image.removeprefix("sha256:"), 64):
-            found.append(f"image_id: {made['image_id']!r} is no image, and runner is docker")
-        if not _is_hex(made["lock_sha256"], 64):
-            found.append(f"lock_sha256: {made['lock_sha256']!r} is no hash, and runner is docker")
-    elif made["image_id"] is not None:
-        found.append("image_id: a local run has no image; it is not verified by naming one")
-    if record["status"] != "done":
-        return found
-    if not _is_hex(made["data_sha256"], 64):
-        found.append(f"data_sha256: {made['data_sha256']!r} is no fingerprint of the data")
-    missing = [name for name in ("cpu", "python", "torch", "hostname_hash") if not made[name]]
-    if record["config"].get("device") == "cuda":
-        missing += [name for name in ("gpu", "cuda") if not made[name]]
-    return found + [f"{name}: what the run was made on is not known" for name in missing]
-
-
-def _times(record: Record) -> list[str]:
-    started, finished = (
-        datetime.fromisoformat(record["provenance"][name]) if record["provenance"][name] else None
-        for name in ("started", "finished")
-    )
-    seconds = record["cost"]["seconds"]
-    found = []
-    if started and finished:
-        if finished < started:
-            found.append("finished: before it started")
-        elif not record["provenance"]["resumed"] and seconds["total"] is not None:
-            lasted = (finished - started + _SLACK).total_seconds()
-            if seconds["total"] > lasted:
-                found.append(f"seconds.total: {seconds['total']:g}, longer than from started to finished")
-    elif record["status"] == "done":
-        found.append("started: not known")
-    if finished and finished > datetime.now(UTC) + timedelta(days=1):
-        found.append("finished: lies in the future")
-    parts = [seconds[name] for name in ("train", "eval", "topology") if seconds[name] is not None]
-    if seconds["total"] is not None and sum(parts) > seconds["total"] + _SLACK.total_seconds():
-        found.append(f"seconds.total: {seconds['total']:g}, less than its parts take")
-    if record["status"] == "done" and not (seconds["total"] and seconds["train"]):
-        found.append("seconds: no run trains in no time")
-    return found
-
-
-def _of_one_row(record: Record) -> tuple[str, ...]:
-    """Return what runs that differ only in their seed have in common."""
-    config = {name: value for name, value in record["config"].items() if name not in _ONLY_OF_A_RUN}
-    config["dataset"] = {
-        name: value for name, value in (config.get("dataset") or {}).items() if name not in ("root", "download")
-    }
-    return (record["runner"], repr(sorted(config.items(), key=lambda item: item[0])))
-
-
-# Compared first, for the rest takes longer and there may be thousands.
-_QUICK = ("method", "dataset", "model", "sparsity", "runner")
-_ONLY_OF_A_RUN = frozenset(
-    ("seed", "output", "runner", "workers", "packed", "checkpoint_seconds", "layers", "fixed_flops")
-)
-
-
-def _seeds(others: list[Record], record: Record) -> list[str]:
-    found = []
-    if any(other["key"] == record["key"] for other in others):
-        found.append(f"key: another record has the key {record['key']}; a run has one result")
-    row = _of_one_row(record)
-    alike = (other for other in others if all(other[name] == record[name] for name in _QUICK))
-    seeds = {record["seed"]} | {other["seed"] for other in alike if _of_one_row(other) == row}
-    if len(seeds) < SEEDS:
-        listed = ", ".join(str(seed) for seed in sorted(seeds))
-        found.append(f"seeds: {listed} only; a submission has at least {SEEDS}, those that failed included")
-    return found

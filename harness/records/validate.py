@@ -8,6 +8,7 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from harness.console import printable
 from harness.records.schema import DONE_NEEDS, SCHEMA, VERSIONS
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def validate(record: Any) -> list[str]:
         if not _validator().is_valid(record):
             return _complaints(record)
     except ValueError as error:  # not something that JSON can hold
-        return [_line(str(error))]
+        return [one_line(str(error))]
     if record["status"] != "done":
         return []
     return [f"{part}.{name}: missing, but the run is done" for part, name in DONE_NEEDS if record[part][name] is None]
@@ -56,7 +57,7 @@ def require(record: Any) -> None:
 def _complaints(record: Any) -> list[str]:
     version = record.get("schema") if isinstance(record, dict) else None
     if version is not None and (type(version) is not int or version not in VERSIONS):
-        return [_line(f"schema: {version!r} is not {' or '.join(map(str, VERSIONS))}, which this version reads")]
+        return [one_line(f"schema: {version!r} is not {' or '.join(map(str, VERSIONS))}, which this version reads")]
     errors = itertools.islice(_validator().iter_errors(record), _MOST_REASONS)
     return [
         _complaint(record, error) for error in sorted(errors, key=lambda error: list(map(str, error.instance_path)))
@@ -73,11 +74,11 @@ def _complaint(record: Any, error: "jsonschema_rs.ValidationError") -> str:
     elif error.kind.name == "enum":  # the library names two of them only
         allowed = getattr(error.kind, "options", [])
         message = f"{value!r} is not one of {', '.join(map(str, allowed))}"
-    return _line(f"{place}: {message}" if place else message)
+    return one_line(f"{place}: {message}" if place else message)
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """Make text safe to print on one line: control characters as escapes, the middle cut out if it is long."""
     if len(text) > _LONGEST_REASON:  # its place and its verdict stand at the ends
         text = f"{text[: _LONGEST_REASON // 2]} ... {text[-_LONGEST_REASON // 2 :]}"
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return printable(text)
