@@ -23,11 +23,44 @@ EXECUTOR ?= local
 JOBS ?= 1
 ARGS ?=
 
-chosen = $(if $(METHOD),method=$(METHOD)) $(if $(DATASET),dataset=$(DATASET)) $(if $(MODEL),model=$(MODEL)) \
-	$(if $(SPARSITY),sparsity=$(SPARSITY)) $(if $(SEED),seed=$(SEED)) $(if $(BUDGET),budget=$(BUDGET)) \
-	$(if $(RUNNER),runner=$(RUNNER)) $(if $(OUTPUT),output=$(OUTPUT)) $(ARGS)
+# A value is passed on as it was typed, whatever is in it: $(value) keeps its dollars, the quotes keep the rest.
+quoted = '$(subst ','\'',$(1))'
+given = $(call quoted,$(value $(1)))
+option = $(if $(value $(1)),$(call quoted,$(2)=$(value $(1))))
+output = $(call option,OUTPUT,output)
+chosen = $(call option,METHOD,method) $(call option,DATASET,dataset) $(call option,MODEL,model) \
+	$(call option,SPARSITY,sparsity) $(call option,SEED,seed) $(call option,BUDGET,budget) \
+	$(call option,RUNNER,runner) $(output) $(ARGS)
 
-.PHONY: help bench suite plan leaderboard test lint lock image speed nightly clean
+TARGETS := help bench suite plan leaderboard test lint lock image speed nightly clean
+# What each target reads. Make ignores any other variable: method=rigl would train the default in silence.
+SETTINGS := METHOD DATASET MODEL SPARSITY SEED BUDGET RUNNER OUTPUT ARGS
+reads_bench := $(SETTINGS)
+reads_plan := $(SETTINGS) SUITE EXECUTOR JOBS
+reads_suite := $(SETTINGS) SUITE EXECUTOR JOBS
+reads_nightly := $(SETTINGS) SUITE EXECUTOR JOBS
+reads_leaderboard := OUTPUT ARGS
+reads_test := ARGS
+reads_lock := ARGS
+reads_image := ARGS
+reads_speed := ARGS
+reads_$(READY) := ARGS
+
+unknown := $(firstword $(filter-out $(TARGETS) $(READY),$(MAKECMDGOALS)))
+ifneq ($(unknown),)
+$(error sparsebench: unknown target $(unknown); allowed are $(TARGETS))
+endif
+goals := $(or $(MAKECMDGOALS),help)
+read := $(sort $(foreach goal,$(goals),$(reads_$(goal))) PYTHON)
+typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+unknown := $(firstword $(filter-out $(read),$(typed)))
+ifneq ($(unknown),)
+meant := $(filter $(read),$(shell echo $(call quoted,$(unknown)) | tr a-z A-Z))
+hint := $(if $(meant), (did you mean $(meant)=?))
+$(error sparsebench: make $(goals) takes no $(unknown)=$(hint); it takes $(read:%=%=))
+endif
+
+.PHONY: $(TARGETS)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,13 +72,14 @@ bench: $(READY) ## train one run and update the board (default: GraNet at 90 % o
 	@$(BIN)/sparsebench run $(chosen)
 
 suite: $(READY) ## train a grid: SUITE=name [JOBS=n]; skips what is done
-	@$(BIN)/sparsebench suite --suite "$(SUITE)" --executor "$(EXECUTOR)" --jobs "$(JOBS)" $(chosen)
+	@$(BIN)/sparsebench suite --suite $(call given,SUITE) --executor $(call given,EXECUTOR) --jobs $(call given,JOBS) \
+		$(chosen)
 
 plan: $(READY) ## what a run or SUITE=name will cost, and what is done; trains nothing
-	@$(BIN)/sparsebench plan $(if $(SUITE),--suite "$(SUITE)") $(chosen)
+	@$(BIN)/sparsebench plan $(if $(value SUITE),--suite $(call given,SUITE)) $(chosen)
 
 leaderboard: $(READY) ## records -> results/leaderboard.{csv,md,html} and the README's table
-	@$(BIN)/sparsebench leaderboard $(if $(OUTPUT),output=$(OUTPUT)) $(ARGS)
+	@$(BIN)/sparsebench leaderboard $(output) $(ARGS)
 
 test: $(READY) ## every test that this machine can run; says what was skipped and why
 	@$(BIN)/python -m pytest $(ARGS)
@@ -60,12 +94,13 @@ speed: $(READY) ## speed suites (pytest-benchmark); ratios against named baselin
 	@$(BIN)/sparsebench speed $(ARGS)
 
 nightly: $(READY) ## image, smoke gate, SUITE=name, board, check of every record; what the nightly job runs
-	@if [ "$(RUNNER)" = docker ]; then $(BIN)/sparsebench image; fi
-	@echo "== smoke gate" && rm -rf build/smoke && $(BIN)/sparsebench suite --suite smoke --jobs "$(JOBS)" $(if $(RUNNER),runner=$(RUNNER)) \
-		seed=0 output=build/smoke budget=epochs:5
-	@echo "== suite $(SUITE)" && $(BIN)/sparsebench suite --suite "$(SUITE)" --jobs "$(JOBS)" $(chosen)
-	@echo "== board" && $(BIN)/sparsebench leaderboard $(if $(OUTPUT),output=$(OUTPUT))
-	@echo "== check" && $(BIN)/sparsebench check $(or $(OUTPUT),results)/records/*.json
+	@if [ $(call given,RUNNER) = docker ]; then $(BIN)/sparsebench image; fi
+	@echo "== smoke gate" && rm -rf build/smoke && $(BIN)/sparsebench suite --suite smoke --jobs $(call given,JOBS) \
+		$(call option,RUNNER,runner) seed=0 output=build/smoke budget=epochs:5
+	@echo "== suite" && $(BIN)/sparsebench suite --suite $(call given,SUITE) --executor $(call given,EXECUTOR) \
+		--jobs $(call given,JOBS) $(chosen)
+	@echo "== board" && $(BIN)/sparsebench leaderboard $(output)
+	@echo "== check" && $(BIN)/sparsebench check $(call quoted,$(or $(value OUTPUT),results)/records)
 
 clean: $(READY) ## remove containers that a killed harness left behind
 	@$(BIN)/sparsebench clean
