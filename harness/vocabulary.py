@@ -9,9 +9,6 @@ STATUSES = ("done", "invalid", "diverged", "timeout", "out_of_memory", "interrup
 RUNNERS = ("docker", "local")
 """Where a run can take place."""
 
-BUDGET_KINDS = ("epochs", "steps", "flops", "seconds")
-"""What a budget can be counted in."""
-
 BUDGET_ROUNDS = ("shared", "each")
 """What the trainings of a rewinding method get: a share of the budget, or all of it each, as in the papers."""
 

@@ -146,7 +146,7 @@ FORGERIES = {
     "a curve cut short": (lambda record: record["curve"].pop(), "curve: it ends at progress"),
     "a last validation that is not the curve's": (
         _set("metrics", "val_accuracy", 1.0), "val_accuracy: 1.0, but the curve ends with"),
-    "more steps than the budget": (_set("cost", "steps", 200), "steps: 200 where the budget is 160"),
+    "more steps than the budget": (_set("cost", "steps", 200), "budget: 200 steps where the budget is 160"),
     "other images than its steps take": (_set("cost", "samples", 9000), "samples: 9000 but topology and config give"),
     "an unknown commit": (_set("provenance", "git_commit", None), "git_commit: None is not a commit"),
     "a changed working tree": (_set("provenance", "git_dirty", True), "git_dirty: the source was"),

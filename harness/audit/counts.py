@@ -5,10 +5,8 @@ import itertools
 import math
 
 from harness.audit import recount
+from harness.budget.kinds import KINDS, Reference, Usage
 from harness.records import Record, whole_budget
-
-# A run on a clock ends with the iteration during which its time runs out.
-_SECONDS_OVER = 1.0
 
 
 def refusals(record: Record) -> list[str]:
@@ -105,26 +103,15 @@ def _costs(record: Record, truth: recount.Recount) -> list[str]:
 
 
 def _budget(record: Record, truth: recount.Recount) -> list[str]:
-    """Hold what was spent against the budget: nothing overspends by more than one step, nothing stops early."""
-    config, cost = record["config"], record["cost"]
-    budget = whole_budget(config["budget"])
-    kind, stretch = budget["kind"], budget["stretch"]
-    times = recount.schedules(config)
-    if kind in ("epochs", "steps"):
-        steps = math.ceil(round(recount.schedule_steps(config) * stretch) * times * (1 - 1e-12))
-        return [] if cost["steps"] == steps else [f"steps: {cost['steps']} where the budget is {steps}"]
-    if kind == "flops":
-        amount = budget["amount"] * stretch * times * truth.reference_flops
-        if 0 <= truth.train_flops - amount <= truth.step_flops:
-            return []
-        return [f"budget: {truth.train_flops} training FLOPs where {amount:.6g} were to be spent"]
-    amount = budget["amount"] * stretch * times
-    seconds = cost["seconds"]
-    spent = (seconds["train"] or 0) + (seconds["topology"] or 0)
-    allowed = amount + _SECONDS_OVER + 2 * spent / max(cost["steps"], 1)
-    return (
-        [] if amount * 0.999 <= spent <= allowed else [f"budget: {spent:g} s of training where {amount:g} s were given"]
-    )
+    """Check what was spent against the budget: nothing overspends by more than one step, nothing stops early."""
+    config, cost, budget = record["config"], record["cost"], whole_budget(record["config"]["budget"])
+    kind = KINDS[budget["kind"]]
+    reference = Reference(recount.schedule_steps(config), truth.reference_flops)
+    amount = kind.whole(kind.size(budget["amount"], budget["stretch"], reference) * recount.schedules(config))
+    seconds = (cost["seconds"]["train"] or 0) + (cost["seconds"]["topology"] or 0)
+    spent = Usage(cost["steps"], truth.samples, truth.train_flops, seconds)
+    missed = kind.miss(amount, spent, Usage(1, config["recipe"]["batch_size"], truth.step_flops))
+    return [missed] if missed else []
 
 
 def _curve(record: Record, truth: recount.Recount) -> list[str]:

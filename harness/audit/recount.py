@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from harness.budget.kinds import KINDS
 from harness.records import Record, whole_budget
 
 
@@ -101,13 +102,12 @@ def train_samples(config: dict[str, Any]) -> int:
 def schedule_steps(config: dict[str, Any]) -> float:
     """Return the iterations of one training at the budget's length, before it is stretched.
 
-    FLOPs and seconds have none of their own: for them it is the recipe's number of epochs.
+    Raises:
+        KeyError: There is no such kind of budget.
     """
     kind, amount = config["budget"]["kind"], config["budget"]["amount"]
     per_epoch = math.ceil(train_samples(config) / config["recipe"]["batch_size"])
-    if kind == "steps":
-        return amount
-    return per_epoch * (amount if kind == "epochs" else config["recipe"]["epochs"])
+    return KINDS[kind].reference_steps(amount, per_epoch, config["recipe"]["epochs"])
 
 
 def schedules(config: dict[str, Any]) -> float:
@@ -118,7 +118,7 @@ def schedules(config: dict[str, Any]) -> float:
     """
     if whole_budget(config["budget"])["rounds"] == "shared":
         return 1.0
-    from harness.budget.clock import Schedule  # these import torch, which the rest does not need
+    from harness.budget.schedule import Schedule
     from methods import build
 
     return Schedule(build(config["method"]).rewinding(1 - config["sparsity"])).length

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.budget import costs as flops
-from harness.config.compose import BudgetConfig, DatasetConfig, ModelConfig, RecipeConfig, RunConfig, RunnerConfig
+from harness.budget.measure import measure
+from harness.config import BudgetConfig, DatasetConfig, ModelConfig, RecipeConfig, RunConfig, RunnerConfig
 from harness.errors import UsageError
 from harness.tasks.vision import data, models
-from harness.tasks.vision.score import evaluate, load_data
+from harness.tasks.vision.inputs import load_data
+from harness.tasks.vision.score import evaluate
 
 MARK = "sparsebench-referee:"
 """Starts the one line that is the result; libraries may print others."""
@@ -66,16 +67,11 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     for name, weight in layers:
         if masks[name].dtype != torch.bool or masks[name].shape != weight.shape:
             raise ValueError(f"the mask of {name} is no boolean tensor of shape {tuple(weight.shape)}")
-    costs = flops.measure(model, list(masks), run.dataset.shape)
+    costs = measure(model, list(masks), run.dataset.shape)
     score = evaluate(model.to(run.device), load_data(run).test)
     kept = [(weight.detach().cpu(), masks[name]) for name, weight in layers]
     return {
-        "layers": [
-            {"name": layer.name, "shape": list(layer.shape), "weights": layer.weights, "uses": layer.uses}
-            for layer in costs.layers
-        ],
-        "fixed_flops": costs.fixed,
-        "train_samples": data.info(plain["dataset"]).train_samples,
+        **costs.described(data.info(plain["dataset"]).train_samples),
         "active": [int(mask.sum()) for _, mask in kept],
         "nonzero": [int(weight.count_nonzero()) for weight, _ in kept],
         "outside": [int((weight[~mask] != 0).sum()) for weight, mask in kept],

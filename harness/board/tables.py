@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from harness.board.statistics import Estimate, Place, estimate
+from harness.budget.kinds import words
 from harness.records import Record, whole_budget
 
 THROTTLED = 0.01
@@ -131,9 +132,7 @@ def in_words(budget: dict[str, Any]) -> str:
     kind, amount, stretch = budget["kind"], budget["amount"], budget["stretch"]
     times = f"{stretch:g} × " if stretch != 1 else ""
     rounds = " each round" if budget["rounds"] == "each" else ""
-    if kind == "flops":
-        return f"{times}{amount:g} of the dense run's FLOPs{rounds}"
-    return f"{times}{amount:g} {kind if amount != 1 else kind.removesuffix('s')}{rounds}"
+    return f"{times}{words(kind, amount)}{rounds}"
 
 
 def hardware(record: Record) -> str:

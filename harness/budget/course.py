@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.budget.clock import Schedule
-from harness.budget.costs import Costs, Ledger, budget_samples
+from harness.budget.costs import Costs
+from harness.budget.kinds import Usage
+from harness.budget.ledger import Ledger, budget_samples
+from harness.budget.schedule import Schedule
 from harness.budget.size import Budget
 from methods import Event, Method, Moment
 
@@ -19,7 +21,7 @@ class Iteration:
         flops: What it costs without its event.
         surcharge: What the event adds: the dense share of the weight gradient.
         moment: Where the run stands after it.
-        event: The topology event on it, if any.
+        event: The topology event that falls on it, if any.
         last: Whether the budget is spent with it.
         rewinds: Whether a rewinding round ends with it; its event then prunes and the schedule goes back.
     """
@@ -36,10 +38,14 @@ class Iteration:
 class Course:
     """Method, budget and ledger of a run in step.
 
+    An epoch has ``ceil(train_samples / batch_size)`` iterations; the last of them holds the images that remain, however
+    few, and counts as one like any other.
+
     Attributes:
         clock: What is spent of the budget.
         ledger: FLOPs, samples and iterations so far.
         round: Rewinding rounds begun.
+        per_epoch: Iterations of an epoch.
     """
 
     def __init__(
@@ -52,9 +58,19 @@ class Course:
         train_samples: int,
         batch_size: int,
     ) -> None:
+        """Stand at the start.
+
+        Args:
+            method: Its events and rounds.
+            target: Density at the end.
+            budget: What the run may spend.
+            costs: Dense costs of its model.
+            train_samples: Images in the training split.
+            batch_size: Images of an iteration.
+        """
         self._method = method
         self._train_samples, self._batch_size = train_samples, batch_size
-        self._per_epoch = math.ceil(train_samples / batch_size)
+        self.per_epoch = math.ceil(train_samples / batch_size)
         self._schedule = Schedule(method.rewinding(target))
         self.clock = budget.clock()
         self.ledger = Ledger(costs)
@@ -63,45 +79,46 @@ class Course:
 
     @property
     def position(self) -> float:
-        """Schedule position, 0...1; what the learning rate follows."""
+        """Schedule position, 0...1, which the learning rate follows."""
         round_, position = self._schedule.locate(self.clock.schedules())
         # Seconds pass between iterations: a round whose time is over ends with the next one.
         return position if round_ == self.round else 1.0
 
     @property
     def epoch(self) -> tuple[int, int]:
-        """The epoch under way and the batches of it that are done."""
-        return divmod(self.ledger.steps, self._per_epoch)
+        """The current epoch and how many of its batches are done."""
+        return divmod(self.ledger.steps, self.per_epoch)
 
     def next(self, active: Sequence[int]) -> Iteration:
         """Decide the next iteration, with ``active[l]`` weights in each layer; nothing is booked yet."""
         step = self.ledger.steps + 1
-        samples = min(self._batch_size, self._train_samples - self._batch_size * ((step - 1) % self._per_epoch))
+        samples = min(self._batch_size, self._train_samples - self._batch_size * ((step - 1) % self.per_epoch))
         flops = self.ledger.price(active, samples)
-        progress = self.clock.after(flops)
-        round_, position = self._schedule.locate(self.clock.schedules(flops, 1))
+        usage = Usage(1, samples, flops)
+        progress = self.clock.after(usage)
+        round_, position = self._schedule.locate(self.clock.schedules(usage))
         rewinds = round_ > self.round and progress < 1
         # The position that ends a round is the end of training; the next iteration begins where it went back to.
         moment = Moment(step, 1.0 if rewinds else position, self._reached, self.clock.total_steps, round_)
         event, surcharge = None, 0
-        if progress < 1 and (rewinds or self._asked(moment)):
+        if progress < 1 and (rewinds or self._may_fall(moment)):
             event = self._method.event(moment)
             if event is not None and event.dense_gradient:
                 surcharge = self.ledger.price(active, samples, dense_gradient=True) - flops
                 # Nothing would train what an event on the last iteration grows.
-                if self.clock.after(flops + surcharge) >= 1:
+                if self.clock.after(Usage(1, samples, flops + surcharge)) >= 1:
                     event, surcharge = None, 0
         return Iteration(samples, flops, surcharge, moment, event, progress >= 1, rewinds)
 
     def take(self, iteration: Iteration) -> bool:
-        """Book an iteration once it is computed; return whether its event falls.
+        """Book an iteration once it is computed; return whether its event takes place.
 
         It does not where a budget of seconds ran out in the meantime, since this was the last iteration then.
         """
         falls = iteration.event is not None and not self.clock.done
-        flops = iteration.flops + (iteration.surcharge if falls else 0)
-        self.ledger.charge(flops, iteration.samples)
-        self.clock.charge(flops)
+        usage = Usage(1, iteration.samples, iteration.flops + (iteration.surcharge if falls else 0))
+        self.ledger.charge(usage)
+        self.clock.charge(usage)
         self._reached = iteration.moment.position
         if iteration.rewinds:
             self.round = iteration.moment.round
@@ -110,29 +127,30 @@ class Course:
 
     def elapse(self, seconds: float) -> None:
         """Let time pass in training or in a topology event."""
-        self.clock.elapse(seconds)
+        self.clock.charge(Usage(seconds=seconds))
 
     def skip(self, active: Sequence[int], steps: int) -> bool:
-        """Book ``steps`` iterations at once if nothing happens in them; return whether that was so.
+        """Book ``steps`` iterations at once if nothing happens in them; return whether they were booked.
 
         Nothing happens if none is on the interval, no mark and no round's end is crossed, and budget is left.
         """
-        samples = budget_samples(self.ledger.steps + steps, self._train_samples, self._batch_size)
-        flops = self.ledger.price(active, samples - self.ledger.samples)
-        progress = self.clock.after(flops, steps)
-        round_, position = self._schedule.locate(self.clock.schedules(flops, steps))
+        upto = budget_samples(self.ledger.steps + steps, self._train_samples, self._batch_size)
+        samples = upto - self.ledger.samples
+        usage = Usage(steps, samples, self.ledger.price(active, samples))
+        progress = self.clock.after(usage)
+        round_, position = self._schedule.locate(self.clock.schedules(usage))
         crossed = any(self._reached < mark <= position for mark in self._method.marks())
         interval = self._method.interval
         on_interval = interval and self.ledger.steps // interval != (self.ledger.steps + steps) // interval
         if progress >= 1 or round_ > self.round or crossed or on_interval:
             return False
-        self.ledger.charge(flops, samples - self.ledger.samples, steps)
-        self.clock.charge(flops, steps)
+        self.ledger.charge(usage)
+        self.clock.charge(usage)
         self._reached = position
         return True
 
     def state_dict(self) -> dict[str, float]:
-        """Everything needed to go on from here."""
+        """Return everything needed to resume from here."""
         ledger = self.ledger
         return {
             "spent": self.clock.spent,
@@ -144,13 +162,13 @@ class Course:
         }
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Restore what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
         self.clock.spent = state["spent"]
         self.ledger.steps, self.ledger.samples = int(state["steps"]), int(state["samples"])
         self.ledger.flops = int(state["flops"])
         self.round, self._reached = int(state["round"]), state["reached"]
 
-    def _asked(self, moment: Moment) -> bool:
+    def _may_fall(self, moment: Moment) -> bool:
         interval = self._method.interval
         if interval and moment.step % interval == 0:
             return True

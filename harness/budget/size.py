@@ -1,11 +1,13 @@
-"""A run's budget in its own units, fixed before the first step."""
+"""A run's budget in the unit of its clock, worked out before the first step."""
 
 import math
 from dataclasses import dataclass
 
-from harness.budget.clock import Clock, Schedule
-from harness.budget.costs import Costs, budget_samples
-from harness.config.compose import BudgetConfig
+from harness.budget.clock import Clock
+from harness.budget.costs import Costs
+from harness.budget.kinds import Kind, Reference, Usage
+from harness.budget.ledger import budget_samples
+from harness.budget.schedule import Schedule
 from harness.errors import UsageError
 
 
@@ -14,14 +16,14 @@ class Budget:
     """What a run may spend, and the dense run it is compared with.
 
     Attributes:
-        kind: One of `harness.records.schema.BUDGET_KINDS`.
-        amount: In iterations, FLOPs or seconds, and
-        schedule: what of it goes once through the training schedule (see `harness.budget.clock.Clock`).
-        reference_flops: Training FLOPs of the dense run of the same task and number of epochs, before stretching; for
-            FLOPs and seconds, at the recipe's number of epochs.
+        kind: What is counted.
+        amount: The whole budget, in the kind's unit.
+        schedule: What of it goes once through the training schedule (see `harness.budget.clock.Clock`).
+        reference_flops: Training FLOPs of the dense run of the same task and number of epochs, before stretching; the
+            recipe's number of epochs where the kind fixes none.
     """
 
-    kind: str
+    kind: Kind
     amount: float
     schedule: float
     reference_flops: int
@@ -32,49 +34,48 @@ class Budget:
 
 
 def size(
-    budget: BudgetConfig,
+    kind: Kind,
+    amount: float,
     schedule: Schedule,
     *,
     epochs: float,
     train_samples: int,
     batch_size: int,
     costs: Costs,
+    stretch: float = 1.0,
+    rounds: str = "shared",
     shortest: float = 1.0,
 ) -> Budget:
     """Work out a budget.
 
     Args:
-        budget: Kind, amount, stretch, and whether rounds share it.
+        kind: What is counted.
+        amount: How much, as configured.
         schedule: How often the run goes through its schedule.
         epochs: The recipe's number of epochs.
         train_samples: Images in the training split.
-        batch_size: Images an iteration.
+        batch_size: Images of an iteration.
         costs: Dense costs of the model.
+        stretch: How many times longer to train on the same schedule.
+        rounds: ``shared`` if the trainings of a rewinding method share the budget, ``each`` if each has all of it.
         shortest: Smallest share of a schedule that has to hold an iteration: what follows the last pruning.
 
     Raises:
         UsageError: It is too small for the run.
     """
     per_epoch = math.ceil(train_samples / batch_size)
-    steps = {"epochs": budget.amount * per_epoch, "steps": budget.amount}.get(budget.kind, epochs * per_epoch)
+    steps = kind.reference_steps(amount, per_epoch, epochs)
     dense = costs.training([layer.weights for layer in costs.layers])
-    reference = dense * budget_samples(round(steps), train_samples, batch_size)
-    if budget.kind in ("epochs", "steps"):
-        amount: float = round(steps * budget.stretch)
-        iteration = 1
-    elif budget.kind == "flops":
-        amount = budget.amount * budget.stretch * reference
-        iteration = dense * min(batch_size, train_samples)
-    else:
-        amount, iteration = budget.amount * budget.stretch, 0  # how long one takes only the machine knows
-    each = budget.rounds == "each"
-    once = amount if each else amount / schedule.length
+    reference = Reference(steps, dense * budget_samples(round(steps), train_samples, batch_size))
+    whole = kind.size(amount, stretch, reference)
+    each = rounds == "each"
+    once = whole if each else whole / schedule.length
+    images = min(batch_size, train_samples)
+    # Of seconds it is 0: how many an iteration takes only the machine knows.
+    iteration = kind.spends(Usage(1, images, dense * images))
     if once * shortest < iteration * (1 - 1e-9):
         share = shortest if each else shortest / schedule.length
         part = "it" if share == 1 else f"the {share:.1%} of it that follows the last pruning"
-        raise UsageError(f"budget {budget.kind}:{budget.amount:g} is too small: {part} is less than one training step")
-    if each:
-        amount *= schedule.length
-        # Whole iterations: the one that would begin another round is the last one.
-        amount = math.ceil(amount * (1 - 1e-12)) if budget.kind in ("epochs", "steps") else amount
-    return Budget(budget.kind, amount, once, reference)
+        raise UsageError(f"budget {kind.name}:{amount:g} is too small: {part} is less than one training step")
+    # The iteration that would begin another round is the last one.
+    return Budget(kind, kind.whole(whole * schedule.length) if each else whole, once, reference.flops)

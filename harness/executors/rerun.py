@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import config
+from harness.budget.kinds import KINDS
 from harness.errors import UsageError
 from harness.executors.execute import execute
 from harness.plan.planned import plan
@@ -63,7 +64,7 @@ def compare(record: Record, again: Record) -> list[str]:
         before, after = record["metrics"][name], again["metrics"][name]
         if before is not None and after is not None and abs(before - after) > tolerance:
             found.append(f"{name}: {before:.6g}, and here {after:.6g} (± {tolerance:.2g} allowed)")
-    timed = record["budget"]["kind"] == "seconds"
+    timed = KINDS[record["budget"]["kind"]].timed
     for name in () if timed else ("steps", "samples"):
         if record["cost"][name] != again["cost"][name]:
             found.append(f"{name}: {record['cost'][name]}, and here {again['cost'][name]}")

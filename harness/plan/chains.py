@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
+from harness.budget.kinds import KINDS
 from harness.config import RunConfig
 from harness.plan.planned import Planned
 from harness.records.identity import canonical
@@ -33,7 +34,7 @@ def chains(planned: Sequence[Planned]) -> list[list[Planned]]:
 
 
 def _may_be_continued(run: RunConfig) -> bool:
-    return bool(_rounds(run)) and run.budget.rounds == "each" and run.budget.kind in ("epochs", "steps")
+    return bool(_rounds(run)) and run.budget.rounds == "each" and KINDS[run.budget.kind].fixes_steps
 
 
 def _continues(shorter: RunConfig, longer: RunConfig) -> bool:

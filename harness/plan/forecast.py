@@ -21,7 +21,7 @@ class Forecast:
     """Costs of a run before it is trained.
 
     Attributes:
-        train_flops: Of the whole run; None under a budget of seconds, whose number of steps only the machine knows.
+        train_flops: Of the whole run; None under a budget whose number of steps only the machine knows.
         active: Active weights of each layer at the end.
     """
 
@@ -54,7 +54,7 @@ def forecast(
         batch_size: Images an iteration.
     """
     walk = _Walk(method, 1 - sparsity, costs, weights)
-    if budget.kind == "seconds":
+    if budget.kind.timed:
         return Forecast(None, walk.final())
     course = Course(method, 1 - sparsity, budget, costs, train_samples=train_samples, batch_size=batch_size)
     while not course.clock.done:

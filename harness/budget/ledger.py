@@ -1,0 +1,41 @@
+"""The FLOP ledger of a run: what it has spent, charged at the densities of each iteration."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.budget.costs import Costs
+from harness.budget.kinds import Usage
+
+
+@dataclass
+class Ledger:
+    """What a run has spent, iteration by iteration.
+
+    Attributes:
+        costs: Dense costs of the model.
+        steps: Iterations charged.
+        samples: Training images in them.
+        flops: Training FLOPs spent; exact.
+    """
+
+    costs: Costs
+    steps: int = 0
+    samples: int = 0
+    flops: int = 0
+
+    def price(self, active: Sequence[int], samples: int, *, dense_gradient: bool = False) -> int:
+        """Return the FLOPs of iterations over ``samples`` images with ``active[l]`` weights in each layer."""
+        return samples * self.costs.training(active, dense_gradient=dense_gradient)
+
+    def charge(self, usage: Usage) -> None:
+        """Book iterations."""
+        self.steps += usage.steps
+        self.samples += usage.samples
+        self.flops += usage.flops
+
+
+def budget_samples(steps: int, train_samples: int, batch_size: int) -> int:
+    """Return the images in the first ``steps`` iterations: the last batch of an epoch holds what remains of it."""
+    epochs, rest = divmod(steps, math.ceil(train_samples / batch_size))
+    return epochs * train_samples + min(rest * batch_size, train_samples)
