@@ -27,7 +27,8 @@ from harness.config import from_dict
 from harness.records import identity
 from harness.tasks.vision import data, models
 from harness.tasks.vision.data import Batches
-from harness.tasks.vision.score import evaluate, load_data
+from harness.tasks.vision.inputs import load_data
+from harness.tasks.vision.score import evaluate
 from harness.training.prepare import prepare
 from harness.training.trainer import Trainer
 
@@ -105,9 +106,9 @@ def _counts(trainer: Trainer, test_accuracy: float) -> dict[str, Any]:
         "masks": {name: _sha256(mask) for name, mask in trainer.masks.tensors()},
         "exploration_rate": trainer.masks.exploration_rate(),
         "violations": len(trainer.final_violations()),
-        "topology": trainer.topology,
-        "rounds": trainer.rounds,
-        "curve": [{name: point[name] for name in exact} for point in trainer.curve],
+        "topology": trainer.history.topology,
+        "rounds": trainer.history.rounds,
+        "curve": [{name: point[name] for name in exact} for point in trainer.history.curve],
         "test_accuracy": test_accuracy,
     }
 
@@ -122,8 +123,8 @@ def _figures(trainer: Trainer, test_loss: float) -> dict[str, Any]:
             if isinstance(tensor, Tensor) and tensor.shape == parameter.shape:
                 values[f"{name} {what}"] = _sample(tensor, masks.get(name))
     return {
-        "learning_rates": [point["lr"] for point in trainer.curve],
-        "losses": [*(point["train_loss"] for point in trainer.curve), test_loss],
+        "learning_rates": [point["lr"] for point in trainer.history.curve],
+        "losses": [*(point["train_loss"] for point in trainer.history.curve), test_loss],
         "values": values,
     }
 

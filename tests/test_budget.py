@@ -5,8 +5,10 @@ import time
 import pytest
 from runs import BATCH, EPOCHS, METHODS, PER_EPOCH, TRAIN, at_step, small, train, trainer
 
-from harness.budget.clock import Clock, Schedule
-from harness.config.compose import resolve
+from harness.budget.clock import Clock
+from harness.budget.kinds import KINDS, Usage
+from harness.budget.schedule import Schedule
+from harness.config import resolve
 from harness.errors import UsageError
 from harness.training.prepare import prepare
 from methods import Rewinding
@@ -15,14 +17,15 @@ PRUNES = ["gmp", "gmp_uniform", "granet", "granet_s0", "lth_rewind", "lr_rewind"
 
 
 def spend(kind, amount, flops=70, seconds=0.25):
-    """Return the steps that a budget pays for, and the progress after each."""
-    clock, seen = Clock(kind, amount, amount), []
+    """Return the progress after each step that a budget pays for."""
+    clock, seen = Clock(KINDS[kind], amount, amount), []
+    step = Usage(1, BATCH, flops)
     while not clock.done:
-        expected = clock.after(flops)
-        clock.charge(flops)
-        clock.elapse(seconds)
+        expected = clock.after(step)
+        clock.charge(step)
+        clock.charge(Usage(seconds=seconds))
         seen.append(clock.progress)
-        if kind != "seconds":
+        if not KINDS[kind].timed:
             assert seen[-1] == expected
     return seen
 
@@ -40,13 +43,14 @@ def test_a_clock_stops_on_the_step_that_spends_its_budget(kind, amount, steps):
 
 
 def test_a_clock_knows_its_steps_where_the_budget_fixes_them():
-    assert [Clock(kind, 8, 8).total_steps for kind in ("epochs", "steps", "flops", "seconds")] == [8, 8, None, None]
+    steps = {name: Clock(kind, 8, 8).total_steps for name, kind in KINDS.items()}
+    assert steps == {"epochs": 8, "steps": 8, "flops": None, "seconds": None}
 
 
 def test_flops_are_added_exactly_however_many_there_are():
-    clock = Clock("flops", 1e19, 1e19)
-    clock.charge(2**62)
-    clock.charge(1)
+    clock = Clock(KINDS["flops"], 1e19, 1e19)
+    clock.charge(Usage(1, 1, 2**62))
+    clock.charge(Usage(1, 1, 1))
     assert clock.spent == 2**62 + 1
 
 
@@ -73,7 +77,7 @@ def test_under_epochs_every_method_sees_the_same_images_and_ends_as_sparse_as_as
     assert made.final_violations() == []
     assert abs(sum(made.masks.counted()) - (1 - run.sparsity) * made.masks.maskable) <= 1
     # Nothing would train what an event on the last step grew.
-    assert made.topology[-1]["step"] < ledger.steps
+    assert made.history.topology[-1]["step"] < ledger.steps
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -85,7 +89,7 @@ def test_under_flops_every_method_spends_its_budget_to_within_a_step_and_ends_as
     assert task.budget.amount == amount
     assert 0 <= made.course.ledger.flops - amount < dense_step
     assert made.final_violations() == []
-    assert made.topology[-1]["step"] < made.course.ledger.steps
+    assert made.history.topology[-1]["step"] < made.course.ledger.steps
 
 
 @pytest.mark.parametrize("name", ["rigl", "granet", "lth_rewind"])
@@ -94,15 +98,19 @@ def test_under_seconds_a_run_ends_on_time_as_sparse_as_asked(name):
     started = time.monotonic()
     made.train(lambda event: None, lambda: None, lambda: False)
     assert time.monotonic() - started < 2
-    assert 1 <= made.seconds["train"] + made.seconds["topology"] < 2
-    assert made.course.clock.spent == pytest.approx(made.seconds["train"] + made.seconds["topology"], abs=0.1)
+    assert 1 <= made.watch.seconds["train"] + made.watch.seconds["topology"] < 2
+    assert made.course.clock.spent == pytest.approx(
+        made.watch.seconds["train"] + made.watch.seconds["topology"], abs=0.1
+    )
     assert made.final_violations() == []
 
 
 def test_evaluation_is_not_counted_as_seconds_of_training():
     made = train(small("static", "seconds:0.5", evaluations=50))
-    assert made.seconds["eval"] > 0
-    assert made.course.clock.spent == pytest.approx(made.seconds["train"] + made.seconds["topology"], abs=0.1)
+    assert made.watch.seconds["eval"] > 0
+    assert made.course.clock.spent == pytest.approx(
+        made.watch.seconds["train"] + made.watch.seconds["topology"], abs=0.1
+    )
 
 
 def test_an_event_during_which_the_seconds_ran_out_neither_falls_nor_costs():
@@ -121,16 +129,16 @@ def test_an_event_during_which_the_seconds_ran_out_neither_falls_nor_costs():
 def test_a_pruning_window_shorter_than_an_interval_still_ends_at_the_target(name, budget):
     made = train(small(name, budget, interval=1000))
     assert made.final_violations() == []
-    assert len(made.topology) >= 2
+    assert len(made.history.topology) >= 2
 
 
 @pytest.mark.parametrize("name", ["gmp", "gmp_uniform", "granet", "granet_s0"])
 def test_density_falls_along_the_ramp_and_stays_at_its_end(name):
     made = train(small(name, "flops:0.5", evaluations=40))
-    densities = [point["density"] for point in made.curve]
+    densities = [point["density"] for point in made.history.curve]
     assert densities == sorted(densities, reverse=True)
     end = made.masks.density
-    ended = min(point["progress"] for point in made.curve if point["density"] == end)
+    ended = min(point["progress"] for point in made.history.curve if point["density"] == end)
     assert ended == pytest.approx(small(name).method.prune_end, abs=0.1)
 
 
@@ -173,15 +181,19 @@ def test_each_round_prunes_its_share_and_the_learning_rate_goes_back(name, budge
     rates = []
 
     def look(made):
-        rates.append((made.course.round, made._learning_rate(made.course.position)))
+        rates.append((made.course.round, made._rates.at(made.course.position)))
         return False
 
     made = train(small(name, budget, recipe={"warmup_epochs": 0}), look)
     maskable = made.masks.maskable
-    assert [sum(entry["active"]) / maskable for entry in made.topology] == pytest.approx([1, 0.1**0.5, 0.1], abs=1e-4)
-    assert [entry["density"] for entry in made.rounds] == pytest.approx([1, 0.1**0.5, 0.1], abs=1e-4)
-    assert [entry["step"] for entry in made.rounds[:-1]] == [entry["step"] for entry in made.topology[1:]]
-    assert made.rounds[-1]["step"] == made.course.ledger.steps
+    assert [sum(entry["active"]) / maskable for entry in made.history.topology] == pytest.approx(
+        [1, 0.1**0.5, 0.1], abs=1e-4
+    )
+    assert [entry["density"] for entry in made.history.rounds] == pytest.approx([1, 0.1**0.5, 0.1], abs=1e-4)
+    assert [entry["step"] for entry in made.history.rounds[:-1]] == [
+        entry["step"] for entry in made.history.topology[1:]
+    ]
+    assert made.history.rounds[-1]["step"] == made.course.ledger.steps
     for round_ in range(3):
         course = [rate for at, rate in rates if at == round_]
         assert course == sorted(course, reverse=True)
@@ -199,9 +211,9 @@ def test_stretching_trains_longer_on_the_same_schedule_with_the_same_interval():
     plain = train(small("rigl", "steps:40", evaluations=40))
     longer = train(small("rigl", "steps:40x3", evaluations=40))
     assert (plain.course.ledger.steps, longer.course.ledger.steps) == (40, 120)
-    rates = [{round(point["progress"], 9): point["lr"] for point in made.curve} for made in (plain, longer)]
+    rates = [{round(point["progress"], 9): point["lr"] for point in made.history.curve} for made in (plain, longer)]
     assert rates[0] == pytest.approx(rates[1])
-    events = [[entry["step"] for entry in made.topology[1:]] for made in (plain, longer)]
+    events = [[entry["step"] for entry in made.history.topology[1:]] for made in (plain, longer)]
     assert events == [list(range(4, 30, 4)), list(range(4, 90, 4))]  # to three quarters
 
 

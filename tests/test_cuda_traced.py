@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.tasks.vision import models
-from harness.tasks.vision.score import load_data
+from harness.tasks.vision.inputs import load_data
 from harness.training import trainer as training
 from harness.training.graph import RecordedStep
 from harness.training.prepare import prepare
@@ -150,4 +150,4 @@ def test_at_events_nothing_is_read_back_and_what_is_sent_does_not_wait(traced, m
         monkeypatch.setattr(masks, "count_each", lambda kept: [part.numel() // 5 for part in kept])
     made = traced(method)
     assert set(made.until(60).crossed) == {"to cuda"}
-    assert len(made.trainer.topology) > 2
+    assert len(made.trainer.history.topology) > 2

@@ -10,11 +10,13 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.budget.costs import Costs, LayerCost, budget_samples, measure
-from harness.config import compose as config
+from harness.budget.costs import Costs, LayerCost
+from harness.budget.ledger import budget_samples
+from harness.budget.measure import measure
+from harness.config import resolve
 from harness.errors import UsageError
-from harness.plan import price as plan
 from harness.plan.forecast import forecast
+from harness.plan.price import price
 from harness.tasks.vision.models import MODELS, build, maskable
 from harness.training.prepare import prepare
 from methods.parts.distributions import erk, uniform
@@ -185,7 +187,7 @@ def test_no_plan_knows_how_many_steps_seconds_hold():
 def planned(method, sparsity=0.0, budget="steps:32000"):
     """Plan ResNet-50 on ImageNet in RigL's recipe; nothing of it is there or needed."""
     chosen = ["dataset=imagenet", "recipe=imagenet_rigl", f"method={method}", f"sparsity={sparsity}"]
-    return plan.entry(config.resolve([*chosen, f"budget={budget}", "device=cpu"]))
+    return price(resolve([*chosen, f"budget={budget}", "device=cpu"])).entry()
 
 
 def test_a_dense_resnet50_costs_what_the_papers_say():

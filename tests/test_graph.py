@@ -35,14 +35,14 @@ def both(name, **recipe):
 def test_the_recorded_step_trains_bit_for_bit_as_the_plain_one(name):
     one, other = both(name)
     assert all(torch.equal(a, b) for a, b in zip(everything(one), everything(other), strict=True))
-    assert one.curve == other.curve
-    assert one.topology == other.topology
+    assert one.history.curve == other.history.curve
+    assert one.history.topology == other.history.topology
 
 
 def test_with_adamw_it_differs_only_by_a_learning_rate_of_32_bits():
     one, other = both("rigl", optimizer="adamw", lr=0.01)
-    assert one.topology == other.topology
-    assert one.curve[-1]["train_loss"] == pytest.approx(other.curve[-1]["train_loss"], rel=1e-4)
+    assert one.history.topology == other.history.topology
+    assert one.history.curve[-1]["train_loss"] == pytest.approx(other.history.curve[-1]["train_loss"], rel=1e-4)
 
 
 def test_a_step_is_recorded_anew_when_its_masks_become_sparse():
@@ -50,10 +50,10 @@ def test_a_step_is_recorded_anew_when_its_masks_become_sparse():
     run.graph = True
     made = train(run, at_step(WARM_UP + 1))
     assert not made.masks.sparse_layers
-    dense = made._recorded._replay
+    dense = made._step._recorded._replay
     go_on(made)
     assert made.masks.sparse_layers
-    assert made._recorded._replay not in (None, dense)
+    assert made._step._recorded._replay not in (None, dense)
 
 
 def test_the_recorded_step_sees_each_batch_in_the_same_tensors():
@@ -112,10 +112,10 @@ def test_events_read_nothing_back_but_the_counts_of_global_pruning(method, monke
     monkeypatch.setattr(training, "LOG_SECONDS", float("inf"))
     monkeypatch.setattr(select, "_on_host", lambda tensors: False)  # take the way of devices
     made = train(small(method, "steps:200", evaluations=1), at_step(7))
-    events = len(made.topology)
+    events = len(made.history.topology)
     with ReadBacks() as found:
         go_on(made, at_step(70))
-    assert len(made.topology) > events
+    assert len(made.history.topology) > events
     assert found.seen == []
 
 
@@ -159,7 +159,7 @@ def test_an_event_waits_for_the_device_once_at_most(method, graph, monkeypatch):
 
             def look(made):
                 waits = [warning for warning in caught if "synchroniz" in str(warning.message)]
-                before.append((len(waits), len(made.topology)))
+                before.append((len(waits), len(made.history.topology)))
                 return made.course.ledger.steps == 139  # gmp_uniform prunes from 125 on
 
             go_on(made, look)
@@ -177,7 +177,7 @@ def test_a_graph_trains_as_the_plain_path_does(method):
     plain, graph = on_cuda(method), on_cuda(method)
     graph.graph = True
     one, other = train(plain), train(graph)
-    assert [entry["step"] for entry in one.topology] == [entry["step"] for entry in other.topology]
+    assert [entry["step"] for entry in one.history.topology] == [entry["step"] for entry in other.history.topology]
     assert one.masks.active == other.masks.active
-    assert one.curve[-1]["train_loss"] == pytest.approx(other.curve[-1]["train_loss"], rel=0.05)
+    assert one.history.curve[-1]["train_loss"] == pytest.approx(other.history.curve[-1]["train_loss"], rel=0.05)
     assert other.final_violations() == []

@@ -75,7 +75,7 @@ def test_two_runs_of_a_seed_are_the_same_and_another_seed_is_another_run():
 
 @pytest.mark.parametrize("name", ["dense", "granet"])
 def test_a_loss_that_is_no_number_ends_the_run_as_diverged(name, tmp_path):
-    run = small(name, recipe={"lr": 1e20, "warmup_epochs": 0})
+    run = small(name, recipe={"lr": 1e18, "warmup_epochs": 0})
     with pytest.raises(DivergedError, match=r"the training loss is nan at step \d+"):
         train(run)
     made = record(run, tmp_path)
@@ -86,7 +86,7 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(name, tmp_path):
 
 def test_weights_ruined_by_the_last_steps_are_diverged_too(tmp_path):
     """One step, whose loss is still fine, to weights that are no numbers."""
-    made = record(small("dense", "steps:1", recipe={"lr": 1e38, "warmup_epochs": 0}), tmp_path)
+    made = record(small("dense", "steps:1", recipe={"lr": 1e18, "warmup_epochs": 0}), tmp_path)
     assert made["status"] == "diverged"
     assert made["reason"].startswith("the loss on the test set is")
 
@@ -136,7 +136,7 @@ def test_another_number_of_active_weights_than_asked_is_found():
     made = train(small("rigl"))
     assert made.final_violations() == []
     made.masks.prune_globally(sum(made.masks.active) - 2)
-    assert made.final_violations() == ["9,371 active weights where 9,373 were asked"]
+    assert made.final_violations() == ["9,371 active weights where the target is 9,373"]
 
 
 @pytest.mark.parametrize("of_state", [False, True])
@@ -239,9 +239,9 @@ def test_learning_rate_rewinding_keeps_weights_where_lottery_tickets_do_not(weig
 
 def test_the_curve_follows_the_budget_and_ends_at_its_end():
     made = train(small("granet", evaluations=8))
-    assert [point["step"] for point in made.curve] == [5, 10, 15, 20, 25, 30, 35, 40]
-    assert [point["progress"] for point in made.curve] == [step / 40 for step in range(5, 41, 5)]
-    assert made.curve[-1]["density"] == sum(made.topology[-1]["active"]) / made.masks.maskable
+    assert [point["step"] for point in made.history.curve] == [5, 10, 15, 20, 25, 30, 35, 40]
+    assert [point["progress"] for point in made.history.curve] == [step / 40 for step in range(5, 41, 5)]
+    assert made.history.curve[-1]["density"] == sum(made.history.topology[-1]["active"]) / made.masks.maskable
 
 
 def test_normalisation_and_biases_decay_where_the_recipe_says_so():

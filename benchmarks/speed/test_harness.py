@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from workload import CIFAR, SHAPES
 
-from harness.config import compose as config
-from harness.tasks.vision.score import load_data, precision
+from harness import config
+from harness.machine.precision import precision
+from harness.tasks.vision.inputs import load_data
 from harness.training.graph import WARM_UP
 from harness.training.prepare import prepare
 from harness.training.trainer import Trainer

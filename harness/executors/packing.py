@@ -17,8 +17,9 @@ from harness.config import BudgetConfig, RunConfig
 from harness.console import say
 from harness.errors import UsageError
 from harness.machine import gpus
+from harness.machine.precision import precision
 from harness.runners.local import processes
-from harness.tasks.vision.score import load_data, precision
+from harness.tasks.vision.inputs import load_data
 from harness.training.prepare import prepare
 from harness.training.trainer import Trainer
 from harness.training.worker import settle_process

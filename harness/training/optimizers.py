@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from harness.config.compose import RecipeConfig
+from harness.config import RecipeConfig
 
 
 def build(model: nn.Module, recipe: RecipeConfig, *, recorded: bool = False) -> torch.optim.Optimizer:

@@ -1,40 +1,47 @@
-"""A run made ready: its model, what of it is masked, what that costs, and the budget in its own units."""
+"""A run made ready: its model, what of it is masked, what that costs, and the budget in its own unit.
 
+An epoch's last batch holds the images that remain, however few, and counts as a step like any other: nothing is
+dropped or merged. What cannot train on such a batch is refused, and a small one is noted, before anything is trained.
+"""
+
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import nn
 
-from harness.budget import costs as flops
-from harness.budget import size as budget
-from harness.budget.clock import Schedule
+from harness.budget.costs import Costs
 from harness.budget.course import Course
-from harness.config.compose import RunConfig
+from harness.budget.kinds import kind
+from harness.budget.measure import measure
+from harness.budget.schedule import Schedule
+from harness.budget.size import Budget, size
+from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.tasks.vision import data, models
-from methods.parts.distributions import layer_counts
 
-# Costs do not depend on the weights: a plan of a hundred runs measures each architecture once.
-_measured: dict[tuple[str, int, tuple[int, ...], tuple[str, ...]], flops.Costs] = {}
+Layers = list[tuple[str, nn.Parameter]]
+
+_FEW = 1 / 8  # of a batch: a rest below it is noted
 
 
 @dataclass(frozen=True)
-class Task:
-    """What training and forecasting both start from.
+class Sized:
+    """What a run costs and may spend; working it out takes no model of the run's own seed.
 
     Attributes:
-        model: Initialised from the run's seed, on the CPU.
-        layers: The masked weights by name, in model order.
         costs: Dense costs.
-        budget: In its own units.
+        budget: In its own unit.
         train_samples: Images in the training split.
+        notes: What its user should know, a line each.
     """
 
-    model: nn.Module
-    layers: list[tuple[str, nn.Parameter]]
-    costs: flops.Costs
-    budget: budget.Budget
+    costs: Costs
+    budget: Budget
     train_samples: int
+    notes: tuple[str, ...]
 
     def course(self, run: RunConfig) -> Course:
         """Return the run's course, at its start."""
@@ -49,54 +56,153 @@ class Task:
 
     def describe(self) -> dict[str, Any]:
         """Return what a record adds to its config so that anyone can recompute the ledger."""
-        return {
-            "layers": [
-                {"name": layer.name, "shape": list(layer.shape), "weights": layer.weights, "uses": layer.uses}
-                for layer in self.costs.layers
-            ],
-            "fixed_flops": self.costs.fixed,
-            "train_samples": self.train_samples,
-        }
+        return self.costs.described(self.train_samples)
+
+
+@dataclass(frozen=True)
+class Task(Sized):
+    """What training starts from.
+
+    Attributes:
+        model: Initialised from the run's seed, on the CPU.
+        layers: The masked weights by name, in model order.
+    """
+
+    model: nn.Module
+    layers: Layers
 
 
 def prepare(run: RunConfig) -> Task:
     """Build the model, measure it and size the budget.
 
     Raises:
-        UsageError: Model, budget, distribution or layer names do not fit together.
+        UsageError: Model, budget, batches, distribution or layer names do not fit together.
     """
-    model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed)
-    names = {name for name, _ in models.maskable(model)}
-    for name in run.dense_layers:
-        if name not in names:
-            raise UsageError(f"dense_layers: {run.model.name} has no maskable weight {name!r}")
-    layers = models.maskable(model, run.dense_layers)
-    if not layers:
-        raise UsageError(f"dense_layers: they are all maskable weights of {run.model.name}; leave one to mask")
-    architecture = (run.model.name, run.dataset.classes, tuple(run.dataset.shape), tuple(run.dense_layers))
-    if architecture not in _measured:
-        _measured[architecture] = flops.measure(model, [name for name, _ in layers], run.dataset.shape)
-    costs = _measured[architecture]
+    architecture = _Architecture.of(run)
+    model, layers = architecture.build(run.seed)
+    _measure_once(architecture, model, layers)
+    return Task(**vars(sized(run)), model=model, layers=layers)
+
+
+def sized(run: RunConfig) -> Sized:
+    """Work out all of a run but its model.
+
+    Raises:
+        UsageError: See `prepare`.
+    """
+    costs = measured(run)
     train_samples = data.info(asdict(run.dataset)).train_samples
-    schedule = Schedule(run.method.rewinding(1 - run.sparsity))
-    sized = budget.size(
-        run.budget,
+    target = 1 - run.sparsity
+    schedule = Schedule(run.method.rewinding(target))
+    budget = size(
+        kind(run.budget.kind),
+        run.budget.amount,
         schedule,
         epochs=run.recipe.epochs,
         train_samples=train_samples,
         batch_size=run.recipe.batch_size,
         costs=costs,
+        stretch=run.budget.stretch,
+        rounds=run.budget.rounds,
         shortest=min([schedule.shortest, *(1 - mark for mark in run.method.marks())]),
     )
-    _check_densities(run, costs)
-    return Task(model, layers, costs, sized, train_samples)
+    notes = [*_check_densities(run, costs), *_check_rest(run, budget, train_samples)]
+    return Sized(costs, budget, train_samples, tuple(notes))
 
 
-def _check_densities(run: RunConfig, costs: flops.Costs) -> None:
-    shapes = [layer.shape for layer in costs.layers]
+def measured(run: RunConfig) -> Costs:
+    """Return the dense costs of a run's model: each architecture is measured once in a process.
+
+    Raises:
+        UsageError: The model cannot be built, measured, or masked.
+    """
+    architecture = _Architecture.of(run)
+    if architecture not in _measured:
+        _measure_once(architecture, *architecture.build())
+    return _measured[architecture]
+
+
+@dataclass(frozen=True)
+class _Architecture:
+    """What costs depend on: everything about a model but its weights."""
+
+    model: str
+    builder: Callable[..., nn.Module] | None
+    classes: int
+    shape: tuple[int, ...]
+    dense_layers: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: RunConfig) -> "_Architecture":
+        name, dataset = run.model.name, run.dataset
+        return cls(name, models.MODELS.get(name), dataset.classes, tuple(dataset.shape), tuple(run.dense_layers))
+
+    def build(self, seed: int = 0) -> tuple[nn.Module, Layers]:
+        model = models.build(self.model, self.classes, self.shape, seed)
+        names = {name for name, _ in models.maskable(model)}
+        for name in self.dense_layers:
+            if name not in names:
+                raise UsageError(f"dense_layers: {self.model} has no maskable weight {name!r}")
+        layers = models.maskable(model, self.dense_layers)
+        if not layers:
+            raise UsageError(f"dense_layers: they are all maskable weights of {self.model}; leave one to mask")
+        return model, layers
+
+
+_measured: dict[_Architecture, Costs] = {}
+
+
+def _measure_once(architecture: _Architecture, model: nn.Module, layers: Layers) -> None:
+    if architecture not in _measured:
+        _measured[architecture] = measure(model, [name for name, _ in layers], architecture.shape)
+
+
+def _check_densities(run: RunConfig, costs: Costs) -> list[str]:
+    """Refuse a sparsity that the layers cannot have; note the layers that it leaves without a weight."""
+    maskable = sum(layer.weights for layer in costs.layers)
     target = 1 - run.sparsity
+    if target * maskable < 1 - 1e-6:
+        raise UsageError(
+            f"sparsity {run.sparsity:g} leaves none of the {maskable:,} weights of {run.model.name}; "
+            f"the highest sparsity that leaves one is {1 - 1 / maskable:.9g}"
+        )
+    empty: dict[str, None] = {}
     try:
         for density in (run.method.initial_density(target), target):
-            layer_counts(shapes, run.method.layer_densities(shapes, density), density)
+            counts = run.method.layer_counts(costs.shapes, density)
+            empty |= {layer.name: None for layer, kept in zip(costs.layers, counts, strict=True) if not kept}
     except ValueError as error:
         raise UsageError(f"sparsity {run.sparsity:g} on {run.model.name}: {error}") from None
+    if empty and not run.method.prunes_globally:
+        return [f"sparsity {run.sparsity:g} leaves no weight in {', '.join(empty)}"]
+    return []
+
+
+def _check_rest(run: RunConfig, budget: Budget, train_samples: int) -> list[str]:
+    """Refuse a last batch that the model cannot train on; note one that is much smaller than the others."""
+    batch_size = run.recipe.batch_size
+    rest = train_samples % batch_size or batch_size
+    total = budget.clock().total_steps
+    if total is not None and total < train_samples / batch_size:
+        return []  # it ends before the last batch of an epoch
+    if rest == 1 and (why := _single_image_error(_Architecture.of(run))):
+        raise UsageError(
+            f"recipe.batch_size {batch_size}: the last batch of each epoch holds 1 of {train_samples:,} images, and "
+            f"{run.model.name} cannot train on a single one ({why})"
+        )
+    if rest < batch_size * _FEW:
+        few = f"the last batch of each epoch holds {rest} of {batch_size} images and counts as a full step"
+        return [f"{few}; another recipe.batch_size may train better"]
+    return []
+
+
+@lru_cache(maxsize=256)
+def _single_image_error(architecture: _Architecture) -> str | None:
+    """Return why a model cannot train on a batch of one image, as batch normalisation of one value cannot."""
+    model, _ = architecture.build()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model.train()(torch.zeros(1, *architecture.shape))
+    except ValueError as error:
+        return str(error).splitlines()[0]
+    return None

@@ -21,13 +21,14 @@ from typing import Any
 
 import torch
 
-from harness.config.compose import RunConfig, from_dict
+from harness.config import RunConfig, from_dict
 from harness.errors import UsageError
 from harness.machine import provenance
 from harness.machine.allocator import keep_freed_memory
 from harness.machine.meter import Meter
 from harness.records import empty, write
-from harness.tasks.vision.score import evaluate, load_data
+from harness.tasks.vision.inputs import load_data
+from harness.tasks.vision.score import evaluate
 from harness.training.prepare import Task, prepare
 from harness.training.trainer import DivergedError, Emit, Trainer
 
@@ -133,12 +134,14 @@ def _train(
     clocks = meter.clocks
     result["cost"].update(peak_memory_bytes=meter.peak_memory_bytes, energy_joules=joules)
     result["cost"].update(throttled=clocks.throttled, power_capped=clocks.power_capped)
-    result["cost"]["seconds"].update(total=spent_before + time.perf_counter() - started, setup=setup, **trainer.seconds)
+    result["cost"]["seconds"].update(
+        total=spent_before + time.perf_counter() - started, setup=setup, **trainer.watch.seconds
+    )
 
 
 def _describe(result: dict[str, Any], run: RunConfig, task: Task, trainer: Trainer) -> None:
     """Write down what was spent and seen, also of a run that did not end well."""
-    masks, ledger = trainer.masks, trainer.course.ledger
+    masks, ledger, history = trainer.masks, trainer.course.ledger, trainer.history
     inference = task.costs.forward(masks.active)
     result["cost"].update(
         steps=ledger.steps,
@@ -149,10 +152,10 @@ def _describe(result: dict[str, Any], run: RunConfig, task: Task, trainer: Train
         inference_flops_ratio=inference / task.costs.dense,
         dense_forward_flops=task.costs.dense,
     )
-    result["cost"]["seconds"].update(trainer.seconds)
+    result["cost"]["seconds"].update(trainer.watch.seconds)
     active = masks.counted()
     result["metrics"].update(
-        val_accuracy=trainer.curve[-1]["val_accuracy"] if trainer.curve else None,
+        val_accuracy=history.curve[-1]["val_accuracy"] if history.curve else None,
         sparsity=1 - sum(active) / masks.maskable,
         active=sum(active),
         nonzero=sum(masks.nonzero()),
@@ -160,7 +163,7 @@ def _describe(result: dict[str, Any], run: RunConfig, task: Task, trainer: Train
         layer_density={name: count / size for name, count, size in zip(masks.names, active, masks.sizes, strict=True)},
         exploration_rate=masks.exploration_rate(),
     )
-    result.update(curve=trainer.curve, topology=trainer.topology, rounds=trainer.rounds)
+    result.update(history.state_dict())
 
 
 def _finish(result: dict[str, Any], trainer: Trainer, test: Any, folder: Path) -> None:
@@ -168,7 +171,7 @@ def _finish(result: dict[str, Any], trainer: Trainer, test: Any, folder: Path) -
     violations = trainer.final_violations()
     started = time.perf_counter()
     score = evaluate(trainer.model, test)
-    trainer.seconds["eval"] += time.perf_counter() - started
+    trainer.watch.seconds["eval"] += time.perf_counter() - started
     if not math.isfinite(score.loss):  # the last steps ruined what no training loss saw any more
         raise DivergedError(f"the loss on the test set is {score.loss}")
     result["metrics"].update(test_accuracy=score.accuracy, test_top5=score.top5, test_loss=score.loss)

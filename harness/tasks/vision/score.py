@@ -1,21 +1,24 @@
 """Evaluation: accuracy and loss of a model on a split."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from harness.config.compose import RunConfig
-from harness.tasks.vision import data, models
+from harness.machine.precision import precision
 from harness.tasks.vision.data import Batches
 
 
 @dataclass(frozen=True)
 class Score:
-    """Result on a split: accuracies are shares of its images, the loss is their mean cross entropy."""
+    """Result on a split.
+
+    Attributes:
+        accuracy: Share of its images that are classified correctly.
+        top5: Share whose class is among the five best; None where there are no more than five classes.
+        loss: Mean cross entropy.
+    """
 
     accuracy: float
     top5: float | None
@@ -24,10 +27,7 @@ class Score:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Batches) -> Score:
-    """Score a model in evaluation mode on all of a split; its mode is restored.
-
-    Top-5 is None where there are no more than five classes.
-    """
+    """Score a model in evaluation mode on all of a split; its mode is restored."""
     training = model.training
     model.eval()
     device = next(model.parameters()).device
@@ -47,33 +47,3 @@ def evaluate(model: nn.Module, batches: Batches) -> Score:
     correct, correct5, total_loss = float(top1), float(top5), float(loss)
     n = batches.samples
     return Score(correct / n, correct5 / n if classes > 5 else None, total_loss / n)
-
-
-def precision(device: torch.device) -> torch.autocast:
-    """Return the autocast context of a device: bfloat16 on CUDA, full precision on a CPU."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
-
-
-def load_data(run: RunConfig) -> data.Data:
-    """Read a run's data onto its device."""
-    fields: dict[str, Any] = vars(run.dataset)
-    return data.load(
-        fields,
-        batch_size=run.recipe.batch_size,
-        augment=run.recipe.augment,
-        seed=run.seed,
-        device=run.device,
-        loader=run.loader,
-        workers=run.workers,
-    )
-
-
-def test_accuracy(run: RunConfig, checkpoint: Path) -> float:
-    """Measure the test accuracy of the weights that a run left in its ``final.pt``.
-
-    Loads tensors only, never code, so that the file may come from a method that is not trusted.
-    """
-    model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed)
-    model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    model.to(run.device)
-    return evaluate(model, load_data(run).test).accuracy

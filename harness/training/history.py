@@ -1,0 +1,68 @@
+"""What a run was seen to do: its curve, its topology and its rewinding rounds, as they go into the record."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class History:
+    """Lists of plain values, in the form of a record.
+
+    Attributes:
+        curve: One point for each evaluation.
+        topology: Active weights of each layer, at the start and after each event.
+        rounds: One entry for each training of a rewinding method.
+    """
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.curve: list[dict[str, Any]] = []
+        self.topology: list[dict[str, Any]] = []
+        self.rounds: list[dict[str, Any]] = []
+
+    def note_point(
+        self, *, step: int, progress: float, train_loss: float, val_accuracy: float, density: float, lr: float
+    ) -> None:
+        """Add an evaluation to the curve."""
+        self.curve.append(
+            {
+                "step": step,
+                "progress": progress,
+                "train_loss": train_loss,
+                "val_accuracy": val_accuracy,
+                "density": density,
+                "lr": lr,
+            }
+        )
+
+    def note_topology(self, step: int, active: Sequence[int], *, dense_gradient: bool) -> None:
+        """Add the active weights of each layer after an event; ``dense_gradient`` is what the event was charged for."""
+        self.topology.append({"step": step, "active": list(active), "dense_gradient": dense_gradient})
+
+    def emptied(self) -> list[int]:
+        """Return the layers that have no weight left and had one before the last event."""
+        now = self.topology[-1]["active"]
+        before = self.topology[-2]["active"] if len(self.topology) > 1 else [1] * len(now)
+        return [layer for layer, kept in enumerate(now) if before[layer] and not kept]
+
+    def note_round(self) -> None:
+        """Add how a training of a rewinding method ended: as the last point of the curve says."""
+        end = self.curve[-1]
+        self.rounds.append(
+            {"round": len(self.rounds), **{name: end[name] for name in ("step", "density", "val_accuracy")}}
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the lists."""
+        return {"curve": self.curve, "topology": self.topology, "rounds": self.rounds}
+
+    def load_state_dict(self, state: dict[str, Any], total_steps: int | None) -> None:
+        """Restore the lists.
+
+        Args:
+            state: As `state_dict` returned it, perhaps of a run with a smaller budget that this one continues.
+            total_steps: Iterations of this run, None where the budget does not fix them.
+        """
+        self.curve, self.topology, self.rounds = state["curve"], state["topology"], state["rounds"]
+        if total_steps is not None:
+            for point in self.curve:
+                point["progress"] = point["step"] / total_steps

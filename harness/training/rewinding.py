@@ -1,0 +1,52 @@
+"""Weight rewinding: the state at the rewind point, kept once and brought back after each round."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.budget.course import Course
+from methods import Rewinding
+
+Snapshot = dict[str, Any]
+
+
+class RewindPoint:
+    """The state of model and optimiser at a schedule position of the first training.
+
+    Attributes:
+        snapshot: Parameters, buffers and every tensor of the optimiser's state; None before the position is reached,
+            and where only the schedule is rewound.
+    """
+
+    def __init__(self, rewinding: Rewinding | None) -> None:
+        """Keep nothing yet; ``rewinding`` is the method's, None if it does not rewind."""
+        self._position = rewinding.position if rewinding is not None and rewinding.weights else None
+        self.snapshot: Snapshot | None = None
+
+    def keep_if_due(self, course: Course, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Copy the state if the course has come to the rewind point."""
+        if self._position is None or self.snapshot is not None:
+            return
+        if course.round == 0 and course.position >= self._position:
+            self.snapshot = copy.deepcopy({"model": model.state_dict(), "optimizer": optimizer.state_dict()["state"]})
+
+    @torch.no_grad()
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
+        """Write the state back in place, so that every tensor keeps its storage; masks are to be applied after it.
+
+        Returns:
+            Whether there was a state to restore.
+        """
+        if self.snapshot is None:
+            return False
+        for name, tensor in model.state_dict().items():
+            tensor.copy_(self.snapshot["model"][name])
+        for index, values in optimizer.state_dict()["state"].items():
+            saved = self.snapshot["optimizer"].get(index, {})
+            for name, value in values.items():
+                if isinstance(value, Tensor):
+                    # The snapshot may be older than the first step, when there was no state: that is zero.
+                    value.copy_(saved[name]) if name in saved else value.zero_()
+        return True

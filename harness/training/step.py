@@ -1,0 +1,92 @@
+"""One training step: forward, backward and the optimiser's update, plain or recorded as a CUDA graph."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harness.config import RunConfig
+from harness.machine.precision import precision
+from harness.tasks.vision.data import Batches
+from harness.training.graph import RecordedStep
+from methods import Event, Masks
+
+
+class Step:
+    """Takes the steps of a run and sums up their losses on the device, without waiting for it.
+
+    Args:
+        run: Its recipe, and whether steps are recorded.
+        model: Trained in place.
+        optimizer: Of the model's parameters.
+        masks: Attached to the optimiser.
+        batches: Make images and labels of picks.
+    """
+
+    def __init__(
+        self, run: RunConfig, model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks, batches: Batches
+    ) -> None:
+        self._model, self._optimizer, self._masks, self._batches = model, optimizer, masks, batches
+        self._device = torch.device(run.device)
+        self._batch_size, self._smoothing = run.recipe.batch_size, run.recipe.label_smoothing
+        self._recorded = RecordedStep(self._update) if run.graph else None
+        self._rate = torch.zeros((), device=self._device)
+        self._loss = torch.zeros((), device=self._device)
+        self._losses = 0
+
+    def __call__(self, pick: tuple[Tensor, ...], rate: float, event: Event | None) -> None:
+        """Take the step of a batch.
+
+        Args:
+            pick: What the batch is made of (`Batches.picks`).
+            rate: Learning rate.
+            event: The topology event that follows, if any: it may need dense gradients, or take the update's place.
+        """
+        self._set_rate(rate)
+        if self._recorded is not None and event is None and len(pick[0]) == self._batch_size:
+            self._recorded(*pick, variant=self._masks.sparse_layers)
+        else:
+            self._update(*pick, event=event)
+        self._losses += 1
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether a step was taken since the losses were last forgotten."""
+        return self._losses > 0
+
+    def mean_loss(self) -> float:
+        """Return the mean loss since `forget_loss`; the one point where the host waits for the device."""
+        return float(self._loss) / max(self._losses, 1)
+
+    def forget_loss(self) -> None:
+        """Begin a new mean."""
+        self._loss.zero_()
+        self._losses = 0
+
+    def state_dict(self) -> dict[str, Tensor | int]:
+        """Return the sum of losses and their number."""
+        return {"loss": self._loss, "loss_steps": self._losses}
+
+    def load_state_dict(self, loss: Tensor, loss_steps: int) -> None:
+        """Restore what `state_dict` returned, in place."""
+        self._loss.copy_(loss)
+        self._losses = loss_steps
+
+    def _update(self, *pick: Tensor, event: Event | None = None) -> None:
+        images, labels = self._batches.batch(*pick)
+        self._optimizer.zero_grad(set_to_none=True)
+        with precision(self._device):
+            loss = F.cross_entropy(self._model(images), labels, label_smoothing=self._smoothing)
+        loss.backward()
+        if event is not None and event.dense_gradient:
+            self._masks.hold_gradients()
+        if event is None or not event.replaces_step:
+            self._masks.mask_gradients()
+            self._optimizer.step()
+        self._loss += loss.detach()
+
+    def _set_rate(self, rate: float | Tensor) -> None:
+        if self._recorded is not None:
+            # A graph keeps numbers as they were when it was recorded, but reads tensors anew.
+            rate = self._rate.fill_(rate)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
