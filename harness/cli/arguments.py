@@ -1,11 +1,13 @@
-"""What several commands share: exit statuses, and arguments read alike."""
+"""What several commands share: exit statuses, and arguments that are read alike."""
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.config import values
+from harness.errors import UsageError, short
 
 DONE, FAILED, USAGE = 0, 1, 2
 """Exit statuses: all done; a run failed or a record was refused; bad usage."""
@@ -13,12 +15,16 @@ DONE, FAILED, USAGE = 0, 1, 2
 OVERRIDES = "name=value, e.g. method=rigl dataset=cifar10 sparsity=0.95 budget=flops:0.5 runner=local output=DIR"
 
 
+_JOBS_PER_CORE = 16
+
+
 def jobs(text: str) -> int | None:
     """Read a number of runs at a time; None for ``auto``."""
     if text == "auto":
         return None
-    if not re.fullmatch(r"0*[1-9][0-9]{0,3}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number or auto")
+    most = (os.cpu_count() or 1) * _JOBS_PER_CORE
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto or a number of runs at a time in 1...{most}")
     return int(text)
 
 
@@ -28,9 +34,10 @@ def output(overrides: Sequence[str]) -> Path:
     Raises:
         UsageError: Something else was given.
     """
+    folder = "results"
     for override in overrides:
-        name, _, value = override.partition("=")
-        if name != "output" or not value:
-            raise UsageError(f"{override!r}: this command takes output=DIR alone")
-        return Path(value)
-    return Path("results")
+        name, _, text = override.partition("=")
+        if name != "output":
+            raise UsageError(f"{short(override)}: this command takes only output=DIR")
+        folder = str(values.read("output", str, text))
+    return Path(folder)

@@ -3,6 +3,7 @@
 import argparse
 
 from harness.cli.arguments import DONE, output
+from harness.console import printable
 from harness.errors import UsageError
 
 ABOUT = "make the board from records"
@@ -23,7 +24,7 @@ def call(given: argparse.Namespace) -> int:
     folder = output(given.overrides)
     records = folder / "records"
     if not records.is_dir():
-        raise UsageError(f"no records: {records} is not a folder; make bench leaves one there")
+        raise UsageError(f"no records: {printable(records)} is not a folder; make bench creates it")
     report.board(board.make(records, folder))
     if folder.resolve() == (TREE.parent / "results").resolve():
         # The README shows the project's own results; those of another folder are somebody's experiment.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.board import Summary
 from harness.cli import layout
 from harness.config import RunConfig
-from harness.console import say, shown
+from harness.console import printable, say, shown
 from harness.executors.base import Finished
 from harness.plan.planned import Planned
 
@@ -61,11 +61,12 @@ def plan(runs: Sequence[Planned]) -> None:
     ]
     print(layout.many(rows, layout.width()))
     todo = [planned for planned in runs if not planned.done]
-    for why, number in Counter(planned.why_not for planned in todo if planned.found is not None).most_common(10):
-        print(f"not done: {number} with a record: {why}")
+    for why, count in Counter(planned.why_not for planned in todo if planned.found is not None).most_common(10):
+        print(f"not done: {count} with a record: {printable(why)}")
     known = [flops for planned in todo if (flops := planned.price.train_flops) is not None]
     timed = f", and {len(todo) - len(known)} as many as fit in their seconds" if len(known) < len(todo) else ""
-    print(f"{len(runs)} runs, {len(runs) - len(todo)} done; the rest will train {sum(known):.3g} FLOPs{timed}")
+    number = f"{len(runs)} run" + ("" if len(runs) == 1 else "s")
+    print(f"{number}, {len(runs) - len(todo)} done; the rest will train {sum(known):.3g} FLOPs{timed}")
 
 
 def _budget(run: RunConfig) -> str:

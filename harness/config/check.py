@@ -30,7 +30,7 @@ def check(run: RunConfig) -> None:
         raise unknown("runner", run.runner.name, RUNNERS)
     if run.runner.timeout is not None:
         _positive("runner.timeout", run.runner.timeout)
-    _check_dataset(run.dataset, run.loader)
+    _check_dataset(run.dataset)
     _check_recipe(run.recipe)
     _check_budget(run.budget)
 
@@ -57,16 +57,11 @@ def check_plain(run: RunConfig) -> None:
         raise UsageError("output is empty; name a folder, for example output=results")
 
 
-def _check_dataset(dataset: DatasetConfig, loader: str) -> None:
+def _check_dataset(dataset: DatasetConfig) -> None:
     if len(dataset.shape) != 3 or min(dataset.shape) < 1:
         raise UsageError(f"dataset.shape {dataset.shape} is not channels, height and width")
     if dataset.classes < 2:
         raise UsageError(f"dataset.classes {dataset.classes} is not 2 or more")
-    if loader != "auto":
-        # Imported here: it takes torch, which a run on the command line's first look does not need.
-        from harness.tasks.vision import data
-
-        data.check_loader(vars(dataset), loader)
 
 
 def _check_recipe(recipe: RecipeConfig) -> None:

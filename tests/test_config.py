@@ -1,0 +1,190 @@
+"""Overrides: read, typed, composed and checked, each kind of slip answered in one line."""
+
+import dataclasses
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import config
+from harness.config import compose, names, values
+from harness.config.schema import RunConfig
+from harness.errors import UsageError
+from methods import methods
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+
+
+def refusal(*overrides):
+    with pytest.raises(UsageError) as refused:
+        config.resolve(list(overrides))
+    (line,) = str(refused.value).splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("sparsity=95", "did you mean 0.95?"),
+        ("budget=5", "did you mean epochs:5?"),
+        ("budget=epochs=5", "did you mean epochs:5?"),
+        ("budget=flops 0.5x2", "did you mean flops:0.5x2?"),
+        ("budget=flop:1", "did you mean 'flops'?"),
+        ("lr=0.1", "did you mean 'recipe.lr'?"),
+        ("interval=5", "did you mean 'method.interval'?"),
+        ("sparsityy=0.5", "did you mean 'sparsity'?"),
+        ("recipe.lrr=1", "did you mean 'lr'?"),
+        ("METHOD=rigl", "did you mean 'method'?"),
+        ("method=RigL", "did you mean 'rigl'?"),
+        ("method=granett", "did you mean 'granet'?"),
+        ("rigl", "did you mean method=rigl?"),
+        ("cifar10", "did you mean dataset=cifar10?"),
+    ],
+)
+def test_a_slip_is_told_what_was_probably_meant(override, said):
+    assert said in refusal(override)
+
+
+@pytest.mark.parametrize("override", ["method=snip", "dataset=mnist1234", "xyz=1", "model=transformer"])
+def test_what_is_not_near_gets_no_suggestion_but_the_list(override):
+    line = refusal(override)
+    assert "allowed are" in line
+    assert "did you mean" not in line
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("seed=many", "seed='many' is not a whole number"),
+        ("seed=1.5", "not a whole number"),
+        ("seed=" + "9" * 5000, "not a whole number"),
+        ("seed=[0,1]", "a run has one value, a suite takes a list"),
+        ("method=[rigl,set]", "a run has one method, a suite takes a list"),
+        ("method=rigl,set", "a run has one method, a suite takes a list"),
+        ("sparsity=0,9", "not a number"),
+        ("graph=maybe", "not true or false or null"),
+        ("dataset.shape=3", "write dataset.shape=[3]"),
+        ("dataset.shape=[3,8,x]", "dataset.shape='x' is not a whole number"),
+        ("dataset.shape=[[3]]", "is not a list such as [a,b]"),
+        ("recipe.milestones=0.5", "write recipe.milestones=[0.5]"),
+        ("recipe.threads=two", "not a whole number or null"),
+        ("method.interval=x", "method.interval='x' is not a whole number"),
+    ],
+)
+def test_a_value_of_another_type_is_explained_in_plain_words(override, said):
+    assert said in refusal(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("sparsity", "name=value"),
+        ("=1", "name=value"),
+        ("+sparsity=1", "settings are changed, not added or removed"),
+        ("~method=rigl", "settings are changed, not added or removed"),
+        ("model@x=mlp", "not an override"),
+        ("hydra.run.dir=x", "hydra.run.dir is a setting of Hydra"),
+        ("method.name=set", "choose the method with method=NAME"),
+        ("plugins.method=x", "plugins cannot be set"),
+        ("recipe.methods.rigl.intervall=3", "did you mean 'interval'?"),
+        ("recipe.methods.riggl.interval=3", "unknown setting"),
+    ],
+)
+def test_what_is_no_setting_of_a_run_is_refused(override, said):
+    assert said in refusal(override)
+
+
+@pytest.mark.parametrize("name", ["output", "seed", "sparsity", "dataset.root", "runner.image", "recipe.lr"])
+def test_an_empty_value_is_refused(name):
+    assert f"{name}= is empty" in refusal(f"{name}=")
+
+
+@pytest.mark.parametrize("name", ["recipe.threads", "workers"])
+def test_more_threads_or_processes_than_the_machine_can_bear_are_refused(name):
+    assert f"({os.cpu_count()} cores here)" in refusal(f"{name}=100000")
+    assert f"{name} -1" in refusal(f"{name}=-1")
+    assert config.resolve(["recipe.threads=1", "workers=0"]).workers == 0
+
+
+@pytest.mark.parametrize("name", ["output", "dataset.root", "runner.image", "runner.gpu"])
+@given(text=TEXT)
+@settings(max_examples=60, deadline=None)
+def test_a_text_is_taken_as_it_stands(name, text):
+    if text.lower() == "null":
+        return
+    run = config.resolve([f"{name}={text}"])
+    for part in name.split("."):
+        run = getattr(run, part)
+    assert run == text
+
+
+def test_a_text_that_is_not_utf_8_is_refused():
+    assert "not valid UTF-8" in refusal("output=/tmp/\udcff")
+
+
+def test_the_values_of_a_list_may_be_quoted():
+    run = config.resolve(["dense_layers=[features.0.0.weight, 'a,b', '${x}']"])
+    assert run.dense_layers == ["features.0.0.weight", "a,b", "${x}"]
+    assert config.resolve(["dense_layers=[]"]).dense_layers == []
+
+
+def test_a_number_with_a_leading_zero_is_decimal_in_a_run_and_in_a_suite():
+    assert config.resolve(["seed=010"]).seed == 10
+    assert values.several("seed", "[010,2]") == ["010", "2"]
+
+
+def test_several_values_or_one():
+    assert values.several("budget", "[flops:0.5, epochs:1]") == ["flops:0.5", "epochs:1"]
+    assert values.several("output", "/a [b]/c,d") == ["/a [b]/c,d"]
+    with pytest.raises(UsageError, match="the list is empty"):
+        values.several("seed", "[]")
+
+
+def test_the_last_of_several_overrides_of_one_name_counts():
+    run = config.resolve(["seed=1", "method=set", "budget=epochs:5x2", "method=rigl", "budget=flops:0.5", "seed=2"])
+    assert (run.seed, run.method.name) == (2, "rigl")
+    assert (run.budget.kind, run.budget.amount, run.budget.stretch) == ("flops", 0.5, 1.0)
+    assert config.resolve(["budget=epochs:5", "budget.amount=7"]).budget.amount == 7
+    assert "drop one" in refusal("budget=epochs:5", "budget.kind=flops")
+
+
+def test_what_a_recipe_sets_for_a_method_gives_way_to_the_command_line():
+    recipe = ["recipe=fashion_mnist", "method=rigl"]
+    assert config.resolve(recipe).method.interval == 25
+    assert config.resolve([*recipe, "recipe.methods.rigl.interval=30"]).method.interval == 30
+    assert config.resolve([*recipe, "method.interval=40", "recipe.methods.rigl.interval=30"]).method.interval == 40
+    assert config.resolve(["recipe=fashion_mnist", "recipe.methods.rigl.interval=30"]).method.interval == 40
+
+
+def test_runs_that_differ_in_plain_settings_share_one_composition_and_nothing_else():
+    overrides = ["method=set", "recipe.lr=0.0123"]
+    before = compose._composed.cache_info().misses
+    runs = [config.resolve([*overrides, f"seed={seed}", f"output=o{seed}"]) for seed in range(5)]
+    assert compose._composed.cache_info().misses == before + 1
+    runs[0].recipe.lr = 7.0
+    runs[0].dense_layers.append("x")
+    assert [run.seed for run in runs] == list(range(5))
+    assert runs[1].recipe.lr == config.resolve(overrides).recipe.lr == 0.0123
+    assert runs[1].dense_layers == []
+
+
+def test_every_setting_of_every_run_can_be_named():
+    for prototype in methods().values():
+        run = dataclasses.asdict(config.resolve([f"method={prototype.name}"]))
+        flat = {
+            f"{part}.{name}" if isinstance(inner, dict) else part
+            for part, inner in run.items()
+            for name in (inner if isinstance(inner, dict) else [part])
+        }
+        expected = flat - {"method.name", names.TUNED, "plugins"}
+        assert set(names.settings(type(prototype))) == expected
+
+
+def test_a_config_survives_its_plain_form():
+    run = config.resolve(["method=granet", "dense_layers=[a]", "budget=flops:0.5"])
+    plain = config.to_dict(run)
+    again = config.from_dict({**plain, "later": 1})
+    assert config.to_dict(again) == plain
+    assert config.from_dict(plain, method=False).method is None
+    assert {f.name for f in dataclasses.fields(RunConfig)} | {"rules"} == set(plain)
