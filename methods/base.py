@@ -134,11 +134,21 @@ class Method:
         """Densities of the layers at a global ``density``, for methods whose layer densities do not follow weights."""
         return DISTRIBUTIONS[self.distribution](shapes, density)
 
+    def layer_counts(self, shapes: Sequence[Shape], density: float, active: Sequence[int] | None = None) -> list[int]:
+        """Active weights of the layers at a global ``density``, where `layer_densities` decides.
+
+        Args:
+            shapes: Weight shapes.
+            density: Global density; the total is within one weight of it.
+            active: Active weights so far; None before the first step.
+        """
+        return layer_counts(shapes, self.layer_densities(shapes, density), density)
+
     def start(self, masks: Masks, target: float) -> None:
         """Set the initial masks. Called once, before the first step."""
         density = self.initial_density(target)
         if density < 1:
-            masks.initialise(layer_counts(masks.shapes, self.layer_densities(masks.shapes, density), density))
+            masks.initialise(self.layer_counts(masks.shapes, density))
 
     def marks(self) -> tuple[float, ...]:
         """Schedule positions at whose crossing `event` is called, in addition to every ``interval`` iterations."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import Event, Look, Moment
 from methods.families.ramp import PruningRamp
-from methods.parts.distributions import Shape, kept, layer_counts
+from methods.parts.distributions import Shape, exact_counts, kept
 from methods.registry import register
 
 if TYPE_CHECKING:
@@ -58,9 +58,12 @@ class GMPUniform(GMP):
     prune_start: float = 0.3125
     prune_end: float = 0.78125
 
+    def layer_counts(self, shapes: Sequence[Shape], density: float, active: Sequence[int] | None = None) -> list[int]:
+        """Active weights of the layers: exactly the target's total at each tick, and no layer's count ever grows."""
+        return exact_counts(shapes, self.layer_densities(shapes, density), density, active)
+
     def update(self, masks: Masks, moment: Moment, target: float) -> None:
         """Keep the largest weights of each layer."""
         density = self.density(moment, target)
         if density is not None:
-            shapes: Sequence[Shape] = masks.shapes
-            masks.prune_layers(layer_counts(shapes, self.layer_densities(shapes, density), density))
+            masks.prune_layers(self.layer_counts(masks.shapes, density, masks.active))

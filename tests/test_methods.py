@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from methods import Masks, Moment, build, methods
-from methods.parts.distributions import er, erk, layer_counts, uniform
+from methods.parts.distributions import Shapes, er, erk, exact_counts, layer_counts, uniform
 from methods.parts.select import exchange_each, top_k_each
 
 quick = settings(deadline=None, max_examples=60)
@@ -194,6 +194,63 @@ def test_uniform_keeps_the_first_convolution_dense_and_the_net_at_its_density(de
     assert sum(d * n for d, n in zip(densities, sizes, strict=True)) == pytest.approx(density * sum(sizes))
 
 
+@pytest.mark.parametrize("kernel", [(3,), (3, 3), (3, 3, 3)])
+def test_uniform_keeps_the_first_convolution_dense_whatever_its_dimensions(kernel):
+    shapes = [(20, 20), (8, 4, *kernel), (8, 8, *kernel), (10, 8)]
+    densities = uniform(shapes, 0.6)
+    assert densities[1] == 1
+    assert len({densities[0], *densities[2:]}) == 1
+    assert uniform([(20, 20), (10, 20)], 0.3) == [0.3, 0.3]
+
+
+def test_uniform_gives_one_density_to_all_where_the_first_convolution_is_not_masked():
+    assert uniform(Shapes(NET[1:], stem=None), 0.3) == [0.3] * 3
+    assert uniform(Shapes(NET, stem=0), 0.3) == uniform(NET, 0.3)
+
+
+def test_a_first_convolution_that_the_config_keeps_dense_does_not_make_the_second_one_dense():
+    run = small("static", sparsity=0.7, distribution="uniform")
+    masks = trainer(run).masks
+    assert masks.active[0] == masks.sizes[0]
+    run.dense_layers = ["features.0.0.weight"]
+    masks = trainer(run).masks
+    assert "features.0.0.weight" not in masks.names
+    assert [round(active / size, 2) for active, size in zip(masks.active, masks.sizes, strict=True)] == [0.3] * 3
+
+
+@given(
+    SHAPES, st.sampled_from([erk, er, uniform]), st.lists(st.floats(0.001, 1), min_size=2, max_size=8), st.booleans()
+)
+@quick
+def test_exact_counts_add_up_to_the_target_and_never_grow(shapes, distribution, falling, twice):
+    shapes = [*shapes, *shapes] if twice else shapes
+    sizes = [math.prod(shape) for shape in shapes]
+    active = sizes
+    for density in sorted(falling, reverse=True):
+        try:
+            densities = distribution(shapes, density)
+        except ValueError:  # less than the first convolution
+            return
+        # Uniform densities need no look at what is active, so a plan knows their counts without walking the ramp.
+        counts = exact_counts(shapes, densities, density, None if distribution is uniform else active)
+        assert sum(counts) == round(density * sum(sizes))
+        assert all(0 <= now <= before for now, before in zip(counts, active, strict=True))
+        active = counts
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "erk"])
+def test_layer_wise_pruning_is_exact_at_every_tick(distribution):
+    net = Layers(shapes=[(16, 3, 3, 3), *[(16, 16, 3, 3)] * 6, (32, 16, 1, 1), (10, 33)], density=1.0)
+    method = build({"name": "gmp_uniform", "interval": 1, "distribution": distribution})
+    for step in range(1, 101):
+        moment = Moment(step, step / 100, (step - 1) / 100, 100)
+        density = method.density(moment, 0.3)
+        if density is not None:
+            method.update(net.masks, moment, 0.3)
+            assert sum(net.masks.active) == sum(net.masks.counted()) == round(density * net.masks.maskable)
+    assert sum(net.masks.active) == round(0.3 * net.masks.maskable)
+
+
 def test_uniform_refuses_a_density_that_the_first_convolution_alone_exceeds():
     with pytest.raises(ValueError, match=r"its 72 weights are more than a density of 0\.01 allows"):
         uniform(NET, 0.01)
@@ -282,15 +339,15 @@ def test_rigl_freezes_the_topology_at_three_quarters_and_the_others_never():
 
 def test_granet_past_until_prunes_on_and_grows_no_more():
     made = train(small("granet", until=0.3, prune_end=0.6))
-    events = {entry["step"]: entry["dense_gradient"] for entry in made.topology[1:]}
+    events = {entry["step"]: entry["dense_gradient"] for entry in made.history.topology[1:]}
     assert events == {4: True, 8: True, 12: False, 16: False, 20: False, 24: False}
     assert made.final_violations() == []
 
 
 def test_granet_that_grows_at_random_is_charged_for_no_dense_gradient():
     made = train(small("granet", "flops:0.3", growth="random"))
-    assert made.topology[1:]
-    assert not any(entry["dense_gradient"] for entry in made.topology)
+    assert made.history.topology[1:]
+    assert not any(entry["dense_gradient"] for entry in made.history.topology)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +379,7 @@ def test_only_rigl_skips_the_optimiser_step_of_an_event(method, steps):
     before, seen = copies(made)
     go_on(made, at_step(4))
     after, seen_now = copies(made)
-    assert made.topology[-1]["step"] == 4
+    assert made.history.topology[-1]["step"] == 4
     assert not torch.equal(seen, seen_now)  # the batch went through the net
     assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True)) is not steps
 
@@ -330,15 +387,18 @@ def test_only_rigl_skips_the_optimiser_step_of_an_event(method, steps):
 @pytest.mark.parametrize("name", ["dense", "static"])
 def test_the_baselines_never_change_their_masks(name):
     made = train(small(name))
-    assert [entry["step"] for entry in made.topology] == [0]
+    assert [entry["step"] for entry in made.history.topology] == [0]
 
 
 def alive_after_each_event(name):
     masks, last = [], []
 
     def look(made):
-        if made.topology[-1]["step"] == made.course.ledger.steps and made.topology[-1]["step"] not in last:
-            last.append(made.topology[-1]["step"])
+        if (
+            made.history.topology[-1]["step"] == made.course.ledger.steps
+            and made.history.topology[-1]["step"] not in last
+        ):
+            last.append(made.history.topology[-1]["step"])
             masks.append(torch.cat([mask.flatten() for _, mask in made.masks.tensors()]))
         return False
 
@@ -351,7 +411,7 @@ def test_what_gradual_pruning_removes_never_returns(name):
     masks, made = alive_after_each_event(name)
     assert len(masks) > 3
     assert not any((after & ~before).any() for before, after in pairwise(masks))
-    assert made.topology[-1]["active"][0] == made.masks.sizes[0] or name == "gmp"
+    assert made.history.topology[-1]["active"][0] == made.masks.sizes[0] or name == "gmp"
 
 
 @pytest.mark.parametrize("name", ["set", "rigl", "granet"])
@@ -425,7 +485,7 @@ def test_weights_state_and_masks_keep_their_addresses_through_every_event(name, 
     made = train(small(name, recipe={"optimizer": optimizer, "lr": 0.01}), at_step(1))
     before = addresses(made)
     go_on(made)
-    assert len(made.topology) > 2
+    assert len(made.history.topology) > 2
     assert addresses(made) == before
 
 
@@ -443,7 +503,7 @@ def test_growth_reads_the_dense_gradients_from_before_masking_and_the_optimiser_
 def test_a_method_that_reads_dense_gradients_without_asking_is_told_so():
     net = Layers()
     net.masks.release_gradients()
-    with pytest.raises(RuntimeError, match="did not ask for dense gradients"):
+    with pytest.raises(RuntimeError, match="did not request dense gradients"):
         net.masks.drop_and_grow([1] * len(NET), "gradient")
 
 

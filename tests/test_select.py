@@ -8,9 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.parts import select
-from methods.parts import select_device as radix_select
-from methods.parts import select_host as quickselect
+from methods.parts import select, select_device, select_host
 
 quick = settings(deadline=None, max_examples=80)
 
@@ -51,12 +49,12 @@ def by_sorting(scores, k, among):
 def blocks(request, monkeypatch):
     """Sample and go block by block on small tensors too."""
     few, block = request.param
-    monkeypatch.setattr(quickselect, "_FEW", few)
-    monkeypatch.setattr(quickselect, "_BLOCK", block)
+    monkeypatch.setattr(select_host, "_FEW", few)
+    monkeypatch.setattr(select_host, "_BLOCK", block)
 
 
 @pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("mark_each", [select.top_k_each, radix_select.mark_each], ids=["host", "device"])
+@pytest.mark.parametrize("mark_each", [select.top_k_each, select_device.mark_each], ids=["host", "device"])
 def test_each_tensor_gets_exactly_its_best(mark_each):
     @given(problems())
     @quick
@@ -102,7 +100,7 @@ def test_threads_give_the_same_as_one_thread(monkeypatch):
 
 @pytest.mark.parametrize("bracket", [(0, 0), (1, 2), (2**31 - 1, 2**31 - 1), (0x40000000, 0x40000001)])
 def test_a_sample_that_misleads_only_costs_time(monkeypatch, bracket):
-    monkeypatch.setattr(quickselect, "_bracket", lambda parts, k: bracket)
+    monkeypatch.setattr(select_host, "_bracket", lambda parts, k: bracket)
     scores = torch.randn(5000, generator=torch.Generator().manual_seed(0))
     among = scores > -1
     for k in (1, 100, 2500, int(among.sum())):
@@ -113,14 +111,14 @@ def test_a_sample_that_misleads_only_costs_time(monkeypatch, bracket):
 def test_more_than_there_are_candidates_is_an_error_not_an_endless_search(size):
     among = torch.zeros(size)
     among[:5] = 1
-    with pytest.raises(ValueError, match="6 scores were asked of fewer candidates"):
+    with pytest.raises(ValueError, match="6 scores were requested of fewer candidates"):
         select.top_k_each([torch.ones(size)], [6], [among])
 
 
 @pytest.mark.parametrize("device_code", [False, True], ids=["host", "device"])
 def test_infinite_scores_come_before_all_numbers_and_nan_before_them(device_code):
     scores = torch.tensor([1.0, -math.inf, math.nan, 3.0, math.inf])
-    mark_each = radix_select.mark_each if device_code else select.top_k_each
+    mark_each = select_device.mark_each if device_code else select.top_k_each
     for k, best in ((1, [2]), (2, [1, 2]), (3, [1, 2, 4]), (4, [1, 2, 3, 4])):
         (found,) = mark_each([scores], [k], [torch.ones(5, dtype=torch.bool)])
         assert found.nonzero().flatten().tolist() == best
@@ -132,9 +130,9 @@ def test_narrow_scores_are_compared_exactly(dtype):
     among = torch.ones(3000, dtype=torch.bool)
     wanted = by_sorting(scores.tolist(), 700, among.tolist())
     assert torch.equal(select.top_k_each([scores], [700], [among])[0], wanted)
-    assert torch.equal(radix_select.mark_each([scores], [700], [among])[0], wanted)
+    assert torch.equal(select_device.mark_each([scores], [700], [among])[0], wanted)
 
 
-@pytest.mark.parametrize("function", [select.top_k_each, radix_select.mark_each])
+@pytest.mark.parametrize("function", [select.top_k_each, select_device.mark_each])
 def test_nothing_to_select_from_is_no_error(function):
     assert function([], [], []) == []

@@ -1,1 +1,1 @@
-"""Pure parts of methods: masks, distributions, schedules, exact selection."""
+"""Parts that methods share: masks, distributions, schedules, exact selection."""

@@ -1,9 +1,33 @@
 """Distributions: how a global density is divided among layers."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Self
 
 Shape = Sequence[int]
+
+
+class Shapes(tuple[Shape, ...]):
+    """Weight shapes of the masked layers, in model order, and which of them is the model's first convolution.
+
+    Where plain shapes are given instead, the first convolution among them is taken for the model's.
+
+    Attributes:
+        stem: Index of the model's first convolution; None if the model has none or it is not masked.
+    """
+
+    stem: int | None
+
+    def __new__(cls, shapes: Iterable[Shape], stem: int | None = None) -> Self:
+        """Take the shapes and the index of the model's first convolution among them."""
+        made = super().__new__(cls, shapes)
+        made.stem = stem
+        return made
+
+
+def first_convolution(shapes: Sequence[Shape]) -> int | None:
+    """Return the index of the first convolution: a weight with spatial dimensions, be it one, two or three."""
+    return next((i for i, shape in enumerate(shapes) if len(shape) >= 3), None)
 
 
 def _erdos_renyi(shapes: Sequence[Shape], density: float, raw: Sequence[float]) -> list[float]:
@@ -30,31 +54,32 @@ def erk(shapes: Sequence[Shape], density: float) -> list[float]:
     A layer's density is proportional to ``sum(shape) / prod(shape)`` over all its dimensions.
 
     Args:
-        shapes: Weight shapes, (out, in) or (out, in, height, width).
+        shapes: Weight shapes, (out, in) or (out, in, *kernel).
         density: Global density, in (0, 1].
 
     Returns:
-        One density a layer; weighted by layer size they average to ``density``.
+        One density per layer; weighted by layer size they average to ``density``.
     """
     return _erdos_renyi(shapes, density, [sum(shape) / math.prod(shape) for shape in shapes])
 
 
 def er(shapes: Sequence[Shape], density: float) -> list[float]:
-    """Erdős–Rényi densities (SET, Mocanu et al. 2018): as `erk`, from the first two dimensions alone."""
+    """Erdős–Rényi densities (SET, Mocanu et al. 2018): as `erk`, from the first two dimensions only."""
     return _erdos_renyi(shapes, density, [(shape[0] + shape[1]) / (shape[0] * shape[1]) for shape in shapes])
 
 
 def uniform(shapes: Sequence[Shape], density: float) -> list[float]:
-    """First convolution dense, all other layers at one density solved so that the global density is exact.
+    """The model's first convolution dense, all other layers at one density so that the global density is exact.
 
-    RigL keeps the first layer dense and the rest at ``density``, and so ends slightly above it (by 0.0003 on
-    ResNet-50); here budgets are identical, so the rest pays for the first layer.
+    If the first convolution is not among the masked layers, all of them have the same density. RigL keeps the first
+    layer dense and the rest at ``density``, and so ends slightly above it (by 0.0003 on ResNet-50); here budgets are
+    identical, so the other layers pay for the first.
 
     Raises:
         ValueError: The first convolution alone holds more weights than ``density`` allows.
     """
     sizes = [math.prod(shape) for shape in shapes]
-    first = next((i for i, shape in enumerate(shapes) if len(shape) == 4), None)
+    first = shapes.stem if isinstance(shapes, Shapes) else first_convolution(shapes)
     if first is None or len(shapes) == 1:
         return [density] * len(shapes)
     rest = (density * sum(sizes) - sizes[first]) / (sum(sizes) - sizes[first])
@@ -82,10 +107,10 @@ def kept(density: float, maskable: int) -> int:
 
 
 def layer_counts(shapes: Sequence[Shape], densities: Sequence[float], density: float) -> list[int]:
-    """Active weights of each layer: ``round(d_l n_l)``, and the total exact to one weight.
+    """Active weights of each layer: ``round(d_l n_l)``, with a total within one weight of the target.
 
-    The rounding errors of many layers can add up to more than one weight. Where they do, the layers closest to
-    the next integer give or take one.
+    The rounding errors of many layers can add up to more than one weight. If they do, the layers closest to the next
+    integer give or take one.
 
     Args:
         shapes: Weight shapes.
@@ -103,4 +128,40 @@ def layer_counts(shapes: Sequence[Shape], densities: Sequence[float], density: f
         if 0 <= counts[layer] + sign <= sizes[layer]:
             counts[layer] += sign
             missing -= sign
+    return counts
+
+
+def exact_counts(
+    shapes: Sequence[Shape], densities: Sequence[float], density: float, active: Sequence[int] | None = None
+) -> list[int]:
+    """Active weights of each layer with exactly the target's total, for pruning that can only remove weights.
+
+    Rounding each layer by itself and then correcting the total could give a layer back a weight that is already
+    pruned. So all sparse layers are rounded at one common scale, the one at which they add up (Webster's method): at
+    uniform densities no layer's count ever grows when the density falls. For other distributions ``active`` makes sure.
+
+    Args:
+        shapes: Weight shapes.
+        densities: Layer densities, averaging to ``density``.
+        density: Global density.
+        active: Active weights of each layer so far, which none of them may exceed; None for dense layers.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    most = sizes if active is None else active
+    counts = [min(math.floor(d * n + 0.5), m) for d, n, m in zip(densities, sizes, most, strict=True)]
+    sparse = [layer for layer, d in enumerate(densities) if d < 1]
+    missing = round(density * sum(sizes)) - sum(counts)
+    densest = max((densities[layer] for layer in sparse), default=1.0)
+
+    def scale(layer: int, rounded_at: float) -> float:
+        """The common scale at which a layer has so many weights; equal for equal layers, without float noise."""
+        return rounded_at / (sizes[layer] * (densities[layer] / densest))
+
+    # Of layers that are rounded at the same scale, the first have the larger count.
+    for _ in range(missing):
+        growing = [layer for layer in sparse if counts[layer] < most[layer]]
+        counts[min(growing, key=lambda layer: (scale(layer, counts[layer] + 0.5), layer))] += 1
+    for _ in range(-missing):
+        shrinking = [layer for layer in sparse if counts[layer] > 0]
+        counts[max(shrinking, key=lambda layer: (scale(layer, counts[layer] - 0.5), layer))] -= 1
     return counts

@@ -5,40 +5,45 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from methods.parts.distributions import Shape
 from methods.parts.select import count_each, exchange_each, top_k_each, top_k_jointly
 from methods.parts.transfer import moved
-
-_INTEGER = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+from methods.parts.zero import zero_outside
 
 
 class Masks:
     """Which weights of which layers are active.
 
     A method reads magnitudes, dense gradients and masks through it and changes masks by `initialise`, `prune_layers`,
-    `prune_globally` and `drop_and_grow`. What a step touches keeps its storage for the whole run. Layer counts are host
-    integers, so no topology change waits for the device, except that global pruning reads the new counts once.
+    `prune_globally` and `drop_and_grow`. Tensors that a step uses keep their storage for the whole run. Layer counts
+    are host integers, so no topology change waits for the device, except that global pruning reads the new ones once.
 
     Between events only gradients are masked (`mask_gradients`). That keeps weights and state exact: where weight,
     gradient and every moment are zero, SGD and AdamW leave all of them zero, weight decay and Nesterov included.
 
     Attributes:
         names: Layer names, in model order.
-        shapes: Weight shapes.
+        shapes: Weight shapes, with the index of the model's first convolution.
         sizes: Weights of each layer.
         active: Active weights of each layer.
         generator: The source of all random topology, seeded by the run.
     """
 
-    def __init__(self, layers: Sequence[tuple[str, nn.Parameter]], generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        layers: Sequence[tuple[str, nn.Parameter]],
+        generator: torch.Generator,
+        shapes: Sequence[Shape] | None = None,
+    ) -> None:
         self.names = tuple(name for name, _ in layers)
         self._weights = [weight for _, weight in layers]
-        self.shapes = [tuple(weight.shape) for weight in self._weights]
+        self.shapes = shapes or [tuple(weight.shape) for weight in self._weights]
         self.sizes = [weight.numel() for weight in self._weights]
         self.active = list(self.sizes)
         self.generator = generator
         # Same dtype and strides as the gradients: otherwise torch._foreach_mul_ takes its slow path.
         self._masks = [torch.ones_like(weight, requires_grad=False) for weight in self._weights]
-        # The same once more for events, which read a quarter of the memory so.
+        # Events read these copies of the masks: one byte per weight instead of four.
         self._alive = [torch.ones(weight.numel(), dtype=torch.bool, device=weight.device) for weight in self._weights]
         self._explored = [torch.ones_like(weight, dtype=torch.bool) for weight in self._weights]
         self._held: list[Tensor] = []
@@ -55,14 +60,14 @@ class Masks:
 
     @property
     def density(self) -> float:
-        """Active weights as a share of the maskable ones."""
+        """Share of maskable weights that are active."""
         return sum(self.active) / self.maskable
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep this optimiser's state sparse too: every state tensor that has its weight's shape."""
         self._optimizer = optimizer
 
-    # What a method reads.
+    # For methods to read.
 
     def alive(self, layer: int) -> Tensor:
         """Active weights of a layer, bool, shape (n,)."""
@@ -73,10 +78,10 @@ class Masks:
         return self._flat(layer).abs()
 
     def gradient_magnitude(self, layer: int) -> Tensor:
-        """Magnitudes of a layer's *dense* gradient, shape (n,); only during an event that asked for it."""
+        """Magnitudes of a layer's *dense* gradient, shape (n,); only during an event that requested it."""
         return self._flat_gradient(layer).abs()
 
-    # What a method changes.
+    # For methods to change.
 
     def initialise(self, counts: Sequence[int]) -> None:
         """Draw ``counts[l]`` active weights in each layer, uniformly without replacement."""
@@ -128,26 +133,25 @@ class Masks:
             self._explored[layer].logical_or_(mask.view(self.shapes[layer]))
         self._settle(dict(zip(sparse, masks, strict=True)))
 
-    # What the harness calls.
+    # For the harness.
 
     def mask_gradients(self) -> None:
-        """Zero the gradients of inactive weights; all that masking costs between events."""
-        sparse = self.sparse_layers
-        if sparse:
+        """Zero the gradients of inactive weights: the only cost of masking between events."""
+        if sparse := self.sparse_layers:
             gradients = self._present_gradients()
             torch._foreach_mul_([gradients[layer] for layer in sparse], [self._masks[layer] for layer in sparse])
 
     @property
     def sparse_layers(self) -> tuple[int, ...]:
-        """The layers in which any weight is inactive."""
+        """Indices of the layers with inactive weights."""
         layers = zip(self.active, self.sizes, strict=True)
         return tuple(layer for layer, (active, size) in enumerate(layers) if active < size)
 
     def hold_gradients(self) -> None:
         """Copy the dense gradients for the coming event.
 
-        A copy, since masking and ``SGD(foreach=True, nesterov=True, weight_decay=0)`` change ``grad`` in place. Its
-        memory is kept from event to event: to get it anew would cost more than to copy.
+        Masking and ``SGD(foreach=True, nesterov=True, weight_decay=0)`` change ``grad`` in place, hence a copy. Its
+        memory is kept from event to event: allocating it costs more than copying.
         """
         gradients = [gradient.detach() for gradient in self._present_gradients()]
         self._held = self._held or [torch.empty_like(gradient) for gradient in gradients]
@@ -155,7 +159,7 @@ class Masks:
         self._holds = True
 
     def release_gradients(self) -> None:
-        """Forget the held gradients."""
+        """Discard the held gradients."""
         self._holds = False
 
     def nonzero(self) -> list[int]:
@@ -167,7 +171,7 @@ class Masks:
         return torch.stack([torch.count_nonzero(mask) for mask in self._masks]).tolist()
 
     def outside(self) -> int:
-        """Entries of weights and optimiser state that are not zero although their mask is; 0 when all is well."""
+        """Number of non-zero entries of weights and optimiser state outside the masks; 0 when all is well."""
         escaped = [
             torch.count_nonzero((tensor.detach() != 0) & ~alive.view_as(weight))
             for weight, alive in zip(self._weights, self._alive, strict=True)
@@ -180,7 +184,7 @@ class Masks:
         return int(torch.stack([torch.count_nonzero(seen) for seen in self._explored]).sum()) / self.maskable
 
     def reapply(self) -> None:
-        """Zero whatever the masks do not keep, after weights or state were written from outside."""
+        """Zero everything outside the masks, after weights or state were written from outside."""
         for layer, alive in enumerate(self._alive):
             self._zero(layer, alive)
 
@@ -190,7 +194,7 @@ class Masks:
             yield name, mask.bool()
 
     def state_dict(self) -> dict[str, object]:
-        """Everything needed to go on from here."""
+        """Return everything needed to resume."""
         return {
             "masks": [mask.bool() for mask in self._masks],
             "explored": self._explored,
@@ -198,7 +202,7 @@ class Masks:
         }
 
     def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
-        """Restore what `state_dict` gave, into the same storage."""
+        """Restore the result of `state_dict` into the same storage."""
         for mask, alive, saved in zip(self._masks, self._alive, state["masks"], strict=True):
             mask.copy_(saved)
             alive.copy_(saved.reshape(-1))
@@ -209,8 +213,7 @@ class Masks:
 
     def _present_gradients(self) -> list[Tensor]:
         gradients = [weight.grad for weight in self._weights]
-        missing = [name for name, gradient in zip(self.names, gradients, strict=True) if gradient is None]
-        if missing:
+        if missing := [name for name, gradient in zip(self.names, gradients, strict=True) if gradient is None]:
             raise RuntimeError(f"no gradient reached {', '.join(missing)}: a masked weight that the model does not use")
         return gradients  # type: ignore[return-value]
 
@@ -219,7 +222,7 @@ class Masks:
 
     def _flat_gradient(self, layer: int) -> Tensor:
         if not self._holds:
-            raise RuntimeError("this event did not ask for dense gradients: return Event(dense_gradient=True)")
+            raise RuntimeError("this event did not request dense gradients: return Event(dense_gradient=True)")
         return self._held[layer].reshape(-1)
 
     def _random(self, layer: int) -> Tensor:
@@ -228,23 +231,17 @@ class Masks:
 
     @torch.no_grad()
     def _settle(self, changed: Mapping[int, Tensor]) -> None:
-        """Write new masks (bool, flat) of some layers, and zero what they do not keep."""
+        """Set new masks (bool, flat) of some layers, and zero everything outside them."""
         for layer, new in changed.items():
             self._alive[layer] = new
             # From bool the copy would take six times as long on a CPU.
             self._masks[layer].copy_(new.view(self.shapes[layer]).view(torch.int8))
             self._zero(layer, new)
 
-    @torch.no_grad()
     def _zero(self, layer: int, alive: Tensor) -> None:
         """Zero a layer's weights and optimiser state where they are not alive."""
-        ones = alive.view(self.shapes[layer]).view(torch.int8).neg()  # all bits set where alive
-        for tensor in (self._weights[layer], *self._state(self._weights[layer])):
-            # Bit patterns are cleared: NaN * 0 would be NaN, and an inactive weight is 0 whatever it was.
-            # (masked_fill_ would do, but branches on every weight: ten times slower on a CPU.)
-            integer = _INTEGER[tensor.itemsize]
-            ones = ones.to(integer)
-            tensor.view(integer).bitwise_and_(ones)
+        weight = self._weights[layer]
+        zero_outside(alive.view_as(weight), (weight, *self._state(weight)))
 
     def _state(self, weight: Tensor) -> Iterator[Tensor]:
         if self._optimizer is not None:

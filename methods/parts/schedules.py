@@ -1,4 +1,4 @@
-"""Schedules: pure functions of progress, so that any budget can drive them."""
+"""Schedules as pure functions of progress, so that any budget can drive them."""
 
 import math
 
@@ -13,7 +13,7 @@ def cosine_fraction(position: float, start: float, *, end: float = 0.0, until: f
     Args:
         position: Schedule position, 0 at the start of training and 1 at its end.
         start: Fraction at position 0.
-        end: Fraction at ``until`` and after.
+        end: Fraction at ``until`` and later.
         until: Position at which the decay is over.
     """
     share = min(max(position / until, 0.0), 1.0)
@@ -39,7 +39,7 @@ def ramp_share(
     end: float,
     total: int | None,
 ) -> float | None:
-    """Share of a pruning ramp that is done at this step, or None if no pruning falls on it.
+    """Share of a pruning ramp that is done at this step, or None if there is no pruning.
 
     Where the budget fixes the number of steps, pruning falls on the papers' ticks ``k = step / interval`` from
     ``floor(start * total / interval)`` to ``floor(end * total / interval)``, the last one included. Where it does

@@ -1,8 +1,8 @@
-"""Exact selection on a device without sorting and without the host: all tensors of an event at once.
+"""Exact selection on a device without sorting or waiting: radix selection in all tensors of an event at once.
 
 Bit patterns are counted 16 bits at a time, highest first, within the tensors they belong to; each pass fixes 16 bits
 of every tensor's threshold. Nothing is read back, so an event never makes the host wait. Works on any device; on a
-CPU `quickselect` is faster.
+CPU `methods.parts.select_host` is faster.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ def mark_each(scores: Sequence[Tensor], counts: Sequence[int], among: Sequence[T
 
     Args:
         scores: Flat tensors of one type, on one device.
-        counts: How many of each; at most the number of its candidates.
-        among: Not 0 at candidates, of the same shapes.
+        counts: How many to mark in each; at most the number of its candidates.
+        among: Non-zero at candidates, of the same shapes.
 
     Returns:
         Bool tensors of the same shapes.
@@ -42,7 +42,7 @@ def mark_each(scores: Sequence[Tensor], counts: Sequence[int], among: Sequence[T
         threshold |= (chosen << shift) & torch.iinfo(threshold.dtype).max
         tied &= digit == chosen[owner]
     above = keys > threshold[owner]
-    # Of those tied at its threshold a tensor takes the first: counted over all, less what lies before it.
+    # Of entries tied at its threshold a tensor takes the first: ranks over all tensors, minus those before it.
     order = torch.cumsum(tied, 0)
     ends = torch.cumsum(lengths, 0)
     before = torch.cat([order.new_zeros(1), order[ends[:-1] - 1]])
@@ -51,12 +51,12 @@ def mark_each(scores: Sequence[Tensor], counts: Sequence[int], among: Sequence[T
 
 
 def _digit_of_rank(bins: Tensor, counted: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, for each tensor, the digit on which its ``rank``-th largest falls, and the rank that is left in it."""
+    """Return, for each tensor, the digit on which its ``rank``-th largest falls, and its rank within that digit."""
     histogram = torch.zeros(rank.numel() * _DIGITS, dtype=torch.int32, device=bins.device)
     histogram.scatter_add_(0, bins, counted.int())
     at_least = histogram.view(-1, _DIGITS).flip(1).cumsum(1)
     short = at_least < rank[:, None]
-    # With nothing wanted no digit falls short: the highest one is chosen, which no key has.
+    # If none is wanted, no digit falls short and the highest is chosen, which no key has.
     return _DIGITS - 1 - short.sum(1), rank - (at_least * short).amax(1)
 
 

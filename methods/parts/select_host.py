@@ -1,8 +1,8 @@
 """Exact selection on the CPU without sorting: float bit patterns as integers, and a sampled bracket around the k-th.
 
 A non-negative float orders as its bit pattern does, so magnitudes become unsigned keys on which NumPy's vectorised
-comparisons work: branching on a mask (``where``, ``masked_fill``) takes ten times as long. Everything goes block by
-block, so that what is intermediate stays in the cache and each score is read once.
+comparisons work: branching on a mask (``where``, ``masked_fill``) takes ten times as long. Work proceeds block by
+block, so that intermediate results stay in the cache and each score is read once.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 Part = tuple[np.ndarray, np.ndarray]
-"""Scores (float32 or float64, their magnitudes count) and a mask, not 0 where they are candidates; both flat."""
+"""Scores (float32 or float64, of which the magnitudes count) and a mask that is non-zero at candidates; both flat."""
 
 _UNSIGNED: dict[int, type[np.unsignedinteger]] = {4: np.uint32, 8: np.uint64}
 _LARGEST = {4: 2**31 - 1, 8: 2**63 - 1}
@@ -39,14 +39,14 @@ _Each = Callable[[Callable[[Part], _Sifted], Sequence[Part]], Iterable[_Sifted]]
 def mark(parts: Sequence[Part], k: int, each: _Each = map) -> list[np.ndarray]:
     """Mark the ``k`` largest magnitudes among the candidates of all parts together; ties go to the first.
 
-    A sorted sample gives two keys that very likely enclose the k-th largest. One pass marks what lies above them and
-    collects the few between, among which the k-th is found by partition. Where the sample misled, the bracket
-    opens on the side that was missed: the result is exact whatever the sample.
+    A sorted sample gives two keys that very likely enclose the k-th largest. One pass marks everything above them and
+    collects the few in between, among which the k-th is found by partition. If the sample misled, the bracket opens
+    on the side that was missed: the result is exact whatever the sample.
 
     Args:
         parts: Scores and candidates.
         k: How many.
-        each: Does the work for each part; a thread pool's ``map`` does it side by side.
+        each: Does the work for each part; a thread pool's ``map`` does it in parallel.
 
     Returns:
         A bool array for each part, with exactly ``k`` set in all.
@@ -68,7 +68,7 @@ def mark(parts: Sequence[Part], k: int, each: _Each = map) -> list[np.ndarray]:
         elif low > 0:
             low, high = 0, low
         else:
-            raise ValueError(f"{k} scores were asked of fewer candidates")
+            raise ValueError(f"{k} scores were requested of fewer candidates")
     threshold = np.partition(enclosed, enclosed.size - wanted)[enclosed.size - wanted]
     wanted -= int(np.count_nonzero(enclosed > threshold))
     for part in sifted:
@@ -91,7 +91,7 @@ def _sift(part: Part, low: int, high: int) -> _Sifted:
     scores, mask = part
     marked = np.empty(scores.size, dtype=bool)
     above, where, keys = 0, [np.empty(0, np.intp)], [_keys(scores[:0])]
-    # Reused: to allocate per block costs as much as to compare.
+    # Reused: allocating per block costs as much as comparing.
     size = min(scores.size, _BLOCK)
     buffer, candidate, within = np.empty_like(keys[0], shape=size), np.empty(size, bool), np.empty(size, bool)
     for start in range(0, scores.size, _BLOCK):
