@@ -33,6 +33,13 @@ def test_an_epoch_visits_every_sample_once_and_its_last_batch_is_smaller():
     )
 
 
+def test_labels_beyond_the_classes_are_refused_before_training_whatever_the_data_set():
+    few = dataset_config("digits", classes=2)
+    for read in (lambda: data.load(few, batch_size=100, seed=0), lambda: data.fingerprint(few)):
+        with pytest.raises(UsageError, match=r"dataset\.classes=2, but the training labels of digits go from 0 to 9"):
+            read()
+
+
 def test_batches_are_normalised_floats_and_integer_labels():
     images, labels = next(iter(digits(augment="none").train.epoch(0)))
     assert (images.shape, images.dtype) == ((100, 1, 8, 8), torch.float32)

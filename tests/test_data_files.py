@@ -13,8 +13,8 @@ import torchvision
 import yaml
 from datasets import dataset_config, write_cifar10, write_fashion_mnist, write_idx, write_pickle
 
-from harness.config.compose import TREE
 from harness.errors import UsageError
+from harness.places import TREE
 from harness.tasks.vision import data
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -154,7 +154,7 @@ def test_idx_files_that_do_not_fit_together_are_refused(tmp_path):
     write_idx(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(59))
     assert "60 images but 59 labels" in refused(fashion(root=str(tmp_path)))
     write_idx(tmp_path / "train-labels-idx1-ubyte.gz", np.full(60, 10))
-    assert "labels in" in refused(fashion(root=str(tmp_path)))
+    assert "dataset.classes=10, but the training labels of fashion_mnist go" in refused(fashion(root=str(tmp_path)))
 
 
 def test_an_idx_header_with_negative_sizes_is_refused(tmp_path):
@@ -216,7 +216,8 @@ def test_a_cifar_file_that_would_run_code_is_refused(tmp_path):
 
 def test_a_cifar_label_beyond_the_classes_is_refused(tmp_path):
     write_cifar10(tmp_path)
-    assert "where dataset.classes=5" in refused(cifar(root=str(tmp_path), classes=5))
+    found = "dataset.classes=5, but the training labels of cifar10 go from 0 to 9"
+    assert refused(cifar(root=str(tmp_path), classes=5)) == found
 
 
 def test_digits_are_the_real_ones_with_a_fixed_stratified_test_set():

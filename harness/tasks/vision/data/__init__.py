@@ -8,7 +8,6 @@ data set is one function under ``@register`` in ``harness/data/sets`` and one YA
 from harness.tasks.vision.data.loading import (
     ABSENT,
     DALI,
-    Data,
     Info,
     check_loader,
     decoded,
@@ -20,6 +19,7 @@ from harness.tasks.vision.data.loading import (
 )
 from harness.tasks.vision.data.order import Batches
 from harness.tasks.vision.data.registry import DATASETS
+from harness.tasks.vision.data.serving import Data
 
 __all__ = [
     "ABSENT",

@@ -3,26 +3,21 @@
 import importlib.util
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError
 from harness.seeds import derive
 from harness.tasks.vision.data import sets as _sets  # noqa: F401 - importing it registers the data sets
-from harness.tasks.vision.data.contents import Arrays, ImageList, ImageTree
+from harness.tasks.vision.data.contents import Arrays, Contents, ImageTree
 from harness.tasks.vision.data.locate import Config, MissingDataError
-from harness.tasks.vision.data.memory.arrays import ArrayBatches
-from harness.tasks.vision.data.memory.augment import augmentation
-from harness.tasks.vision.data.normalise import Normalise
-from harness.tasks.vision.data.order import Batches, hold_out
+from harness.tasks.vision.data.order import hold_out
 from harness.tasks.vision.data.registry import dataset
+from harness.tasks.vision.data.serving import Data, Streams
 
 DALI = importlib.util.find_spec("nvidia") is not None and importlib.util.find_spec("nvidia.dali") is not None
 """Whether NVIDIA's loader is installed."""
@@ -40,15 +35,6 @@ class Info:
     test_samples: int
 
 
-@dataclass(frozen=True)
-class Data:
-    """The three parts of a data set. Training batches are shuffled and augmented, the others are neither."""
-
-    train: Batches
-    val: Batches
-    test: Batches
-
-
 def info(config: Config) -> Info:
     """Return the sizes of the parts, from the config, or from the folder for image folders that are there.
 
@@ -58,7 +44,7 @@ def info(config: Config) -> Info:
     train, test = config["train_examples"], config["test_examples"]
     if dataset(config).counted:
         try:
-            tree = dataset(config).read(_offline(config))
+            tree = _read(_offline(config))
         except MissingDataError:
             pass
         else:
@@ -106,7 +92,7 @@ def fingerprint(config: Config) -> str:
 def _digest(config: str, places: tuple[str | None, str]) -> str:
     """Hash once for all runs of a suite; ``places`` is in the key since it decides where the data lie."""
     fields = json.loads(config)
-    return dataset(fields).read(fields).digest()
+    return _read(fields).digest()
 
 
 def directory(config: Config) -> Path | None:
@@ -167,103 +153,25 @@ def load(
         if value < least:
             raise UsageError(f"{field}={value}: allowed are {least} and more")
     check_loader(config, loader)
-    contents = dataset(config).read(config)
+    contents = _read(config)
     labels = contents.train_labels.numpy() if isinstance(contents, Arrays) else contents.train.labels
     _check_split(config, len(labels))
     kept, held = hold_out(labels, config["val_examples"], derive(seed, "split"))
-    _check_normalisation(config)
     workers = min(workers, os.cpu_count() or 1)  # more would only wait for each other
-    serve = _Serve(config, batch_size, eval_batch_size, seed, augment, torch.device(device), loader, workers)
-    return serve.arrays(contents, kept, held) if isinstance(contents, Arrays) else serve.files(contents, kept, held)
+    streams = Streams(config, batch_size, eval_batch_size, seed, augment, torch.device(device), loader, workers)
+    return streams.of(contents, kept, held)
 
 
-@dataclass(frozen=True)
-class _Serve:
-    """Makes the three streams of one `load` call."""
-
-    config: Config
-    batch_size: int
-    eval_batch_size: int
-    seed: int
-    augment: str
-    device: torch.device
-    loader: str
-    workers: int
-
-    def arrays(self, data: Arrays, kept: np.ndarray, held: np.ndarray) -> Data:
-        self._check(data)
-        normalise = self._normalise()
-        augment = augmentation(self.augment, data.train_images.shape[1])
-
-        def stream(images: Tensor, labels: Tensor, chosen: np.ndarray | None, **training: Any) -> ArrayBatches:
-            if chosen is not None:
-                images, labels = images[chosen], labels[chosen]
-            size = self.batch_size if training else self.eval_batch_size
-            return ArrayBatches(images.to(self.device), labels.to(self.device), size, normalise, **training)
-
-        return Data(
-            train=stream(data.train_images, data.train_labels, kept, seed=self.seed, augment=augment),
-            val=stream(data.train_images, data.train_labels, held),
-            test=stream(data.test_images, data.test_labels, None),
-        )
-
-    def files(self, data: ImageTree, kept: np.ndarray, held: np.ndarray) -> Data:
-        choices = {"none": False, "imagenet": True}
-        if self.augment not in choices:
-            raise unknown("augmentation of image folders (recipe.augment)", self.augment, choices)
-        from harness.tasks.vision.data.files.pillow import Pictures  # here, as what serves them: slow to import
-
-        normalise, batches, side = self._normalise(), _folder_batches(self.loader), self.config["shape"][1]
-
-        def stream(images: ImageList, chosen: np.ndarray, seed: int | None = None, augment: bool = False) -> Batches:
-            return batches(
-                Pictures(images, chosen, side, seed, augment),
-                normalise,
-                batch_size=self.eval_batch_size if seed is None else self.batch_size,
-                device=self.device,
-                workers=self.workers,
-            )
-
-        return Data(
-            train=stream(data.train, kept, self.seed, choices[self.augment]),
-            val=stream(data.train, held),
-            test=stream(data.test, np.arange(len(data.test.labels))),
-        )
-
-    def _normalise(self) -> Normalise:
-        return Normalise(self.config["mean"], self.config["std"], self.device)
-
-    def _check(self, data: Arrays) -> None:
-        """Refuse a copy that is cut short or another data set: its results would not compare."""
-        name = self.config["name"]
-        _, height, width, channels = data.train_images.shape
-        for field, wanted, found in (
-            ("train_examples", self.config["train_examples"], len(data.train_labels)),
-            ("test_examples", self.config["test_examples"], len(data.test_labels)),
-            ("shape", list(self.config["shape"]), [channels, height, width]),
-        ):
-            if wanted != found:
-                raise UsageError(f"dataset.{field}={wanted}, but the {name} found here has {found}")
-
-
-def _folder_batches(loader: str) -> Callable[..., Batches]:
-    """Import what serves image folders, which is slow."""
-    if loader == "dali":
-        from harness.tasks.vision.data.files.dali import DaliBatches
-
-        return DaliBatches
-    from harness.tasks.vision.data.files.pillow import FolderBatches
-
-    return FolderBatches
-
-
-def _check_normalisation(config: Config) -> None:
-    channels = config["shape"][0]
-    for field in ("mean", "std"):
-        if len(config[field]) != channels:
-            raise UsageError(f"dataset.{field}={list(config[field])}: one number for each of {channels} channels")
-    if min(config["std"]) <= 0:
-        raise UsageError(f"dataset.std={list(config['std'])}: allowed are numbers above 0")
+def _read(config: Config) -> Contents:
+    """Read a data set; refuse one with labels that a model of ``dataset.classes`` outputs has no place for."""
+    contents = dataset(config).read(config)
+    if isinstance(contents, Arrays):
+        for part, labels in (("training", contents.train_labels), ("test", contents.test_labels)):
+            low, high = (int(end) for end in labels.aminmax()) if len(labels) else (0, 0)
+            if not 0 <= low <= high < config["classes"]:
+                found = f"the {part} labels of {config['name']} go from {low} to {high}"
+                raise UsageError(f"dataset.classes={config['classes']}, but {found}")
+    return contents
 
 
 def _check_split(config: Config, available: int) -> None:
