@@ -180,10 +180,12 @@ def _environment() -> dict[str, str]:
 
 
 def _open_standard_streams() -> None:
-    """Open those of the three standard streams that are closed, or sockets would get their numbers."""
+    """Open those of the three standard streams that are closed: sockets would get their numbers."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
+    for number in range(3):  # what Python opens is not
+        os.set_inheritable(number, True)
 
 
 _server = _Server()
