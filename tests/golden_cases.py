@@ -47,7 +47,7 @@ def cases() -> dict[str, dict[str, Any]]:
         for name, method in methods.methods().items()
         if type(method).__module__.startswith("methods.")
     }
-    drop = {"lr_shape": "step", "milestones": [0.5, 0.8]}
+    drop = {"lr_shape": "step", "milestones": [0.5, 0.8], "gamma": 0.3}
     built_in = [name for name, build in models.MODELS.items() if build.__module__.startswith("harness.")]
     found |= {
         "initial_weights": {"models": built_in, "classes": 10, "shape": [3, 32, 32], "seed": 3},
