@@ -13,12 +13,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import GPU, METHODS, board, make, ten_thousand
 
-from harness.board import Board, aggregate, csv_text, markdown, published, readme_table, update_readme, wording
+from harness.board import (
+    Board,
+    aggregate,
+    build,
+    csv_text,
+    escape,
+    markdown,
+    published,
+    readme_table,
+    stamp,
+    update_readme,
+    wording,
+)
 from harness.board import make as make_board
 from harness.board.page import html as page
+from harness.board.page import picture
 from harness.board.tables import in_words
 from harness.errors import UsageError
-from harness.records import load_files, record_name, write
+from harness.records import Problem, load_files, record_name, write
 
 
 def of(records, problems=()):
@@ -66,13 +79,13 @@ def test_every_method_gets_one_row_per_sparsity_and_dense_is_the_unranked_refere
 def test_a_mean_with_its_interval_is_over_all_seeds_that_ended():
     records = [make("set", 0.9, seed, accuracy=a) for seed, a in enumerate((0.90, 0.92, 0.94))]
     row = only_table([*records, make("set", 0.9, 3, status="diverged")]).rows[0]
-    assert wording.estimated(row.accuracy) == "92.00 ± 4.97 (3 seeds)"
+    assert wording.estimated(row) == "92.00 ± 4.97 (3 seeds, 1 lost)"
     assert wording.statuses(row) == "1 diverged, 3 done"
 
 
 def test_a_single_seed_shows_no_interval_and_says_so():
     row = only_table([make("set", 0.9, 0, accuracy=0.9)]).rows[0]
-    assert wording.estimated(row.accuracy) == "90.00 (1 seed, no interval)"
+    assert wording.estimated(row) == "90.00 (1 seed, no interval)"
     assert read_csv(csv_text(of([make("set", 0.9, 0)])))[0]["top1_ci95_half_width"] == ""
 
 
@@ -195,7 +208,7 @@ def test_failures_have_a_section_and_a_row_even_where_nothing_was_done():
     assert re.search(r"\| – +\| rigl .* local: 1 invalid", text)
 
 
-def test_files_that_are_no_records_are_named_and_the_rest_of_the_board_is_made(tmp_path):
+def test_files_that_are_not_records_are_named_and_the_rest_of_the_board_is_made(tmp_path):
     write_all(tmp_path / "records", board(seeds=(0,)))
     (tmp_path / "records" / "torn.json").write_text('{"schema": 1')
     summary = make_board(tmp_path / "records", tmp_path)
@@ -214,12 +227,44 @@ def test_the_board_is_the_same_to_the_byte_and_is_not_touched_when_nothing_chang
     for folder in ("a", "b"):
         make_board(tmp_path / folder / "records", tmp_path / folder)
     made = {path.name: path for path in (tmp_path / "a").iterdir() if path.is_file()}
-    assert set(made) == {"leaderboard.csv", "leaderboard.md", "leaderboard.html", "pareto.svg"}
+    assert set(made) == {*build.FILES, stamp.NAME}
     for name, path in made.items():
         assert path.read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     before = {name: path.stat().st_mtime_ns for name, path in made.items()}
+    made[stamp.NAME].unlink()  # so that it is computed again
     make_board(tmp_path / "a" / "records", tmp_path / "a")
-    assert before == {name: path.stat().st_mtime_ns for name, path in made.items()}
+    assert before | {stamp.NAME: 0} == {name: path.stat().st_mtime_ns for name, path in made.items()} | {stamp.NAME: 0}
+
+
+def test_a_board_that_is_up_to_date_is_not_computed(tmp_path, monkeypatch):
+    write_all(tmp_path / "records", board(seeds=(0,)))
+    (tmp_path / "records" / "torn.json").write_text('{"schema": 1')
+    (tmp_path / "README.md").write_text("<!-- results:start -->\n<!-- results:end -->\n")
+    everything = (tmp_path / "records", tmp_path, tmp_path / "README.md")
+    made = make_board(*everything)
+    assert made.problems
+    assert "granet" in (tmp_path / "README.md").read_text()
+
+    def never(folder):
+        raise AssertionError("computed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "read", never)
+        assert make_board(*everything) == made
+        for change in (
+            lambda: (tmp_path / "leaderboard.csv").write_text("edited"),
+            lambda: (tmp_path / "README.md").write_text("<!-- results:start -->\nold\n<!-- results:end -->\n"),
+            (tmp_path / "pareto.svg").unlink,
+            lambda: (tmp_path / "records" / "torn.json").write_text("{"),
+            lambda: (tmp_path / stamp.NAME).write_text("[]"),
+        ):
+            change()
+            with pytest.raises(AssertionError, match="computed"):
+                make_board(*everything)
+            patched.undo()
+            make_board(*everything)
+            patched.setattr(build, "read", never)
+            make_board(*everything)
 
 
 @settings(max_examples=25, deadline=None)
@@ -314,6 +359,92 @@ def test_a_pipe_in_a_name_does_not_break_the_table():
     assert r"a \| b c" in markdown(of([odd]))
 
 
+HOSTILE = [
+    *("=cmd|' /C calc'!A0", "@SUM(A1)", "+1+1", "-1+1", "\t=1", "＝1"),
+    *("<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](y)", "a|b", "a\\|b", "`code", "**bold**"),
+    *("a\n| b |\n# c", "\x1b[31m", "\x07", "\x00", "\u202eevil", "\u2066x", "\ufeff", "\ud800"),
+    "<!-- results:end -->",
+]
+
+
+def renamed(name):
+    odd = make("set", 0.9, 0)
+    odd["method"] = odd["dataset"] = odd["model"] = odd["provenance"]["cpu"] = name
+    odd["config"]["recipe"]["name"] = name
+    failed = make("set", 0.9, 1, status="failed")
+    failed["reason"] = failed["method"] = failed["dataset"] = name
+    return of([odd, failed], [Problem(name, name)])
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_text_in_every_format(name, tmp_path):
+    made = renamed(name)
+    shown = {
+        "csv": csv_text(made),
+        "markdown": markdown(made),
+        "readme": readme_table(made.files.values()),
+        "page": page.html(made, "records"),
+    }
+    for form, text in shown.items():
+        text.encode()
+        if form != "page":  # vega's own source holds such characters
+            assert escape.visible(text.replace("\n", "")) == text.replace("\n", ""), form
+    for row in csv.reader(io.StringIO(shown["csv"])):
+        for cell in row:
+            assert not cell.lstrip().startswith(("=", "+", "-", "@", "＝"))
+    assert len(shown["markdown"].splitlines()) == len(markdown(renamed("plain")).splitlines())
+    for text in (shown["markdown"], shown["readme"]):
+        assert "<script" not in text
+        assert "<!--" not in text
+        assert not re.search(r"(?<!\\)\]\(", text)
+        rows = [line for line in text.splitlines() if line.startswith("|")]
+        widths = [len(re.split(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows]
+        assert set(widths) <= {2 + len(wording.HEADERS), 2 + len(wording.FAILURE_HEADERS), 4, 5}
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results:start -->\n<!-- results:end -->\nbottom\n")
+    update_readme(readme, shown["readme"])
+    once = readme.read_text()
+    assert not update_readme(readme, shown["readme"])
+    assert once.count("bottom") == 1
+
+
+@given(st.text())
+def test_escaping_leaves_one_line_of_printable_text(text):
+    assert "".join(escape.visible(text).splitlines()) == escape.visible(text)
+    assert not any(ord(character) < 32 for character in escape.visible(text))
+    assert escape.visible(escape.visible(text)) == escape.visible(text)
+
+
+def test_ordinary_text_is_not_changed_by_escaping():
+    for text in ("fashion_mnist · convnet", "80.60 ± 10.23 (3 seeds)", "Größe 5 × 3", "名前"):
+        assert escape.visible(text) == escape.csv(text) == escape.markdown(text) == text
+
+
+def test_a_row_that_lost_a_seed_is_marked_and_ranks_after_those_that_lost_none():
+    """The seeds that a method lost may be its worst, as here: the mean of the other two would lead."""
+    steady = [make("rigl", 0.9, seed, accuracy=0.80 + seed / 1000) for seed in range(3)]
+    worse = [make("static", 0.9, seed, accuracy=0.70 + seed / 1000) for seed in range(3)]
+    lossy = [make("set", 0.9, seed, accuracy=0.85) for seed in range(2)] + [make("set", 0.9, 2, status="diverged")]
+    gone = [make("gmp", 0.9, seed, status="diverged") for seed in range(3)]
+    table = only_table([*steady, *worse, *lossy, *gone])
+    assert [row.method for row in table.rows] == ["rigl", "static", "set", "gmp"]
+    assert [wording.rank(row) for row in table.rows] == ["1", "2", "3", "–"]
+    text = readme_table([*steady, *worse, *lossy, *gone])
+    assert re.search(r"set \(local\) +\| 85.00 ± 0.00, 1 of 3 seeds lost \(#3\) ", text)
+    assert re.search(r"gmp \(local\) +\| 3 of 3 seeds lost ", text)
+    assert wording.LOST in text
+    assert wording.LOST in markdown(of(lossy))
+    assert "– (3 lost)" in markdown(of(gone))
+
+
+def test_where_every_row_lost_seeds_the_best_is_still_bold():
+    records = [make(name, 0.9, seed, accuracy=mean) for name, mean in (("set", 0.8), ("rigl", 0.7)) for seed in (0, 1)]
+    lost = [make(name, 0.9, 2, status="timeout") for name in ("set", "rigl")]
+    rows = only_table([*records, *lost]).rows
+    assert [row.place.rank for row in rows] == [1, 2]
+    assert wording.ranked_accuracy(rows[0]).startswith("**80.00")
+
+
 def test_ten_thousand_records_make_a_board_in_ten_seconds(tmp_path):
     folder = ten_thousand()
     start = time.process_time()  # not the wall clock: other tests may share the machine
@@ -349,5 +480,5 @@ def test_no_change_of_one_value_makes_the_board_crash(tmp_path):
     assert csv_text(made)
     assert markdown(made)
     assert page.html(made, "records")
-    assert page.pareto(made)
+    assert picture.pareto(made)
     assert readme_table(files.values())

@@ -1,4 +1,4 @@
-"""The page in a real browser: it loads without an error or a request, sorts, filters, pages and draws."""
+"""The page in a real browser: it loads without an error or a request, sorts, filters, pages, draws, and is readable."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from harness.board import make as make_board
 from harness.records import load, record_name, write
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 420, "height": 900}
 PLOTS = ("by-sparsity", "by-flops", "by-seconds", "exploration", "run-accuracy", "run-density")
 
 
@@ -116,7 +116,7 @@ def test_a_press_on_a_heading_sorts_best_first_and_another_turns_it_round(browse
         assert opened.column("method") == sorted(opened.column("method"))
 
 
-def test_the_filters_leave_what_was_asked_for(browser, full):
+def test_the_filters_leave_what_was_requested(browser, full):
     with Opened(browser, full) as opened:
         opened.page.fill("#filter", "granet")
         assert set(opened.column("method")) == {"granet", "granet_s0"}
@@ -125,8 +125,8 @@ def test_the_filters_leave_what_was_asked_for(browser, full):
         opened.page.fill("#filter", "no such thing")
         assert "No row has all of that" in opened.page.inner_text("#board")
         opened.page.fill("#filter", "")
-        for asked in ("0.95", "95%", "95 %"):
-            opened.page.fill("#filter", asked)
+        for sparsity in ("0.95", "95%", "95 %"):
+            opened.page.fill("#filter", sparsity)
             assert set(opened.column("sparsity")) == {"95 %"}
         opened.page.fill("#filter", "")
         opened.page.select_option("#mark", "verified")
@@ -147,7 +147,7 @@ def test_the_first_press_of_a_sparsity_leaves_it_alone_in_table_plots_and_answer
         assert pressed.count() == 3  # none left is all
 
 
-def test_answers_from_other_runs_than_asked_for_are_hidden_and_this_is_said(browser, full):
+def test_answers_from_runs_other_than_those_requested_are_hidden_and_the_page_says_so(browser, full):
     with Opened(browser, full) as opened:
         assert opened.page.locator("#answers .card").count() == 3
         opened.page.select_option("#mark", "verified")
@@ -216,28 +216,105 @@ def test_a_row_opens_its_curves_by_mouse_and_by_keyboard(browser, full):
         assert opened.page.locator("#board tr.picked").count() == 1
 
 
-def test_on_a_phone_a_row_keeps_its_sparsity_with_its_method(browser, full):
+OVERLAPS = """() => {
+    const shown = [...document.querySelectorAll(".plot svg text")]
+        .filter((text) => text.textContent.trim() && text.checkVisibility({ opacityProperty: true }));
+    const boxes = shown.map((text) => [text.textContent, text.getBoundingClientRect(), text.closest(".plot")]);
+    const across = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const down = (a, b) => Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    return boxes.flatMap(([name, a, plot], i) => boxes.slice(i + 1)
+        .filter(([, b, other]) => plot === other && across(a, b) > 1 && down(a, b) > 1)
+        .map(([other]) => `${plot.id}: ${name} over ${other}`));
+}"""
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_no_label_of_a_plot_is_printed_over_another(browser, full, viewport):
+    with Opened(browser, full, viewport) as opened:
+        for number in range(opened.page.locator("#task option").count()):
+            opened.page.select_option("#task", str(number))
+            for plot in PLOTS:
+                opened.drawn(plot)
+            opened.page.wait_for_timeout(300)  # the last plot may still be the last task's
+            assert opened.page.locator("#exploration svg .mark-text.role-mark text").count() > 20
+            assert opened.page.evaluate(OVERLAPS) == []
+
+
+def test_the_front_is_listed_by_name_cheapest_first(browser, full):
+    with Opened(browser, full) as opened:
+        opened.drawn("by-flops")
+        names = opened.page.locator("#front li").all_inner_texts()
+        assert names[-1] == "dense"  # the best and dearest of these records
+        opened.page.click("#legend button[data-method=dense]")
+        opened.page.wait_for_function("!document.querySelector('#front').innerText.includes('dense')")
+        assert opened.page.locator("#front li").all_inner_texts() == names[:-1]
+
+
+def test_many_sparsities_leave_the_grid_of_exploration_without_its_numbers_on_a_phone(browser, tmp_path):
+    levels = [round(0.5 + 0.03 * number, 2) for number in range(16)]
+    records = [make("set", level, 0) for level in levels]
+    page = write_board(tmp_path, records)
+    for viewport, numbers in ((WIDE, 16), (NARROW, 0)):
+        with Opened(browser, page, viewport) as opened:
+            opened.drawn("exploration")
+            assert opened.page.locator("#exploration .mark-rect path").count() == 16
+            assert opened.page.locator("#exploration .mark-text.role-mark text").count() == numbers
+            assert opened.page.evaluate(OVERLAPS) == []
+
+
+COLUMNS = """() => {
+    const frame = document.querySelector("#board .scroll").getBoundingClientRect();
+    const rows = [...document.querySelectorAll("#board tbody tr")];
+    const { cells } = rows.find((row) => row.innerText.includes("granet_s0"));
+    return [cells[1], cells[3]].map((cell) => {
+        const box = cell.getBoundingClientRect();
+        const front = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+        return { inside: box.left >= frame.left - 1 && box.right <= frame.right + 1, seen: cell.contains(front),
+                 whole: cell.scrollWidth <= cell.clientWidth + 1, left: box.left, right: box.right };
+    });
+}"""
+
+
+def test_on_a_phone_method_sparsity_and_accuracy_stay_readable_while_the_rest_scrolls(browser, full):
     with Opened(browser, full, NARROW) as opened:
-        opened.page.evaluate("document.querySelector('#board .scroll').scrollLeft = 500")
         cell = opened.page.locator("#board td.method", has_text="granet_s0").first
-        assert re.fullmatch(r"granet_s0 \d\d %", cell.inner_text())
-        assert 0 <= cell.bounding_box()["x"] < 20
+        assert re.fullmatch(r"granet_s0\s+\d\d %", cell.inner_text())
+        for scrolled in (0, 500):
+            opened.page.evaluate(f"document.querySelector('#board .scroll').scrollLeft = {scrolled}")
+            cell.scroll_into_view_if_needed()
+            method, accuracy = opened.page.evaluate(COLUMNS)
+            for column in (method, accuracy):
+                assert column["inside"]
+                assert column["seen"]
+                assert column["whole"]
+            assert method["right"] <= accuracy["left"] + 1
+        assert accuracy["right"] < 0.75 * NARROW["width"]  # room for the columns that scroll past
 
 
-def test_disturbed_seconds_are_marked_and_their_plot_warns(browser, tmp_path):
+def test_a_lost_seed_is_marked_on_the_page(browser, full):
+    with Opened(browser, full) as opened:
+        row = opened.page.locator("#board tr", has_text="1 diverged").inner_text()
+        assert "3 seeds, 1 lost" in row
+        assert "A lost seed was started" in opened.page.inner_text("#lost-note")
+        opened.page.fill("#filter", "gmp")
+        assert not opened.page.locator("#lost-note").is_visible()
+
+
+def test_disturbed_seconds_are_marked_and_not_drawn(browser, tmp_path):
     records = board(seeds=(0, 1), sparsities=(0.9,))
     for each in records:
         each["config"]["packed"] = 2
     with Opened(browser, write_board(tmp_path, records)) as opened:
-        opened.drawn("by-seconds")
         assert all(text.endswith(" †") for text in opened.column("wall-clock"))
         assert opened.page.inner_text("#disturbed-note").startswith("† These runs shared the machine")
-        assert "do not compare" in opened.page.inner_text("#seconds-note.warning")
-        assert opened.page.locator("#by-seconds.disturbed").count() == 1
+        assert "Nothing to compare" in opened.page.inner_text("#seconds-note.warning")
+        panel = opened.page.locator("figure:has(#by-seconds)")
+        assert panel.bounding_box()["height"] < 150
+        assert not opened.page.locator("#by-seconds").is_visible()
     assert "\n\n† These runs shared the machine" in (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
 
 
-def test_the_table_shows_a_page_at_a_time_and_all_tasks_if_asked(browser, full):
+def test_the_table_shows_a_page_at_a_time_and_all_tasks_on_request(browser, full):
     with Opened(browser, full) as opened:
         assert len(opened.column("method")) == 1 + 33
         opened.page.select_option("#page-size", "25")
@@ -330,6 +407,22 @@ def test_a_board_of_failures_only_is_readable(browser, tmp_path):
     records = [make("set", 0.9, 0, status="diverged"), make("dense", 0.0, 0)]
     with Opened(browser, write_board(tmp_path, records)) as opened:
         assert "No seed is done" in opened.page.inner_text("#answers")
+        assert opened.trouble == []
+
+
+def test_a_single_row_with_a_time_has_nothing_to_be_compared_with(browser, tmp_path):
+    with Opened(browser, write_board(tmp_path, [make("set", 0.9, 0)])) as opened:
+        assert "fewer than two" in opened.page.inner_text("#seconds-note")
+        assert opened.page.locator("#seconds-note.warning").count() == 0
+        assert not opened.page.locator("#by-seconds").is_visible()
+        assert opened.trouble == []
+
+
+def test_control_and_direction_characters_are_shown_by_number(browser, tmp_path):
+    odd = make("set", 0.9, 0)
+    odd["method"] = "set\u202egnp\x1b[31m\x00"
+    with Opened(browser, write_board(tmp_path, [odd])) as opened:
+        assert opened.column("method") == [r"set\u202egnp\u001b[31m\u0000"]
         assert opened.trouble == []
 
 

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import METHODS, board, make
 
-from harness.board import Board, aggregate, descriptions, published
+from harness.board import Board, aggregate, published
 from harness.board.page import data as page_data
-from harness.board.page import html as page
-from harness.board.page import looks
+from harness.board.page import looks, picture
 from harness.board.pareto import front
 from harness.records import record_name
+from methods import methods
 
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
 
@@ -48,7 +48,23 @@ def test_every_method_is_told_apart_without_colour():
 
 
 def test_every_method_is_described_for_the_page():
-    assert set(descriptions.METHODS) == set(METHODS)
+    assert looks.about("set").startswith("Drops the smallest weights")
+    assert looks.about("set").endswith("(Mocanu et al. 2018, arXiv:1707.04780)")
+    assert looks.about("granet_s0") != looks.about("granet")
+    assert "not registered" in looks.about("mine")
+
+
+def test_every_method_has_a_look_that_can_be_drawn():
+    assert set(METHODS) <= set(methods())
+    for name in METHODS:
+        assert methods()[name].look.shape in looks.SHAPES, name
+
+
+def test_a_method_without_a_look_gets_a_spare_one(monkeypatch):
+    monkeypatch.setattr(type(methods()["set"]), "look", None)
+    look = looks.give([("set", "set"), ("rigl", "rigl")])["set"]
+    assert look["shape"] in looks.SHAPES
+    assert look["color"] not in {made.look.color for made in methods().values() if made.look}
 
 
 def test_of_equal_costs_the_better_mean_is_the_cheapest():
@@ -61,15 +77,23 @@ def test_of_equal_costs_the_better_mean_is_the_cheapest():
     assert cheapest.startswith("set:")
 
 
+def test_a_name_cannot_put_markup_or_control_characters_into_the_picture():
+    odd = make("set", 0.9, 0)
+    odd["method"] = "</svg><script>alert(1)</script>\x00\u202e"
+    drawn = picture.pareto(of([odd]))
+    assert "<script" not in drawn
+    assert r"\u0000\u202e" in drawn
+
+
 def test_the_picture_for_readme_names_the_task_and_every_method():
-    picture = page.pareto(of(board()))
-    assert picture.startswith("<svg")
-    for words in ("digits · convnet", "Pareto front", *METHODS):
-        assert words in picture
+    drawn = picture.pareto(of(board()))
+    assert drawn.startswith("<svg")
+    for words in ("digits · convnet", "Pareto front", "The front, cheapest first: ", *METHODS):
+        assert words in drawn
 
 
 def test_without_results_the_picture_says_so():
-    assert "No results yet" in page.pareto(of([make("set", 0.9, 0, status="failed")]))
+    assert "No results yet" in picture.pareto(of([make("set", 0.9, 0, status="failed")]))
 
 
 def test_the_page_opens_on_the_task_with_the_most_runs():

@@ -1,6 +1,9 @@
-"""The board, a pure function of records: CSV, Markdown, page, plot."""
+"""The board, a pure function of records: CSV, Markdown, a page and a picture."""
 
-from harness.board.board import Board, Summary, csv_text, make, markdown
+from harness.board.board import Board
+from harness.board.build import Summary, make
+from harness.board.markdown import markdown
 from harness.board.readme import readme_table, update_readme
+from harness.board.sheet import csv_text
 
 __all__ = ["Board", "Summary", "csv_text", "make", "markdown", "readme_table", "update_readme"]

@@ -2,7 +2,7 @@
 
 A *table* holds the runs of one task (data set, model and recipe, as resolved) under one budget; nothing is
 compared across tables. A *row* is one method with its settings at one sparsity, by one kind of runner and device,
-over its seeds: what a container made and what a machine made by itself are never mixed.
+over its seeds: runs made in a container are never averaged with runs made outside of one.
 """
 
 import json
@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from harness.board.statistics import places
+from harness.board import grouping
+from harness.board.statistics import Place, places
 from harness.board.tables import Row, Table
-from harness.records import Record, whole_budget
+from harness.records import Record
 
 Files = Mapping[str, Record]
 
@@ -29,10 +30,11 @@ def tables(files: Files) -> list[Table]:
     found: dict[str, Table] = {}
     groups: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
     for name, record in files.items():
-        table = _table_of(record)
+        table = grouping.table(record)
         key = _canonical([table.task, table.kind, table.amount, table.stretch, table.rounds])
         found.setdefault(key, table)
-        row = [record["method"], _settings(record), round(record["sparsity"], 9), record["runner"], _device(record)]
+        sparsity = round(record["sparsity"], 9)
+        row = [record["method"], grouping.settings(record), sparsity, record["runner"], grouping.device(record)]
         groups[key][_canonical(row)][name] = record
     for key, table in found.items():
         table.rows = [_row(candidates) for candidates in groups[key].values()]
@@ -52,38 +54,10 @@ def _order(table: Table) -> tuple[str, str, str, str, float, float, bool]:
     return (table.dataset, table.model, table.recipe, *budget)
 
 
-def _table_of(record: Record) -> Table:
-    config, budget = record["config"], whole_budget(record["budget"])
-    task = {name: dict(config.get(name) or {}) for name in ("dataset", "model", "recipe")}
-    for where in ("root", "download"):  # where the data lie on one machine does not make them other data
-        task["dataset"].pop(where, None)
-    for part in ("dataset", "model"):
-        task[part]["name"] = record[part]
-    recipe = str(task["recipe"].get("name") or "unnamed")
-    length = (budget["kind"], budget["amount"], budget["stretch"], budget["rounds"])
-    return Table(record["dataset"], record["model"], recipe, *length, task)
-
-
-def _settings(record: Record) -> dict[str, Any]:
-    settings = {name: value for name, value in (record["config"].get("method") or {}).items() if name != "name"}
-    # What else changes a result; the loader of data that are held in memory is "auto".
-    usual = {"dense_layers": [], "loader": "auto"}
-    more = {name: record["config"].get(name) or value for name, value in usual.items()}
-    return settings | {name: value for name, value in more.items() if value != usual[name]}
-
-
-def _device(record: Record) -> str:
-    return str(record["config"].get("device") or ("cuda" if record["provenance"]["gpu"] else "cpu"))
-
-
 def _age(item: tuple[str, Record]) -> tuple[str, str, str]:
     """Order records from old to new; key and file name decide where the clock does not."""
     name, record = item
     return (record["provenance"]["finished"] or "", record["key"], name)
-
-
-def _code(record: Record) -> tuple[str | None, str | None]:
-    return (record["provenance"]["method_sha256"], record["provenance"]["data_sha256"])
 
 
 def _row(candidates: Files) -> Row:
@@ -94,7 +68,7 @@ def _row(candidates: Files) -> Row:
     """
     ordered = sorted(candidates.items(), key=_age)
     done = [item for item in ordered if item[1]["status"] == "done"]
-    current = [item for item in done if _code(item[1]) == _code(done[-1][1])]
+    current = [item for item in done if grouping.code(item[1]) == grouping.code(done[-1][1])]
     chosen = {record["seed"]: (name, record) for name, record in current}  # a newer one replaces an older
     last_words = {record["seed"]: record["status"] for _, record in ordered}
     last_words |= dict.fromkeys(chosen, "done")
@@ -105,10 +79,10 @@ def _row(candidates: Files) -> Row:
     return Row(
         method=example["method"],
         name=example["method"],
-        settings=_settings(example),
+        settings=grouping.settings(example),
         sparsity=example["sparsity"],
         runner=example["runner"],
-        device=_device(example),
+        device=grouping.device(example),
         runs={seed: chosen[seed][1] for seed in sorted(chosen)},
         files={seed: chosen[seed][0] for seed in sorted(chosen)},
         statuses=dict(sorted(statuses.items())),
@@ -127,7 +101,7 @@ def _words(variant: dict[str, Any], names: list[str]) -> str:
 
 
 def _tell_methods_apart(rows: list[Row]) -> None:
-    """Write what differs behind the name of a method that has several rows at one sparsity."""
+    """Append what differs to the name of a method that has several rows at one sparsity."""
     by_name: dict[str, dict[float, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         by_name[row.name][row.sparsity].append(row.settings | {"device": row.device})
@@ -158,14 +132,27 @@ def _tell_recipes_apart(ordered: list[Table]) -> None:
 def _rank(table: Table) -> None:
     """Order the rows by sparsity and accuracy and give each level its places; dense has none."""
 
-    def order(row: Row) -> tuple[float, bool, float, str, str]:
+    def order(row: Row) -> tuple[float, bool, bool, float, str, str]:
         best_first = -row.accuracy.mean if row.accuracy else 0.0
-        return (row.sparsity, not row.runs, best_first, row.method, row.runner)
+        return (row.sparsity, not row.runs, row.lost > 0, best_first, row.method, row.runner)
 
     table.rows.sort(key=order)
     examples = table.task["dataset"].get("test_examples")
     resolution = 1 / examples if examples else 0.0
     for level in sorted({row.sparsity for row in table.rows}):
         ranked = [row for row in table.rows if row.sparsity == level and row.runs and row.name != "dense"]
-        for row, place in zip(ranked, places([row.accuracies for row in ranked], resolution), strict=True):
+        for row, place in zip(ranked, _places(ranked, resolution), strict=True):
             row.place = place
+
+
+def _places(ranked: list[Row], resolution: float) -> list[Place]:
+    """Return the places of one level: rows that lost a seed come after, and never share a place with, the others.
+
+    The seeds that a method lost may well be its worst, so the mean of the rest says too much.
+    """
+    complete = [row.accuracies for row in ranked if not row.lost]
+    lossy = [row.accuracies for row in ranked if row.lost]
+    return places(complete, resolution) + [
+        Place(len(complete) + place.rank, place.shared, place.beaten or bool(complete))
+        for place in places(lossy, resolution)
+    ]

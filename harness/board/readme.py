@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.board import aggregate, wording
+from harness.board import aggregate, escape, wording
+from harness.board.markdown import grid
 from harness.board.tables import Row, Table
 from harness.errors import UsageError
 from harness.records import Record, record_name, write_atomic
@@ -17,34 +18,41 @@ def readme_table(records: Iterable[Record]) -> str:
     Args:
         records: The records, of any status.
     """
-    tables = aggregate.tables({record_name(record): record for record in records})
-    grids = [_grid(table) for table in tables if any(row.runs for row in table.rows)]
-    return "\n\n".join(grids) or "No results yet: `make bench` makes the first."
+    return grids(aggregate.tables({record_name(record): record for record in records}))
+
+
+def grids(tables: Iterable[Table]) -> str:
+    """Return the same for the tables of a board."""
+    shown = [_grid(table) for table in tables if any(row.runs for row in table.rows)]
+    return "\n\n".join(shown) or "No results yet: `make bench` makes the first."
 
 
 def _grid(table: Table) -> str:
     levels = table.sparsities
     lines: dict[tuple[str, str], dict[float, Row]] = {}
     for row in table.rows:
-        if row.runs:
+        if row.runs or row.lost:
             lines.setdefault((row.method, row.runner), {})[row.sparsity] = row
     # best first, judged where most can be: at the sparsity with the most methods, the highest of these
     judged = max(levels, key=lambda level: (sum(level in line for line in lines.values()), level), default=0.0)
 
-    def order(item: tuple[tuple[str, str], dict[float, Row]]) -> tuple[bool, float, tuple[str, str]]:
+    def order(item: tuple[tuple[str, str], dict[float, Row]]) -> tuple[bool, bool, float, tuple[str, str]]:
         name, line = item
-        best = line[judged].accuracy if judged in line else None
-        return (best is None, -best.mean if best else 0.0, name)
+        row = line.get(judged)
+        best = row.accuracy if row else None
+        return (best is None, bool(row and row.lost), -best.mean if best else 0.0, name)
 
     rows = []
+    with_dense = any(0.0 in line for line in lines.values())
     for (method, runner), line in sorted(lines.items(), key=order):
         name = method if runner == "docker" else f"{method} (local)"
-        # what is dense has no sparsity to stand under
-        dense = [wording.accuracy(line.get(0.0))] if any(0.0 in other for other in lines.values()) else []
+        # the dense reference has no sparsity, so it has a column of its own
+        dense = [wording.accuracy(line.get(0.0))] if with_dense else []
         sparse = [wording.ranked_accuracy(line.get(level)) for level in levels]
         rows.append([name, *dense, *sparse, ", ".join(wording.times(line[level]) for level in sorted(line))])
-    headers = ["method", *(["dense"] if dense else []), *(f"{level:g}" for level in levels), "training FLOPs"]
-    return "\n\n".join([f"**{table.title}**", wording.grid(headers, rows), wording.made_on(table)])
+    headers = ["method", *(["dense"] if with_dense else []), *(f"{level:g}" for level in levels), "training FLOPs"]
+    below = [escape.markdown(wording.made_on(table)), *([wording.LOST] if any(row.lost for row in table.rows) else [])]
+    return "\n\n".join([f"**{escape.markdown(table.title)}**", grid(headers, rows), *below])
 
 
 def update_readme(path: Path | str, text: str) -> bool:

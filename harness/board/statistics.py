@@ -14,8 +14,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from scipy import special
-
 LEVEL = 0.05
 
 
@@ -47,6 +45,8 @@ _QUANTILES: dict[int, float] = {}
 def _t_quantile(degrees: int) -> float:
     # SciPy takes a tenth of a millisecond, and a large board asks for the same few thousands of times.
     if degrees not in _QUANTILES:
+        from scipy import special
+
         _QUANTILES[degrees] = float(special.stdtrit(degrees, 1 - LEVEL / 2))
     return _QUANTILES[degrees]
 
@@ -70,6 +70,8 @@ def paired_p(first: Mapping[int, float], second: Mapping[int, float], resolution
     Returns:
         The p-value; 1 if fewer than two seeds are common, for then nothing can be said.
     """
+    from scipy import special
+
     seeds = sorted(first.keys() & second.keys())
     n = len(seeds)
     if n < 2:

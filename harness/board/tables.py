@@ -10,14 +10,14 @@ from harness.budget.kinds import words
 from harness.records import Record, whole_budget
 
 THROTTLED = 0.01
-"""A run whose GPU was slowed down in a larger share of the samples has a time that is not the method's."""
+"""The share of samples with a throttled GPU above which a run's time is not the method's own."""
 
 
 class Usage(NamedTuple):
     """What runs took on one kind of hardware: means over its runs, None where unknown.
 
     Attributes:
-        undisturbed: Whether they had it to themselves, at its full clocks: the only time to compare.
+        undisturbed: Whether they had it to themselves, at full clocks: only such times can be compared.
     """
 
     runs: int
@@ -39,7 +39,7 @@ class Row:
         runs: The record that counts for each seed that is done, by seed.
         files: The names of these records' files, by seed.
         statuses: How often each status is the last word on a seed.
-        superseded: How many records a newer one of the same run, or of newer code, stands in for.
+        superseded: How many records are replaced by a newer one of the same run, or by newer code.
         place: Its rank; None for a reference (dense) and where no seed is done.
     """
 
@@ -54,6 +54,11 @@ class Row:
     statuses: dict[str, int]
     superseded: int
     place: Place | None = None
+
+    @property
+    def lost(self) -> int:
+        """How many seeds were started and have no result: diverged, invalid, out of time or memory, failed."""
+        return sum(count for status, count in self.statuses.items() if status != "done")
 
     @property
     def accuracies(self) -> dict[int, float]:
@@ -82,7 +87,7 @@ class Row:
         return {
             name: Usage(
                 len(runs),
-                not disturbances(runs[0]),  # as of all the others: they are in the hardware's name
+                not disturbances(runs[0]),  # the same for all: disturbances are part of the hardware's name
                 mean_of_known(run["cost"]["seconds"]["total"] for run in runs),
                 mean_of_known(run["cost"]["peak_memory_bytes"] for run in runs),
                 mean_of_known(run["cost"]["energy_joules"] for run in runs),

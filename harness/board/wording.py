@@ -1,12 +1,9 @@
-"""Numbers and facts of the board as a person reads them; every view says a thing in these words."""
+"""Numbers and facts of the board as a person reads them, in the same words in every view."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
-
-from tabulate import tabulate
 
 from harness.board import published, units
+from harness.board.escape import Markdown
 from harness.board.published import Published
 from harness.board.statistics import Estimate
 from harness.board.tables import Row, Table, Usage, in_words
@@ -16,7 +13,7 @@ HEADERS = ["rank", "method", "sparsity", "top-1 % ± 95 % interval", "training F
 HEADERS += ["peak memory", "energy", "hardware", "image", "commit", "status"]
 FAILURE_HEADERS = ["status", "data set", "model", "method", "sparsity", "budget", "seed", "runner", "why", "record"]
 
-# How to read the board, a point each.
+# How to read the board, one point each.
 READING = [
     (
         "Methods are ranked only inside one table (task × budget) and one sparsity. 1= is a shared place: a paired "
@@ -43,48 +40,59 @@ READING = [
     "A failed run is a row in the list of failures, and counts in the status of its method.",
 ]
 
-# What the dagger behind a time means.
+# What the dagger after a time means.
 DISTURBED = (
     "† These runs shared the machine with others, or were throttled: their seconds are not the method's own "
     "and do not compare methods."
 )
 
+# What is said where a row has lost seeds.
+LOST = (
+    "A lost seed was started and has no result: it diverged, broke the rules or failed. It may be the method's "
+    "worst, so a row that lost one ranks after every row that lost none, and is never bold beside one."
+)
+
 
 def yes_no(value: bool) -> str:
-    """Return a truth as CSV has it."""
+    """Return a boolean as the CSV has it."""
     return "yes" if value else "no"
 
 
-def estimated(value: Estimate | None) -> str:
-    """Return an accuracy in per cent with its interval and number of seeds."""
-    if value is None:
-        return "–"
-    if value.half_width is None:
-        return f"{100 * value.mean:.2f} (1 seed, no interval)"
-    return f"{100 * value.mean:.2f} ± {100 * value.half_width:.2f} ({value.n} seeds)"
+def estimated(row: Row) -> str:
+    """Return a row's accuracy in percent with its interval, its number of seeds and of seeds lost."""
+    if row.accuracy is None:
+        return f"– ({row.lost} lost)" if row.lost else "–"
+    mean, half, n = row.accuracy
+    lost = f", {row.lost} lost" if row.lost else ""
+    if half is None:
+        return f"{100 * mean:.2f} (1 seed, no interval{lost})"
+    return f"{100 * mean:.2f} ± {100 * half:.2f} ({n} seeds{lost})"
 
 
 def points(value: Estimate) -> str:
-    """Return a difference of accuracies in percentage points, with its interval."""
+    """Return a difference of accuracies in percentage points with its interval."""
     text = f"{100 * value.mean:+.2f}".replace("-", "−")
     return f"{text} points" if value.half_width is None else f"{text} ± {100 * value.half_width:.2f} points, paired"
 
 
 def accuracy(row: Row | None) -> str:
-    """Return a row's accuracy for a narrow table."""
-    if row is None or row.accuracy is None:
+    """Return a row's accuracy for a narrow table, and whether seeds were lost."""
+    if row is None or not (row.runs or row.lost):
         return "–"
+    lost = f"{row.lost} of {row.lost + len(row.runs)} seeds lost" if row.lost else ""
+    if row.accuracy is None:
+        return lost
     mean, half, _ = row.accuracy
-    return f"{100 * mean:.2f}" + ("" if half is None else f" ± {100 * half:.2f}")
+    return f"{100 * mean:.2f}" + ("" if half is None else f" ± {100 * half:.2f}") + (f", {lost}" if lost else "")
 
 
-def ranked_accuracy(row: Row | None) -> str:
-    """Return a row's accuracy for a narrow table, bold unless it is beaten, places other than the first behind it."""
+def ranked_accuracy(row: Row | None) -> Markdown:
+    """Return a row's accuracy for a narrow table: bold unless it is beaten, followed by its place if not the first."""
     text = accuracy(row)
     if row is None or row.place is None:
-        return text
+        return Markdown(text)
     text = text if row.place.beaten else f"**{text}**"
-    return text if row.place.rank == 1 else f"{text} (#{row.place})"
+    return Markdown(text if row.place.rank == 1 else f"{text} (#{row.place})")
 
 
 def times(row: Row) -> str:
@@ -93,7 +101,7 @@ def times(row: Row) -> str:
 
 
 def per_hardware(row: Row) -> dict[str, str]:
-    """Return what a row took, by name of the column; one value per kind of hardware."""
+    """Return time, memory and energy of a row by column name; one value per kind of hardware."""
 
     def told(say: Callable[[float | None], str], part: str) -> str:
         return "; ".join(say(getattr(usage, part)) for usage in used.values()) or "–"
@@ -122,7 +130,7 @@ def commits(row: Row, short: bool = True) -> list[str]:
 
 
 def images(row: Row) -> list[str]:
-    """Return the first digits of the images a row's runs were made in."""
+    """Return the first digits of the IDs of the images that a row's runs were made in."""
     return [image.removeprefix("sha256:")[:12] for image in row.provenance("image_id")]
 
 
@@ -132,7 +140,7 @@ def statuses(row: Row) -> str:
 
 
 def mark(row: Row) -> str:
-    """Return whether a container made the row's runs."""
+    """Return ``verified`` if the row's runs were made in a container, else ``local``."""
     return "verified" if row.runner == "docker" else "local"
 
 
@@ -150,7 +158,7 @@ def cells(row: Row) -> dict[str, str]:
         "rank": rank(row),
         "method": row.method,
         "sparsity": f"{row.sparsity:g}",
-        "top-1": estimated(row.accuracy),
+        "top-1": estimated(row),
         "training FLOPs": f"{units.flops(training)} ({times(row)})",
         "inference FLOPs": f"{units.flops(inference)} ({units.ratio(row.mean('cost', 'inference_flops_ratio'))})",
         **per_hardware(row),
@@ -161,7 +169,7 @@ def cells(row: Row) -> dict[str, str]:
 
 
 def protocol(table: Table) -> str:
-    """Say how a table's runs were trained and tested."""
+    """Describe how a table's runs were trained and tested."""
     recipe, data = table.task["recipe"], table.task["dataset"]
     parts = [f"Budget: {table.budget}, the same for every method."]
     if recipe.get("optimizer"):
@@ -186,7 +194,7 @@ def torch_versions(table: Table) -> str:
 
 
 def made_on(table: Table) -> str:
-    """Say on which hardware and with which torch a table's runs were made, and over how many seeds."""
+    """Describe the hardware, torch versions and numbers of seeds behind a table."""
     machines = sorted({name for row in table.rows for name in row.usage})
     seeds = sorted({len(row.runs) for row in table.rows if row.runs})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
@@ -198,13 +206,13 @@ def made_on(table: Table) -> str:
 
 
 def caption(table: Table) -> list[str]:
-    """Return what stands under the title of the table's plot."""
+    """Return the lines under the title of the table's plot."""
     machines = ", ".join(sorted({name for row in table.rows for name in row.usage}))
     return [f"Mean test accuracy with 95 % intervals, {machines}.", "Ringed and joined: the Pareto front of the means."]
 
 
 def published_cells(number: Published, table: Table) -> list[str]:
-    """Return one published number beside our row for it."""
+    """Return one published number alongside our row for it."""
     row = published.ours(number, table)
     theirs = f"{number.top1:g}" + ("" if number.std is None else f" ± {number.std:g} (std)")
     return [
@@ -232,14 +240,3 @@ def failure_cells(name: str, record: Record) -> list[str]:
         record["reason"] or "no reason given",
         name,
     ]
-
-
-def grid(headers: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table."""
-    safe = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return tabulate(safe, headers, tablefmt="pipe", disable_numparse=True)
-
-
-def link(output: Path, records: Path) -> str:
-    """Return the address of the records seen from the page, relative so that both can be moved together."""
-    return Path(os.path.relpath(records, output)).as_posix()

@@ -18,15 +18,13 @@ def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from harness import board
     from harness.cli import tables as report
-    from harness.places import TREE
-    from harness.records import load_files
+    from harness.places import ROOT
 
     folder = output(given.overrides)
     records = folder / "records"
     if not records.is_dir():
         raise UsageError(f"no records: {printable(records)} is not a folder; make bench creates it")
-    report.board(board.make(records, folder))
-    if folder.resolve() == (TREE.parent / "results").resolve():
-        # The README shows the project's own results; those of another folder are somebody's experiment.
-        board.update_readme(TREE.parent / "README.md", board.readme_table(load_files(records)[0].values()))
+    # The README shows the project's own results; those of another folder are somebody's experiment.
+    own = folder.resolve() == (ROOT / "results").resolve()
+    report.board(board.make(records, folder, ROOT / "README.md" if own else None))
     return DONE

@@ -1,21 +1,19 @@
 """What the page knows: the board as plain values that become one JSON inside it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.board import descriptions, pareto, published, wording
-from harness.board.page import looks, plots
+from harness.board import pareto, published, wording
+from harness.board.board import Board
+from harness.board.page import looks, marks, plots
 from harness.board.statistics import difference
 from harness.board.tables import Row, Table
 from harness.records import Record
-
-if TYPE_CHECKING:
-    from harness.board import Board
 
 # A curve keeps this many points; with thousands of runs fewer, so that the page stays light.
 _POINTS, _FEWER_POINTS, _MANY_RUNS = 40, 16, 1500
 
 
-def data(board: "Board", records: str) -> dict[str, Any]:
+def data(board: Board, records: str) -> dict[str, Any]:
     """Return everything that the page shows.
 
     Args:
@@ -36,9 +34,9 @@ def data(board: "Board", records: str) -> dict[str, Any]:
             "failures": len(board.failures),
         },
         "styles": styles,
-        "about": {row.method: descriptions.METHODS.get(row.name, descriptions.FOREIGN) for _, row in rows},
+        "about": {row.method: looks.about(row.name) for _, row in rows},
         "shapes": looks.SHAPES,
-        "ground": plots.GROUND,
+        "ground": marks.GROUND,
         "specs": plots.page_specs(styles),
         "tables": [_table(board, table) for table in board.tables],
         "rows": [point | {"table": place} for place, table in enumerate(board.tables) for point in points(table)],
@@ -48,6 +46,7 @@ def data(board: "Board", records: str) -> dict[str, Any]:
         "problems": [list(problem) for problem in board.problems],
         "publishedOn": sorted({number.dataset for number in board.published}),
         "disturbedNote": wording.DISTURBED,
+        "lostNote": wording.LOST,
         "reading": wording.READING,
         "start": board.tables.index(fullest(board.tables)) if board.tables else 0,
     }
@@ -88,7 +87,6 @@ def _point(row: Row, front: bool) -> dict[str, Any]:
         "kind": "ours",
         "method": row.method,
         "level": level,
-        "percent": level.removesuffix(" %"),
         "label": f"{row.method} {level}" if row.sparsity else row.method,
         "sparsity": row.sparsity,
         "rank": row.place.rank if row.place else None,
@@ -114,6 +112,7 @@ def _point(row: Row, front: bool) -> dict[str, Any]:
         "commit": cells["commit"],
         "mark": wording.mark(row),
         "status": wording.statuses(row),
+        "lost": row.lost,
         "settings": ", ".join(f"{name}={value}" for name, value in sorted(row.settings.items())),
         "front": front,
         "files": [[seed, row.files[seed]] for seed in row.files],
@@ -136,7 +135,7 @@ def _curve(run: Record, keep: int) -> list[list[float | None]]:
     ]
 
 
-def _table(board: "Board", table: Table) -> dict[str, Any]:
+def _table(board: Board, table: Table) -> dict[str, Any]:
     near = published.beside(board.published, table)
     used = {name: usage.undisturbed for row in table.rows for name, usage in row.usage.items()}
     undisturbed, disturbed = (sorted(name for name in used if used[name] is alone) for alone in (True, False))
@@ -185,7 +184,7 @@ def _leaders(table: Table, first: list[Row]) -> list[tuple[str, str]]:
     if best.accuracy.n == 1 and len(first) > 1:
         tied += " (from one seed nothing can be told apart)"
     lines = [
-        ("Best mean", f"{best.method}: {wording.estimated(best.accuracy)}"),
+        ("Best mean", f"{best.method}: {wording.estimated(best)}"),
         ("Its training FLOPs", f"{wording.times(best)} the dense run's"),
         ("Not shown to differ (paired t, Holm)", tied),
     ]

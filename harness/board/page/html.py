@@ -1,37 +1,35 @@
-"""The page: the whole board in one HTML file that needs no network, and the plot of it that README shows."""
+"""The page: the whole board in one HTML file that needs no network."""
 
+import functools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.board import wording
-from harness.board.page import data as page_data
-from harness.board.page import looks, plots
-
-if TYPE_CHECKING:
-    from harness.board import Board
+from harness.board import escape
+from harness.board.board import Board
+from harness.board.page import data
 
 _ASSETS = Path(__file__).with_name("assets")
 
+_SCRIPTS = ("dom", "table", "chosen", "draw", "plots", "sections", "columns", "start")
+"""The page's own scripts, in the order in which they run; they share one scope."""
 
-def html(board: "Board", records: str) -> str:
+
+def html(board: Board, records: str) -> str:
     """Return the page.
 
     Args:
         board: The board.
         records: The address of the folder of records, seen from the page.
     """
-    import vl_convert
-
-    # Wrapped, because a script's top-level names would be everyone's.
-    vega = "(function () {" + vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;") + "})();"
+    own = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
     parts = {
-        "style": (_ASSETS / "page.css").read_text(encoding="utf-8"),
-        "data": _json(page_data.data(board, records)),
-        "vega": _script(vega),
-        "script": _script((_ASSETS / "page.js").read_text(encoding="utf-8")),
+        "style": _asset("page.css"),
+        "data": _json(data.data(board, records)),
+        "vega": _vega(),
+        "script": _script(f'(() => {{\n"use strict";\n{own}}})();\n'),
     }
-    page = (_ASSETS / "page.html").read_text(encoding="utf-8")
+    page = _asset("page.html")
     for name, text in parts.items():
         before, mark, after = page.partition(f"{{{{{name}}}}}")
         assert mark, f"page.html has no place for {name}"
@@ -39,29 +37,23 @@ def html(board: "Board", records: str) -> str:
     return page
 
 
+@functools.cache  # bundling takes a second
+def _vega() -> str:
+    import vl_convert
+
+    # Wrapped, because a script's top-level names would be global.
+    return _script("(function () {" + vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;") + "})();")
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
+
+
 def _json(value: Any) -> str:
     """Return JSON that cannot end the script element it stands in, whatever a record says."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    text = json.dumps(escape.everywhere(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
 
 
 def _script(text: str) -> str:
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-def pareto(board: "Board") -> str:
-    """Return accuracy against training FLOPs as an SVG, of the table with the most runs that are done."""
-    if not any(row.runs for table in board.tables for row in table.rows):
-        return _nothing()
-    table = page_data.fullest(board.tables)
-    shown = [point for point in page_data.points(table) if point["acc"] is not None]
-    styles = looks.give((row.method, row.name) for row in table.rows if row.runs)
-    return plots.static(table.title, wording.caption(table), styles, shown)
-
-
-def _nothing() -> str:
-    words = "No results yet: make bench makes the first."
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="80" role="img">'
-        f'<text x="20" y="46" font-family="sans-serif" font-size="16" fill="#777">{words}</text></svg>\n'
-    )

@@ -1,12 +1,15 @@
 """How each method looks in every plot.
 
-Colour tells families of methods apart and survives colour blindness (Paul Tol's "vibrant" scheme). So does shape,
-for a plot in grey: each family has one of its own, filled for the method and hollow, with a dashed line, for its
-variant. Hollow diamonds are kept for published numbers.
+A method says it itself (`methods.base.Look`). Colour tells families of methods apart and survives colour blindness
+(Paul Tol's "vibrant" scheme). So does shape, for a plot in grey: each family has one of its own, filled for the
+method and hollow, with a dashed line, for its variant. Hollow diamonds are kept for published numbers.
 """
 
 from collections.abc import Iterable
 from typing import Any
+
+from methods import methods
+from methods.base import Look
 
 Looks = dict[str, dict[str, Any]]
 """Colour, shape, whether it is filled, and dash by a method's name on the board."""
@@ -24,42 +27,41 @@ SHAPES = {
     "cross": "M0,-.45L.5,-.95L.95,-.5L.45,0L.95,.5L.5,.95L0,.45L-.5,.95L-.95,.5L-.45,0L-.95,-.5L-.5,-.95Z",
     "plus": "M-.35,-1L.35,-1L.35,-.35L1,-.35L1,.35L.35,.35L.35,1L-.35,1L-.35,.35L-1,.35L-1,-.35L-.35,-.35Z",
 }
-_GREY, _CYAN, _BLUE, _ORANGE = "#8a8a8a", "#33bbee", "#0077bb", "#ee7733"
-_MAGENTA, _TEAL, _RED = "#ee3377", "#009988", "#cc3311"
-# Colour and shape of the family, whether the member is filled, its dash.
-_STYLES: dict[str, tuple[str, str, bool, list[int]]] = {
-    "dense": (_GREY, "plus", True, [2, 2]),
-    "static": (_GREY, "cross", True, []),
-    "set": (_CYAN, "circle", True, []),
-    "set_itop": (_CYAN, "circle", False, [6, 3]),
-    "rigl": (_BLUE, "square", True, []),
-    "rigl_itop": (_BLUE, "square", False, [6, 3]),
-    "gmp": (_ORANGE, "triangle", True, []),
-    "gmp_uniform": (_ORANGE, "triangle", False, [6, 3]),
-    "granet": (_MAGENTA, "down", True, []),
-    "granet_s0": (_MAGENTA, "down", False, [6, 3]),
-    "lth_rewind": (_TEAL, "star", True, []),
-    "lr_rewind": (_TEAL, "star", False, [6, 3]),
-}
-_MORE = [(shape, filled) for filled in (True, False) for shape in ("right", "left", "hourglass")]
+_SPARE = [(shape, filled) for filled in (True, False) for shape in ("right", "left", "hourglass")]
+"""For variants, and methods that have no look of their own."""
+
+_UNKNOWN = Look("#cc3311", "")
+"""A method that is not registered here, or says nothing of its look, is red."""
 
 
-def give(methods: Iterable[tuple[str, str]]) -> Looks:
+def give(shown: Iterable[tuple[str, str]]) -> Looks:
     """Give every method of the board its look.
 
     Args:
-        methods: Pairs of a method's name on the board and its own name. A variant ("set [delta_t=100]") has its
-            method's colour and a shape of no family; a method from outside this project is red.
+        shown: Pairs of a method's name on the board and its own name. A variant ("set [delta_t=100]") has its
+            method's colour and a spare shape.
 
     Returns:
-        ``color``, ``shape``, ``filled`` and ``dash`` by name on the board, our methods first, family by family.
+        ``color``, ``shape``, ``filled`` and ``dash`` by name on the board: registered methods first, in the order of
+        the registry.
     """
-    order = {name: place for place, name in enumerate(_STYLES)}
+    known = methods()
+    order = {name: place for place, name in enumerate(known)}
     looks: Looks = {}
     others = 0
-    for label, name in sorted(set(methods), key=lambda pair: (order.get(pair[1], len(order)), pair)):
-        color, shape, filled, dash = _STYLES.get(name, (_RED, "", True, []))
-        if label != name or name not in _STYLES:
-            (shape, filled), others = _MORE[others % len(_MORE)], others + 1
-        looks[label] = {"color": color, "shape": shape, "filled": filled, "dash": dash}
+    for label, name in sorted(set(shown), key=lambda pair: (order.get(pair[1], len(order)), pair)):
+        own = known[name].look if name in known else None
+        look = own or _UNKNOWN
+        shape, filled = look.shape, look.filled
+        if label != name or shape not in SHAPES:
+            (shape, filled), others = _SPARE[others % len(_SPARE)], others + 1
+        looks[label] = {"color": look.color, "shape": shape, "filled": filled, "dash": list(look.dash)}
     return looks
+
+
+def about(name: str) -> str:
+    """Return a method's one-line summary with its paper, for a reader who meets its name on the board."""
+    method = methods().get(name)
+    if method is None:
+        return "A method that is not registered here."
+    return f"{method.summary} ({method.paper})" if method.paper else method.summary

@@ -1,0 +1,92 @@
+"""Records to the board's files; nothing is computed or written when nothing changed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.board import stamp
+from harness.board.board import Board, read
+from harness.board.markdown import markdown
+from harness.board.readme import grids, update_readme
+from harness.board.sheet import csv_text
+from harness.errors import UsageError
+from harness.records import Problem, write_atomic
+
+FILES = ("leaderboard.csv", "leaderboard.md", "leaderboard.html", "pareto.svg")
+"""The board's files."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `make` found and wrote.
+
+    Attributes:
+        records: Readable records.
+        tables: Tasks under a budget.
+        failures: Runs that are not done.
+        problems: Files among the records that cannot be read as records.
+        written: The board's files, whether or not their content changed.
+    """
+
+    records: int
+    tables: int
+    failures: int
+    problems: tuple[Problem, ...]
+    written: tuple[Path, ...]
+
+
+def make(records_dir: Path | str, output_dir: Path | str, readme: Path | str | None = None) -> Summary:
+    """Make the board of a folder of records.
+
+    The files are a pure function of the records. A file whose content would not change is not touched, and a board
+    that is up to date is not computed.
+
+    Args:
+        records_dir: Where the records are (``*.json``).
+        output_dir: Where ``leaderboard.csv``, ``leaderboard.md``, ``leaderboard.html`` and ``pareto.svg`` go.
+        readme: A file whose results, between two markers, are brought up to date as well.
+
+    Returns:
+        What was read and written; unreadable records are among its problems and left off the board.
+
+    Raises:
+        UsageError: The output cannot be written, or ``readme`` has no markers.
+    """
+    output = Path(output_dir)
+    written = tuple(output / name for name in FILES)
+    watched = (*written, *([Path(readme)] if readme else []))
+    try:
+        made_from = stamp.inputs(records_dir)
+        known = stamp.summary(output / stamp.NAME, made_from, watched)
+        if known is None:
+            board = read(records_dir)
+            known = _found(board)
+            for path, content in zip(written, _contents(board, Path(records_dir), output), strict=True):
+                if not path.exists() or path.read_text(encoding="utf-8") != content:
+                    write_atomic(path, content)
+            if readme:
+                update_readme(readme, grids(board.tables))
+            write_atomic(output / stamp.NAME, stamp.text(made_from, stamp.outputs(watched), known))
+    except OSError as error:
+        raise UsageError(f"cannot write the board to {output_dir}: {error.strerror}") from None
+    problems = tuple(Problem(*problem) for problem in known.pop("problems"))
+    return Summary(**known, problems=problems, written=written)
+
+
+def _found(board: Board) -> dict[str, Any]:
+    return {
+        "records": len(board.files),
+        "tables": len(board.tables),
+        "failures": len(board.failures),
+        "problems": [list(problem) for problem in board.problems],
+    }
+
+
+def _contents(board: Board, records: Path, output: Path) -> tuple[str, str, str, str]:
+    """Return the content of each of `FILES`."""
+    from harness.board.page import html, picture  # they load a plotting engine, which reading a board does not need
+
+    # relative, so that records and page can be moved together
+    address = Path(os.path.relpath(records, output)).as_posix()
+    return csv_text(board), markdown(board), html.html(board, address), picture.pareto(board)

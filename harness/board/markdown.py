@@ -1,0 +1,48 @@
+"""The board as Markdown: tables, published numbers alongside, failures, files left off."""
+
+from tabulate import tabulate
+
+from harness.board import escape, published, wording
+from harness.board.board import Board
+from harness.board.tables import Table
+
+
+def markdown(board: Board) -> str:
+    """Return the board as Markdown."""
+    reading = "\n".join(f"- {point}" for point in wording.READING)
+    parts = ["# Leaderboard", "Written from `records/*.json` by `make leaderboard`; do not edit.", reading]
+    if not board.tables:
+        parts.append("No records yet. `make bench` makes the first.")
+    parts += [_section(board, table) for table in board.tables]
+    parts.append("## Runs that failed")
+    failures = [wording.failure_cells(name, record) for name, record in board.failures]
+    parts.append(grid(wording.FAILURE_HEADERS, failures) if failures else "None.")
+    if board.problems:
+        parts += ["## Files left off", grid(["file", "why"], [list(problem) for problem in board.problems])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(board: Board, table: Table) -> str:
+    rows = [list(wording.cells(row).values()) for row in table.rows]
+    title, protocol = escape.markdown(table.title), escape.markdown(wording.protocol(table))
+    parts = [f"## {title}", protocol, grid(wording.HEADERS, rows)]
+    if any(not usage.undisturbed for row in table.rows for usage in row.usage.values()):
+        parts.append(wording.DISTURBED)
+    if any(row.lost for row in table.rows):
+        parts.append(wording.LOST)
+    if theirs := published.beside(board.published, table):
+        headers = ["method", "sparsity", "published top-1 %", "training FLOPs", "ours", "difference", "source"]
+        cells = [wording.published_cells(number, table) for number in theirs]
+        parts += ["Published, under another protocol and so never ranked:", grid(headers, cells)]
+    return "\n\n".join(parts)
+
+
+def grid(headers: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table.
+
+    Args:
+        headers: The names of the columns.
+        rows: The cells; each is escaped unless it is `escape.Markdown`.
+    """
+    safe = [[escape.markdown(cell) for cell in row] for row in rows]
+    return tabulate(safe, headers, tablefmt="pipe", disable_numparse=True)

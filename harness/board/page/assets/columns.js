@@ -1,0 +1,49 @@
+/* The tables and their columns. */
+
+const single = (row, i) => (row.used.length === 1 ? row.used[0][i] : null); // more than one machine has no common value
+const board = new Table("board", [
+  { name: "rank", number: true, title: "Inside its task, budget and sparsity", value: (row) => row.rank, show: (row) => row.place },
+  { name: "method", kind: "method", value: (row) => row.method, show: (row) => [symbol(row.method), row.files.length ? make("button", { type: "button", title: "Show its curves over training" }, row.method) : row.method, make("span", { class: "level" }, row.sparsity ? ` ${percent(row.sparsity)}` : "")] },
+  { name: "task", value: (row) => data.tables[row.table].title, hidden: () => at("scope").value !== "all" },
+  { name: "sparsity", number: true, kind: "level-column", value: (row) => row.sparsity, show: (row) => percent(row.sparsity) },
+  { name: "top-1 %", number: true, down: true, title: "Mean over seeds ± half a 95 % interval", kind: "accuracy", value: (row) => row.acc, show: (row) => twoLines(row.told) },
+  { name: "training FLOPs", number: true, title: "Absolute, and as a multiple of the dense run's", value: (row) => row.flops, show: (row) => twoLines(row.trainFlops) },
+  { name: "inference FLOPs", number: true, value: (row) => row.inference, show: (row) => twoLines(row.inferenceFlops) },
+  { name: "Pareto", title: "On the front of accuracy and training FLOPs of all rows of its task and budget", value: (row) => (row.front ? "front" : ""), show: (row) => (row.front ? "front" : "") },
+  { name: "wall-clock", number: true, value: (row) => single(row, 1), show: (row) => row.wallClock },
+  { name: "peak memory", number: true, value: (row) => single(row, 2), show: (row) => row.memory },
+  { name: "energy", number: true, value: (row) => single(row, 3), show: (row) => row.energy },
+  { name: "explored", number: true, value: (row) => row.explored, show: (row) => (row.explored === null ? "–" : `${row.explored} %`) },
+  { name: "hardware", value: (row) => row.hardware },
+  { name: "image", value: (row) => row.image },
+  { name: "commit", value: (row) => row.commit },
+  { name: "made", value: (row) => row.mark, show: (row) => tag(row.mark, row.mark) },
+  { name: "status", value: (row) => row.status },
+  { name: "records", noSort: true, show: (row) => row.files.slice(0, 8).flatMap(([seed, file]) => [link(file, `s${seed}`), " "]).concat(row.files.length > 8 ? ["…"] : []) },
+], { pick: (row) => {
+  if (!row.files.length) return;
+  if (row.table !== state.task) openTask(row.table);
+  pickRun(row);
+  at("run").scrollIntoView();
+  at("run-row").focus({ preventScroll: true });
+}, empty: "No row has all of that." });
+
+const published = new Table("published", [
+  { name: "method", kind: "method", value: (cells) => cells[0] },
+  { name: "sparsity", number: true, value: (cells) => +cells[1], show: (cells) => percent(+cells[1]) },
+  { name: "published top-1 %", number: true, down: true, value: (cells) => parseFloat(cells[2]), show: (cells) => [tag("theirs", "published"), ` ${cells[2]}`] },
+  { name: "ours, top-1 %", number: true, down: true, value: (cells) => parseFloat(cells[4]) || null, show: (cells) => (cells[4] === "–" ? "–" : [tag("ours", "ours"), ` ${cells[4]}`]) },
+  { name: "their training FLOPs", number: true, value: (cells) => parseFloat(cells[3]) || null, show: (cells) => cells[3] },
+  { name: "difference in protocol", kind: "words", value: (cells) => cells[5] },
+  { name: "source", kind: "words", value: (cells) => cells[6] },
+], { size: 10, empty: "No number that we know of was published on this data set and model at these sparsities." + (data.publishedOn.length ? ` Published figures are kept for ${data.publishedOn.join(", ")}.` : "") });
+
+const failures = new Table("failures", data.failureHeaders.map((name, i) => ({
+  name, value: (cells) => cells[i], kind: name === "why" ? "words" : null,
+  show: name === "record" ? (cells) => link(cells[i], "record") : name === "status" ? (cells) => make("span", { class: "bad" }, cells[i]) : null,
+})), { empty: "None: every run that was started ended as it should." });
+
+const problems = new Table("problems", [
+  { name: "file", value: (cells) => cells[0] },
+  { name: "why", kind: "words", value: (cells) => cells[1] },
+]);

@@ -1,0 +1,44 @@
+"""README's picture: accuracy against training FLOPs as an SVG, for places that run no script."""
+
+import json
+import textwrap
+
+from harness.board import escape, wording
+from harness.board.board import Board
+from harness.board.page import data, looks, plots
+from harness.board.tables import Table
+
+_LINE = 125
+"""Characters of a subtitle that fit the picture's width."""
+
+
+def pareto(board: Board) -> str:
+    """Return the picture of the table with the most finished runs."""
+    if not any(row.runs for table in board.tables for row in table.rows):
+        return _nothing()
+    return _draw(data.fullest(board.tables))
+
+
+def _draw(table: Table) -> str:
+    import vl_convert
+
+    points = [point for point in data.points(table) if point["acc"] is not None]
+    styles = looks.give((row.method, row.name) for row in table.rows if row.runs)
+    # The front's names are listed: inside the plot they would be printed over points and each other.
+    front = sorted((point for point in points if point["front"]), key=lambda point: point["flops"])
+    listed = "The front, cheapest first: " + ", ".join(point["label"] for point in front) + "."
+    legend = {"orient": "right", "symbolSize": 75}
+    spec = plots.by_cost(styles, "flops", plots.FLOPS_TITLE, front=True, legend=legend, width=620, height=380)
+    spec["data"] = {"values": points}
+    subtitle = [*wording.caption(table), *textwrap.wrap(listed, _LINE)]
+    spec["title"] = {"text": table.title, "subtitle": subtitle, "anchor": "start"}
+    spec["background"] = "white"
+    return str(vl_convert.vegalite_to_svg(json.dumps(escape.everywhere(spec))))
+
+
+def _nothing() -> str:
+    words = "No results yet: make bench makes the first."
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="80" role="img">'
+        f'<text x="20" y="46" font-family="sans-serif" font-size="16" fill="#777">{words}</text></svg>\n'
+    )
