@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from records import GPU, METHODS, make, of_schema_1, resealed
+from records import GPU, METHODS, make, of_schema_1, resealed, ten_thousand
 
 from harness.audit import counts, recount
 from harness.audit.submission import check
@@ -245,6 +246,23 @@ def test_the_records_of_another_folder_are_not_neighbours(tmp_path):
     assert check([b, a]) == {b: ["seeds: only 0; a submission has at least 3, including those that failed"], a: []}
 
 
+@pytest.mark.parametrize(
+    ("part", "name", "reason"),
+    [
+        ("budget", "miles", "config: unknown budget kind 'miles': allowed are epochs"),
+        ("method", "magic", "config: unknown method 'magic': allowed are "),
+    ],
+)
+def test_a_name_that_is_not_known_here_is_refused_with_those_that_are(tmp_path, part, name, reason):
+    records = triple()
+    for record in records:
+        record["config"]["budget"]["rounds"] = record["budget"]["rounds"] = "each"
+        record["config"][part]["kind" if part == "budget" else "name"] = name
+        record[part] = dict(record["config"]["budget"]) if part == "budget" else name
+    (found,) = refusals(tmp_path, [resealed(record) for record in records])
+    assert found.startswith(reason)
+
+
 def test_a_config_without_its_parts_is_refused_not_a_crash(tmp_path):
     for part in ("layers", "fixed_flops", "dataset", "recipe", "budget"):
         records = triple()
@@ -301,6 +319,14 @@ def test_the_checker_needs_neither_torch_nor_hydra(tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert run.stdout == "3 0 set()\n"
+
+
+def test_ten_thousand_records_are_checked_within_a_minute():
+    paths = sorted(ten_thousand().iterdir())
+    before = time.process_time()
+    found = check(paths)
+    assert time.process_time() - before < 60
+    assert len(found) == 10_000
 
 
 def test_checking_a_folder_reads_each_file_once(tmp_path, monkeypatch):

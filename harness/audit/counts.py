@@ -5,7 +5,8 @@ import itertools
 import math
 
 from harness.audit import recount
-from harness.budget.kinds import KINDS, Reference, Usage
+from harness.budget import kinds
+from harness.budget.kinds import Reference, Usage
 from harness.records import Record, whole_budget
 
 
@@ -105,7 +106,7 @@ def _costs(record: Record, truth: recount.Recount) -> list[str]:
 def _budget(record: Record, truth: recount.Recount) -> list[str]:
     """Check what was spent against the budget: nothing overspends by more than one step, nothing stops early."""
     config, cost, budget = record["config"], record["cost"], whole_budget(record["config"]["budget"])
-    kind = KINDS[budget["kind"]]
+    kind = kinds.kind(budget["kind"])
     reference = Reference(recount.schedule_steps(config), truth.reference_flops)
     amount = kind.whole(kind.size(budget["amount"], budget["stretch"], reference) * recount.schedules(config))
     seconds = (cost["seconds"]["train"] or 0) + (cost["seconds"]["topology"] or 0)

@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from harness.budget.kinds import KINDS
+from harness.budget.kinds import kind
+from harness.errors import unknown
 from harness.records import Record, whole_budget
 
 
@@ -103,22 +104,24 @@ def schedule_steps(config: dict[str, Any]) -> float:
     """Return the iterations of one training at the budget's length, before it is stretched.
 
     Raises:
-        KeyError: There is no such kind of budget.
+        UsageError: There is no such kind of budget.
     """
-    kind, amount = config["budget"]["kind"], config["budget"]["amount"]
-    per_epoch = math.ceil(train_samples(config) / config["recipe"]["batch_size"])
-    return KINDS[kind].reference_steps(amount, per_epoch, config["recipe"]["epochs"])
+    budget, recipe = config["budget"], config["recipe"]
+    per_epoch = math.ceil(train_samples(config) / recipe["batch_size"])
+    return kind(budget["kind"]).reference_steps(budget["amount"], per_epoch, recipe["epochs"])
 
 
 def schedules(config: dict[str, Any]) -> float:
     """Return how many budgets a run spends: more than one where the rounds of a rewinding method get one each.
 
     Raises:
-        KeyError: The method is not registered here, so that nobody knows its rounds.
+        UsageError: The method is not registered here, so that its rounds are not known.
     """
     if whole_budget(config["budget"])["rounds"] == "shared":
         return 1.0
     from harness.budget.schedule import Schedule
-    from methods import build
+    from methods import build, methods
 
+    if config["method"]["name"] not in methods():
+        raise unknown("method", config["method"]["name"], methods())
     return Schedule(build(config["method"]).rewinding(1 - config["sparsity"])).length

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.audit import counts, origin, plausible
 from harness.audit.neighbours import Neighbours
+from harness.errors import UsageError
 from harness.records import Problem, Record, identity, record_name, whole_budget
 from harness.records.folder import load_or_problem, record_paths
 from harness.records.validate import one_line
@@ -62,6 +63,8 @@ def _tried(check: Check, record: Record) -> list[str]:
     """Run one check; a config that it cannot work with, since a config may hold anything, is a refusal as well."""
     try:
         return check(record)
+    except UsageError as error:
+        return [f"config: {error}"]
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"
         return [f"config: a setting needed to check this record is missing or of the wrong type ({what})"]
