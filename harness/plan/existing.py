@@ -3,7 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.records import Record, RecordError, load
@@ -62,7 +62,7 @@ class Existing:
         known = {name: found for name in names if (found := self._identity(name)) is not None}
         for wanted in identities:
             for name, (identity, status) in known.items():
-                if identity.key == wanted.key:
+                if _same(wanted, identity):
                     return Found(self._folder / name, status)
         others = [
             Found(self._folder / name, status, tuple(identities[0].differences(identity)))
@@ -74,6 +74,11 @@ class Existing:
         if name not in self._read:
             self._read[name] = _identity(self._folder / name)
         return self._read[name]
+
+
+def _same(wanted: Identity, made: Identity) -> bool:
+    """Return whether a record is of the wanted run; where data are absent, nothing can speak against the record's."""
+    return wanted.key == (made if wanted.data else replace(made, data=None)).key
 
 
 def _identity(path: Path) -> tuple[Identity, str] | None:

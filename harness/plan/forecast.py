@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from harness.budget.costs import Costs
@@ -76,45 +76,62 @@ class _Walk:
 
     def __init__(self, method: Method, target: float, costs: Costs, weights: Sequence[Tensor]) -> None:
         self._method, self._target = method, target
-        self._shapes = [layer.shape for layer in costs.layers]
+        self._shapes = costs.shapes
         self._sizes = [layer.weights for layer in costs.layers]
         initial = method.initial_density(target)
         self._base = method.layer_densities(self._shapes, initial) if initial < 1 else [1.0] * len(self._sizes)
-        self.active = layer_counts(self._shapes, self._base, initial)
-        self._magnitudes = [_sample(weight) for weight in weights] if method.prunes_globally else []
+        self.active = method.layer_counts(self._shapes, initial) if initial < 1 else list(self._sizes)
+        self._magnitudes = _Magnitudes(weights, self._base) if method.prunes_globally else None
 
     def move(self, density: float | None) -> None:
         """Go on to another global density."""
         if density is None:
             return
-        if self._method.prunes_globally:
-            densities = self._by_magnitude(density)
+        if self._magnitudes is not None:
+            self.active = layer_counts(self._shapes, self._magnitudes.densities(density), density)
         else:
-            densities = self._method.layer_densities(self._shapes, density)
-        self.active = layer_counts(self._shapes, densities, density)
+            self.active = self._method.layer_counts(self._shapes, density, self.active)
 
     def final(self) -> list[int]:
         """Active weights at the target density."""
         self.move(self._target)
         return self.active
 
-    def _by_magnitude(self, density: float) -> list[float]:
-        """Densities above the one threshold that leaves ``density``, found by bisection."""
-        low, high = 0.0, max(float(sample[-1]) for sample in self._magnitudes)
-        densities, kept = self._base, density
-        for _ in range(60):
-            threshold = (low + high) / 2
-            densities = [
-                base * (1 - int(torch.searchsorted(sample, threshold)) / len(sample))
-                for base, sample in zip(self._base, self._magnitudes, strict=True)
-            ]
-            kept = sum(d * n for d, n in zip(densities, self._sizes, strict=True)) / sum(self._sizes)
-            low, high = (threshold, high) if kept > density else (low, threshold)
+
+class _Magnitudes:
+    """Where one threshold on the magnitudes of untrained weights falls in each layer."""
+
+    def __init__(self, weights: Sequence[Tensor], base: Sequence[float]) -> None:
+        """Sort a sample of each weight.
+
+        Args:
+            weights: Of the masked layers.
+            base: Densities before any pruning.
+        """
+        self._base = np.array(base)
+        self._sizes = np.array([weight.numel() for weight in weights])
+        self._samples = [_sample(weight) for weight in weights]
+        values = np.concatenate(self._samples)
+        # Of the global density, what each sampled weight stands for.
+        shares = [
+            np.full(len(sample), density * size / len(sample))
+            for sample, density, size in zip(self._samples, base, self._sizes, strict=True)
+        ]
+        order = np.argsort(values)[::-1]
+        self._values = values[order]
+        self._kept = np.cumsum(np.concatenate(shares)[order]) / self._sizes.sum()
+
+    def densities(self, density: float) -> list[float]:
+        """Return the layer densities above the threshold that leaves a global density."""
+        threshold = self._values[min(int(np.searchsorted(self._kept, density)), len(self._values) - 1)]
+        above = [1 - np.searchsorted(sample, threshold) / len(sample) for sample in self._samples]
+        found = self._base * above
         # Samples are coarser than weights: what they miss is spread over all layers.
-        return [min(d * density / kept, 1.0) for d in densities]
+        found *= density * self._sizes.sum() / (found * self._sizes).sum()
+        return [float(value) for value in np.minimum(found, 1.0)]
 
 
-def _sample(weight: Tensor, most: int = 10_000) -> Tensor:
+def _sample(weight: Tensor, most: int = 10_000) -> np.ndarray:
     """Return sorted magnitudes of an evenly spaced part of a weight."""
-    flat = weight.detach().reshape(-1).abs()
-    return flat[:: math.ceil(flat.numel() / most)].sort().values
+    flat = weight.detach().reshape(-1).abs().double().numpy()
+    return np.sort(flat[:: math.ceil(flat.size / most)])

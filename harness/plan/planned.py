@@ -80,7 +80,7 @@ class Planned:
         Raises:
             UsageError: It cannot be trained as configured.
         """
-        return price(self.run)
+        return price(self.run, self.identity.row)
 
     def entry(self) -> dict[str, Any]:
         """Return the run as ``plan --json`` prints it; the names are a contract."""
@@ -118,9 +118,14 @@ def plan(runs: Iterable[RunConfig], on_choice: Callable[[Choice], None] | None =
 
 
 def settled(run: RunConfig) -> RunConfig:
-    """Decide what is left to the machine: the device, the loader of image folders, whether steps are recorded."""
+    """Decide what is left to the machine: the device, the loader of image folders, whether steps are recorded.
+
+    Raises:
+        UsageError: The loader that was requested cannot serve the data set.
+    """
     import torch
 
+    data.check_loader(vars(run.dataset), run.loader)
     device, loader = run.device, run.loader
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,12 +1,10 @@
 """What a run will cost, before it is trained. Needs no data and trains nothing."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from harness.config import RunConfig, to_dict
+from harness.config import RunConfig
 from harness.plan.forecast import forecast
-from harness.records.identity import row
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,7 @@ class Price:
         inference_flops: Of one image at the end of training.
         dense_forward_flops: Of one image through the dense model.
         layers: Per masked layer ``name``, ``shape``, dense ``macs`` of one image, and ``density`` at the end.
+        notes: What the user of such a run should know, a line each.
     """
 
     train_flops: int | None
@@ -26,6 +25,7 @@ class Price:
     inference_flops: int
     dense_forward_flops: int
     layers: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def train_flops_ratio(self) -> float | None:
@@ -49,55 +49,49 @@ class Price:
         }
 
 
-def price(run: RunConfig) -> Price:
+def price(run: RunConfig, name: str) -> Price:
     """Work out what a run will cost; runs that differ in their seed alone are worked out once.
 
-    Where global magnitude decides on layer densities, they are estimated from initial weights: those of the first seed
-    that is priced.
+    Where global magnitude decides on layer densities, they are estimated from initial weights, whatever the seed.
+
+    Args:
+        run: The run.
+        name: What the runs of its row share (`harness.records.identity.Identity.row`).
 
     Raises:
         UsageError: The run cannot be trained as configured.
     """
-    return _price(_Row(row(to_dict(run)), run))
+    if name not in _prices:
+        _prices[name] = _price(run)
+    return _prices[name]
 
 
-class _Row:
-    """A run that equals those of its row, for the cache."""
-
-    def __init__(self, name: str, run: RunConfig) -> None:
-        self._name, self.run = name, run
-
-    def __hash__(self) -> int:
-        return hash(self._name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Row) and self._name == other._name
+_prices: dict[str, Price] = {}
 
 
-@lru_cache(maxsize=4096)
-def _price(row: _Row) -> Price:
+def _price(run: RunConfig) -> Price:
     # It imports torch, which a plan of finished runs may not need.
-    from harness.training.prepare import prepare
+    from harness.training.prepare import initial_weights, sized
 
-    run = row.run
-    task = prepare(run)
+    ready = sized(run)
     expected = forecast(
         run.method,
         run.sparsity,
-        task.budget,
-        task.costs,
-        [weight for _, weight in task.layers],
-        train_samples=task.train_samples,
+        ready.budget,
+        ready.costs,
+        initial_weights(run) if run.method.prunes_globally else [],
+        train_samples=ready.train_samples,
         batch_size=run.recipe.batch_size,
     )
-    layers = zip(task.costs.layers, expected.active, strict=True)
+    layers = zip(ready.costs.layers, expected.active, strict=True)
     return Price(
         expected.train_flops,
-        task.budget.reference_flops,
-        task.costs.forward(expected.active),
-        task.costs.dense,
+        ready.budget.reference_flops,
+        ready.costs.forward(expected.active),
+        ready.costs.dense,
         tuple(
             {"name": layer.name, "shape": list(layer.shape), "macs": layer.macs, "density": active / layer.weights}
             for layer, active in layers
         ),
+        ready.notes,
     )

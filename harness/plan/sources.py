@@ -6,6 +6,7 @@ and only renews the lock (``make golden``); a test fails until that is done.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any
 from harness.config import RunConfig
 from harness.places import ROOT
 from harness.records.source import source_digest, tree_digest
-from harness.tasks.vision.models import MODELS
-from methods import Method, methods
+from harness.tasks.vision import models
+from methods import methods
 
 LOCK = Path(__file__).with_name("sources.lock")
 
@@ -58,7 +59,7 @@ class Sources:
 
 def of_run(run: RunConfig) -> Sources:
     """Return the digests of the code that trains a run."""
-    return Sources(source_digest(run.method), source_digest(MODELS[run.model.name]), shared())
+    return Sources(source_digest(run.method), source_digest(models.builder(run.model.name)), shared())
 
 
 @cache
@@ -71,18 +72,16 @@ def shared() -> str:
 
 def lock_text() -> str:
     """Return what the lock must hold for the present code."""
-    from harness.config import choices
-
     found = {
         "shared": shared(),
-        "methods": {name: source_digest(method) for name, method in sorted(methods().items()) if _is_ours(method)},
-        "models": {name: source_digest(MODELS[name]) for name in choices("model")},
+        "methods": {name: source_digest(one) for name, one in sorted(methods().items()) if _is_ours(type(one))},
+        "models": {name: source_digest(make) for name, make in sorted(models.MODELS.items()) if _is_ours(make)},
     }
     return json.dumps(found, indent=1) + "\n"
 
 
-def _is_ours(method: Method) -> bool:
-    return type(method).__module__.partition(".")[0] == "methods"
+def _is_ours(thing: type | Callable[..., Any]) -> bool:
+    return thing.__module__.partition(".")[0] in ("methods", "harness")
 
 
 def _files(path: Path) -> list[Path]:

@@ -113,6 +113,11 @@ class Identity:
         """16 hexadecimal digits."""
         return _digest([_KEY_RULE, self.settings, self.code, self.data, self.environment])
 
+    @cached_property
+    def row(self) -> str:
+        """What the seeds of one row share, as text."""
+        return _row(self.settings)
+
     def differences(self, other: "Identity") -> list[str]:
         """Say why ``other``, a run of the same cell of a suite, is not this one; one line each, nothing if it is."""
         found = []
@@ -121,8 +126,8 @@ class Identity:
         for part in ("method", "model", "shared"):
             if self.code[part] != other.code[part]:
                 found.append(f"{part} code changed since")
-        if self.data != other.data:
-            found.append("data absent here" if self.data is None else "other data")
+        if self.data not in (None, other.data):
+            found.append("other data")
         found += _environment_differences(self.environment, other.environment)
         return found + _setting_differences(self.settings, other.settings)
 
@@ -147,7 +152,7 @@ def results_version(run: Settings) -> str:
 
 def row(config: Mapping[str, Any]) -> str:
     """Return what the seeds of one row share, as text: all `settings` but the seed."""
-    return canonical({name: value for name, value in settings(config).items() if name != "seed"})
+    return _row(settings(config))
 
 
 def of_record(record: Mapping[str, Any]) -> Identity:
@@ -204,6 +209,10 @@ def recorded_key(record: Mapping[str, Any]) -> str:
 def canonical(value: Any) -> str:
     """Return a value as JSON text, the same for equal values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _row(run: Settings) -> str:
+    return canonical({name: value for name, value in run.items() if name != "seed"})
 
 
 def _key_of_schema_1(record: Mapping[str, Any]) -> str:

@@ -122,6 +122,11 @@ def measured(run: RunConfig) -> Costs:
     return _measured[architecture]
 
 
+def initial_weights(run: RunConfig) -> list[torch.Tensor]:
+    """Return the masked weights of a run's model as initialised from seed 0; built once for each architecture."""
+    return _initial_weights(_Architecture.of(run))
+
+
 @dataclass(frozen=True)
 class _Architecture:
     """What costs depend on: everything about a model but its weights."""
@@ -194,6 +199,11 @@ def _check_rest(run: RunConfig, budget: Budget, train_samples: int) -> list[str]
         few = f"the last batch of each epoch holds {rest} of {batch_size} images and counts as a full step"
         return [f"{few}; another recipe.batch_size may train better"]
     return []
+
+
+@lru_cache(maxsize=8)
+def _initial_weights(architecture: _Architecture) -> list[torch.Tensor]:
+    return [weight.detach() for _, weight in architecture.build()[1]]
 
 
 @lru_cache(maxsize=256)
