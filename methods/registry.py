@@ -12,7 +12,9 @@ from methods.base import Method
 
 ENTRY_POINTS = "sparsebench.methods"
 
-_METHODS: dict[str, Method] = {}
+METHODS: dict[str, Method] = {}
+"""What is registered so far; `methods` makes sure that it is everything."""
+
 _M = TypeVar("_M", bound=type[Method])
 
 
@@ -27,9 +29,9 @@ def register(name: str) -> Callable[[_M], _M]:
     def add(cls: _M) -> _M:
         if not (isinstance(cls, type) and issubclass(cls, Method)):
             raise TypeError(f"{cls!r} is not a subclass of Method")
-        if name in _METHODS and type(_METHODS[name]) is not cls:
+        if name in METHODS and type(METHODS[name]) is not cls:
             raise ValueError(f"method {name!r} exists already")
-        _METHODS[name] = cls(name=name)
+        METHODS[name] = cls(name=name)
         return cls
 
     return add
@@ -42,7 +44,7 @@ def methods() -> dict[str, Method]:
     ``sparsebench.methods``; a plug-in that cannot be imported is named on stderr and skipped.
     """
     _import_all()
-    return dict(_METHODS)
+    return dict(METHODS)
 
 
 def build(fields: dict[str, Any]) -> Method:
@@ -57,7 +59,13 @@ def build(fields: dict[str, Any]) -> Method:
 
 def name_of(cls: type[Method]) -> str | None:
     """Return the name that a class is registered under, if any."""
-    return next((name for name, method in _METHODS.items() if type(method) is cls), None)
+    return next((name for name, method in METHODS.items() if type(method) is cls), None)
+
+
+def forget(module: str) -> None:
+    """Remove the methods whose classes come from a module, before it is imported anew."""
+    for name in [name for name, method in METHODS.items() if type(method).__module__ == module]:
+        del METHODS[name]
 
 
 @functools.cache

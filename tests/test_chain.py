@@ -134,7 +134,7 @@ class Foreign(Method):
 
 
 def test_the_checker_asks_any_method_for_its_rounds(tmp_path, monkeypatch):
-    monkeypatch.setitem(registry._METHODS, "foreign", Foreign(name="foreign"))
+    monkeypatch.setitem(registry.METHODS, "foreign", Foreign(name="foreign"))
     made = record(small("foreign", "steps:20", budget_rounds="each"), tmp_path)
     assert (made["status"], made["cost"]["steps"]) == ("done", 40)
     assert counts.refusals(made) == []

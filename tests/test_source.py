@@ -53,7 +53,7 @@ def loaded(tmp_path, monkeypatch):
     from methods import registry
 
     def load(text, name=None):
-        monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+        monkeypatch.setattr(registry, "METHODS", dict(registry.METHODS))
         name = name or f"outside{next(NUMBERS)}"
         path = tmp_path / f"{name}.py"
         path.write_text(text)
@@ -61,7 +61,7 @@ def loaded(tmp_path, monkeypatch):
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, name, module)
         spec.loader.exec_module(module)
-        registry._METHODS.pop("seventh", None)
+        registry.METHODS.pop("seventh", None)
         return module
 
     return load

@@ -8,7 +8,6 @@ import pytest
 import torch
 from runs import at_step, go_on, record, small, train, trainer
 
-from harness.training.learning_rate import learning_rate
 from harness.training.trainer import DivergedError
 from methods import Event, Method, registry
 from methods.rewinding import WeightRewinding
@@ -74,7 +73,7 @@ def test_two_runs_of_a_seed_are_the_same_and_another_seed_is_another_run():
 
 
 @pytest.mark.parametrize("name", ["dense", "granet"])
-def test_a_loss_that_is_no_number_ends_the_run_as_diverged(name, tmp_path):
+def test_a_loss_that_is_nan_ends_the_run_as_diverged(name, tmp_path):
     run = small(name, recipe={"lr": 1e18, "warmup_epochs": 0})
     with pytest.raises(DivergedError, match=r"the training loss is nan at step \d+"):
         train(run)
@@ -112,7 +111,7 @@ class Broken(Method):
     [("memory", "out_of_memory", "allocate"), ("code", "failed", "ValueError: wrong")],
 )
 def test_whatever_a_method_raises_leaves_a_record_that_says_so(how, status, reason, tmp_path, monkeypatch):
-    monkeypatch.setitem(registry._METHODS, "broken", Broken("broken"))
+    monkeypatch.setitem(registry.METHODS, "broken", Broken("broken"))
     made = record(small("broken", how=how), tmp_path)
     assert made["status"] == status
     assert reason in made["reason"]
@@ -258,13 +257,14 @@ def test_normalisation_and_biases_decay_where_the_recipe_says_so():
     }
 
 
-def test_the_learning_rate_warms_up_then_follows_its_shape():
-    def rates(shape, **more):
-        return [learning_rate(position, 0.1, shape, **more) for position in (0, 0.05, 0.1, 0.5, 0.55, 0.75, 1)]
-
-    assert rates("constant") == [0.1] * 7
-    assert rates("step", milestones=[0.5, 0.75]) == pytest.approx([0.1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
-    cosine = rates("cosine", warmup=0.1)
-    assert cosine[:3] == pytest.approx([0, 0.05, 0.1])
-    assert cosine[4] == pytest.approx(0.05)
-    assert cosine[-1] == pytest.approx(0)
+def test_a_layer_left_without_a_weight_is_said_at_the_event_that_empties_it():
+    run = small("gmp", "steps:40", sparsity=0.9995)
+    said = []
+    made = trainer(run)
+    made.train(said.append, lambda: None, lambda: False)
+    empty = [name for name, kept in zip(made.masks.names, made.masks.active, strict=True) if not kept]
+    assert empty
+    texts = [event["text"] for event in said if event["event"] == "log"]
+    assert {name for text in texts for name in empty if name in text} == set(empty)
+    assert all(text.startswith("step ") and "no weight is left in " in text for text in texts)
+    assert sum(text.count(name) for text in texts for name in empty) == len(empty)  # each once

@@ -4,7 +4,7 @@ import argparse
 import json
 import textwrap
 
-from harness import config
+from harness import config, plugins
 from harness.cli import layout
 from harness.cli.arguments import DONE
 from harness.plan import grid
@@ -23,6 +23,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    plugins.load_installed()
     about = {
         name: {"family": method.family, "summary": method.summary, "paper": method.paper}
         for name, method in sorted(methods().items())

@@ -40,7 +40,8 @@ def resolve(overrides: list[str]) -> RunConfig:
     limits.check_plain(RunConfig(**plain))
     inner = tuple((name, value) for name, value in sorted(given.values.items()) if "." in name)
     method: type = type(given.method)
-    run = copy.deepcopy(_composed(method, tuple(sorted(given.groups.items())), inner))
+    sources = _contents(given.plugins)
+    run = copy.deepcopy(_composed(method, tuple(sorted(given.groups.items())), inner, sources))
     for name, value in plain.items():
         setattr(run, name, value)
     run.plugins = given.plugins
@@ -60,14 +61,16 @@ def checked(run: RunConfig) -> RunConfig:
 
 
 @lru_cache(maxsize=1024)
-def _composed(method: type, groups: Pairs, settings: Pairs) -> RunConfig:
-    """Return the run of these choices and settings; the class of the method tells apart methods of one name."""
+def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> RunConfig:
+    """Return the run of these choices and settings; method class and sources tell apart plug-ins of one name."""
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
         config = copy.deepcopy(_tree(method, groups))
+        for name, value in _of_dataset(dict(groups), dict(settings)):
+            _set(config, name, value)
         for name, value in settings:
             if name.startswith(f"{TUNED}."):
                 _set(config, name, value)
@@ -98,9 +101,35 @@ def _tree(method: type, groups: Pairs) -> "DictConfig":
         store.store(group="method", name=name, node=prototype)
     for name, kind in KINDS.items():
         store.store(group="budget", name=name, node={"kind": name, "amount": kind.default})
+    for name, member in groups:
+        if name in ("model", "dataset") and not _is_in_tree(name, member):  # a plug-in
+            store.store(group=name, name=member, node={"name": member})
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(TREE), version_base="1.3"):
         return compose("config", [f"{group}={member}" for group, member in groups])
+
+
+def _of_dataset(groups: dict[str, Any], settings: dict[str, Any]) -> Pairs:
+    """Return the settings that follow from the data of a plug-in; a data set of the tree has them in a file."""
+    name = groups.get("dataset")
+    if name is None or _is_in_tree("dataset", name):
+        return ()
+    from harness import plugins
+
+    found = plugins.dataset_settings(name, settings.get("dataset.root"))
+    return tuple((f"dataset.{field}", value) for field, value in found.items())
+
+
+def _contents(files: dict[str, str]) -> Pairs:
+    if not files:
+        return ()
+    from harness import plugins
+
+    return plugins.contents(files)
+
+
+def _is_in_tree(group: str, member: str) -> bool:
+    return (TREE / group / f"{member}.yaml").is_file()
 
 
 def _set(config: "DictConfig", name: str, value: Value) -> None:
@@ -111,7 +140,7 @@ def _set(config: "DictConfig", name: str, value: Value) -> None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     if isinstance(value, str):  # OmegaConf's escape for a text that looks like a reference
         return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", value)
@@ -125,14 +154,3 @@ def _explain(error: Exception) -> str:
     where = next((line.partition(":")[2].strip() for line in lines if line.startswith("full_key:")), "")
     text = lines[0] if lines else type(error).__name__
     return f"{where}: {text}" if where and where not in text else text
-
-
-def __getattr__(name: str) -> Any:
-    """TRANSITION: other rooms still import these from here."""
-    from harness import places, vocabulary
-    from harness.config import schema
-
-    for module in (schema, vocabulary, places):
-        if hasattr(module, name):
-            return getattr(module, name)
-    raise AttributeError(name)

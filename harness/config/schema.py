@@ -139,8 +139,12 @@ PARTS = {
 
 
 def to_dict(run: RunConfig) -> dict[str, Any]:
-    """Return the plain values of a config, as records and requests hold them."""
+    """Return the plain values of a config, as records and requests hold them.
+
+    They do not say where on this machine plug-ins lie; digests of their sources identify them.
+    """
     plain = {**dataclasses.asdict(run), "rules": RULES}
+    del plain["plugins"]
     # It has been applied; what it says of other methods is not this run's.
     del plain["recipe"]["methods"]
     return plain

@@ -113,6 +113,7 @@ def _request(planned: Planned, successor: Planned | None) -> dict[str, Any]:
         "key": planned.key,
         "runner": planned.choice.name,
         "plugins": planned.run.plugins,
+        "sources": {"method": planned.sources.method, "model": planned.sources.model},
         "provenance": {
             **provenance.source(),
             "method_sha256": planned.sources.method,

@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from harness.errors import unknown
 from harness.tasks.vision.data.contents import Contents
 from harness.tasks.vision.data.locate import Config, Layout
+from methods import entry_points
+
+ENTRY_POINTS = "sparsebench.datasets"
 
 Reader = Callable[[Config], Contents]
 """Finds and reads a data set; raises a one-line `UsageError` if it is absent, damaged or something else."""
@@ -19,11 +24,13 @@ class Dataset:
         read: Reads it.
         layout: Where its files are; None for data that come with a library or are made.
         counted: Whether the number of images is what the folder holds rather than what the config says.
+        source: The function of a plug-in (`harness.tasks.vision.data.plugin`); None for a data set of this project.
     """
 
     read: Reader
     layout: Layout | None
     counted: bool
+    source: Callable[..., Any] | None = None
 
 
 DATASETS: dict[str, Dataset] = {}
@@ -46,5 +53,15 @@ def dataset(config: Config) -> Dataset:
         UsageError: If there is none of that name.
     """
     if config["name"] not in DATASETS:
+        load_installed()
+    if config["name"] not in DATASETS:
         raise unknown("dataset", config["name"], DATASETS)
     return DATASETS[config["name"]]
+
+
+@cache
+def load_installed() -> None:
+    """Load the data sets of installed packages; see `methods.entry_points.load`."""
+    from harness.tasks.vision.data import plugin
+
+    entry_points.load(ENTRY_POINTS, plugin.add)

@@ -3,10 +3,10 @@
 import importlib
 import pkgutil
 
-from harness.tasks.vision.models.registry import MODELS, build, maskable
+from harness.tasks.vision.models.registry import MODELS, add, build, builder, maskable
 
 # Importing a module of this folder registers its models, so a new file needs no entry in a list.
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["MODELS", "build", "maskable"]
+__all__ = ["MODELS", "add", "build", "builder", "maskable"]

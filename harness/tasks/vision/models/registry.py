@@ -1,12 +1,16 @@
 """Models by name: how one is made, and which of its weights a method may mask."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 import torch
 from torch import nn
 
 from harness.errors import UsageError, unknown
 from harness.seeds import derive
+from methods import entry_points
+
+ENTRY_POINTS = "sparsebench.models"
 
 Shape = tuple[int, int, int]
 """Channels, height and width of one image."""
@@ -15,12 +19,52 @@ Builder = Callable[[int, Shape], nn.Module]
 """Takes the number of classes and the shape of one image; draws weights from torch's global generator."""
 
 MODELS: dict[str, Builder] = {}
+"""What is registered so far: the models of this project, and plug-ins once they are loaded."""
 
 
 def register(builder: Builder) -> Builder:
     """Make a builder available as ``model=NAME``, where the name is that of the function."""
-    MODELS[builder.__name__] = builder
+    add(builder.__name__, builder)
     return builder
+
+
+def add(name: str, builder: Builder) -> None:
+    """Make a builder available as ``model=NAME``.
+
+    Raises:
+        ValueError: Another model has that name.
+        TypeError: It cannot be called.
+    """
+    if not callable(builder):
+        raise TypeError(f"{builder!r} is not a function")
+    if MODELS.get(name, builder) is not builder:
+        raise ValueError(f"model {name!r} exists already")
+    MODELS[name] = builder
+
+
+def forget(module: str) -> None:
+    """Remove the models whose builders come from a module, before it is imported anew."""
+    for name in [name for name, made_by in MODELS.items() if made_by.__module__ == module]:
+        del MODELS[name]
+
+
+def builder(name: str) -> Builder:
+    """Return the builder of a model.
+
+    Raises:
+        UsageError: If no model has that name.
+    """
+    if name not in MODELS:
+        load_installed()
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    return MODELS[name]
+
+
+@cache
+def load_installed() -> None:
+    """Load the models of installed packages; see `methods.entry_points.load`."""
+    entry_points.load(ENTRY_POINTS, add)
 
 
 def build(name: str, classes: int, shape: Sequence[int], seed: int) -> nn.Module:
@@ -36,13 +80,12 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int) -> nn.Module
     Raises:
         UsageError: If no model has that name.
     """
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
+    make = builder(name)
     channels, height, width = shape
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would reseed every CUDA device too, and only the CPU is restored here.
         torch.default_generator.manual_seed(derive(seed, "init"))
-        return MODELS[name](classes, (channels, height, width))
+        return make(classes, (channels, height, width))
 
 
 def maskable(model: nn.Module, dense: Sequence[str] = ()) -> list[tuple[str, nn.Parameter]]:

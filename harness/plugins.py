@@ -1,0 +1,181 @@
+"""Plug-ins: methods, models and data sets from a file, ``method=path/file.py:Class``, or from installed packages.
+
+A method is a subclass of `sparsebench.Method`. A model is a function of the number of classes and the shape of an
+image, (channels, height, width), that returns a module. A data set is a function that returns its images and labels
+(`harness.tasks.vision.data.plugin`).
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Collection, Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.errors import UsageError, short, unknown
+from harness.records.source import source_digest
+from methods import Method, entry_points, registry
+
+GROUPS = ("method", "model", "dataset")
+"""What a plug-in can add to; installed packages use the entry-point groups ``sparsebench.methods`` and so on."""
+
+_ROOMS = {"model": "harness.tasks.vision.models.registry", "dataset": "harness.tasks.vision.data.plugin"}
+
+
+def load(group: str, text: str) -> str:
+    """Import a plug-in from a file and register it; a file that has changed since is imported anew.
+
+    Args:
+        group: One of `GROUPS`.
+        text: ``path/file.py:object``.
+
+    Returns:
+        The name it is registered under: what a method's ``@register`` says, else the name of the class or function.
+
+    Raises:
+        UsageError: The file cannot be imported, has no such object, the object is of another kind, or its name is
+            taken.
+    """
+    path, name = _split(group, text)
+    try:
+        module = _module(path, _sha256(path))
+        plugin = getattr(module, name, None)
+        if plugin is None:
+            public = [each for each in vars(module) if not each.startswith("_")]
+            raise unknown(f"object of {path.name}", name, public)
+        return _add_method(plugin) if group == "method" else _add_function(group, plugin)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # importing a file runs its author's code
+        raise UsageError(f"{group}={text} cannot be used: {_reason(error, path)}") from None
+
+
+def load_requested(request: Mapping[str, Any], groups: Collection[str] = GROUPS) -> None:
+    """Load the plug-ins that the request of a run names.
+
+    Args:
+        request: ``plugins``, such as ``{"method": "/path/file.py:Class"}``, and what was planned with them:
+            ``sources``, their digests, and in ``provenance`` the fingerprint of the data.
+        groups: Those to load.
+
+    Raises:
+        UsageError: See `load`; or a plug-in is not what it was when the run was planned.
+    """
+    for group, text in (request.get("plugins") or {}).items():
+        if group in groups:
+            name = load(group, text)
+            if _digest(group, name, request) not in (request["sources"].get(group), None):
+                raise UsageError(f"{group} {name!r} has changed since the run was planned: run it again")
+
+
+def load_installed() -> None:
+    """Load what installed packages bring; one that fails is named on stderr and skipped."""
+    registry.methods()
+    for group in _ROOMS:
+        if entry_points.names(f"sparsebench.{group}s"):
+            _room(group).load_installed()
+
+
+def contents(plugins: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the hash of each plug-in's file by group."""
+    return tuple((group, _sha256(_split(group, text)[0])) for group, text in sorted(plugins.items()))
+
+
+def dataset_settings(name: str, root: str | None) -> dict[str, Any]:
+    """Return the settings that follow from the data of a plug-in; nothing for a data set of this project.
+
+    Raises:
+        UsageError: The data cannot be read.
+    """
+    found: dict[str, Any] = _room("dataset").settings({"name": name, "root": root, "download": False})
+    return found
+
+
+def absolute(text: str) -> str:
+    """Return ``path/file.py:object`` with an absolute path."""
+    path, _, name = text.rpartition(":")
+    return f"{Path(os.path.expanduser(path)).resolve()}:{name}"
+
+
+def _split(group: str, text: str) -> tuple[Path, str]:
+    path, _, name = absolute(text).rpartition(":")
+    if not path.endswith(".py") or not name.isidentifier():
+        raise UsageError(f"{group}={short(text)} does not name a file and an object in it: path/file.py:object")
+    if not os.path.isfile(path):
+        raise UsageError(f"{group}={text}: {path} is not a file")
+    return Path(path), name
+
+
+@cache
+def _module(path: Path, content: str) -> ModuleType:
+    """Import a file as a module of its own; what an earlier content of it registered is forgotten."""
+    name = "plugin_" + hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    _forget(name)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        _forget(name)
+        raise
+    return module
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest(group: str, name: str, request: Mapping[str, Any]) -> str | None:
+    """Return what identifies a plug-in in the identity of a run; None for a data set, which has a fingerprint."""
+    if group == "method":
+        return source_digest(registry.METHODS[name])
+    if group == "model":
+        return source_digest(_room(group).builder(name))
+    return None
+
+
+def _forget(module: str) -> None:
+    registry.forget(module)
+    for room in _ROOMS.values():
+        if room in sys.modules:
+            sys.modules[room].forget(module)
+
+
+def _room(group: str) -> Any:
+    """Import what takes the plug-ins of a group, by name: it belongs to a room above this one."""
+    return importlib.import_module(_ROOMS[group])
+
+
+def _add_method(plugin: Any) -> str:
+    if not (isinstance(plugin, type) and issubclass(plugin, Method)):
+        raise TypeError(f"{plugin!r} is not a subclass of sparsebench.Method")
+    if registry.name_of(plugin) is None:
+        registry.methods()  # so that a built-in name is found to be taken
+        registry.register(plugin.__name__)(plugin)
+    return str(registry.name_of(plugin))
+
+
+def _add_function(group: str, plugin: Any) -> str:
+    if not callable(plugin) or not hasattr(plugin, "__name__"):
+        raise TypeError(f"{plugin!r} is not a function")
+    _room(group).add(plugin.__name__, plugin)
+    return str(plugin.__name__)
+
+
+def _reason(error: BaseException, path: Path) -> str:
+    """Say in one line what went wrong, and on which line of the file."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
+    where = f"line {lines[-1]}: " if lines else ""
+    return where + " ".join(f"{type(error).__name__}: {text}".split())[:300]

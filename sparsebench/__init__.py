@@ -1,0 +1,55 @@
+"""SparseBench: every sparse-training method on one budget, on one board.
+
+This is the public face: everything else may change between versions. A method from outside the project needs nothing
+but these names, and a notebook little more::
+
+    import sparsebench as sb
+
+    record = sb.run(["method=rigl", "dataset=digits", "sparsity=0.95"])
+    frame = sb.load("results")
+
+Importing it takes no time: each name is imported when it is first used, and torch only by what trains or plans.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from methods import Event, Look, Masks, Method, Moment, Rewinding, register
+    from sparsebench.frame import load
+    from sparsebench.runs import plan, resolve, run
+
+__all__ = [
+    "Event",
+    "Look",
+    "Masks",
+    "Method",
+    "Moment",
+    "Rewinding",
+    "load",
+    "plan",
+    "register",
+    "resolve",
+    "run",
+]
+
+_HOMES = {
+    "methods": ("Event", "Look", "Masks", "Method", "Moment", "Rewinding", "register"),
+    "sparsebench.frame": ("load",),
+    "sparsebench.runs": ("plan", "resolve", "run"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_HOME[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """List the public names, used or not."""
+    return sorted({*globals(), *__all__})

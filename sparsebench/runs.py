@@ -1,0 +1,71 @@
+"""Runs from Python, as the command line starts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from harness import config
+from harness.config import RunConfig
+
+if TYPE_CHECKING:
+    from harness.plan.planned import Planned
+    from harness.records import Record
+
+
+def resolve(overrides: Iterable[str] = ()) -> RunConfig:
+    """Compose, type and check the settings of one run.
+
+    Args:
+        overrides: As on the command line, for example ``["method=rigl", "sparsity=0.95", "budget=flops:0.5"]``.
+
+    Raises:
+        UsageError: Anything in them is unknown or out of range; the message names it and what is allowed.
+    """
+    return config.resolve(list(overrides))
+
+
+def plan(overrides: Iterable[str] = (), suite: str | None = None) -> list[Planned]:
+    """Plan a run, or every run of a suite; train nothing.
+
+    Args:
+        overrides: As on the command line.
+        suite: A file of ``benchmarks/suite``, without its ending.
+
+    Returns:
+        Each with its ``key``, its ``price``, whether it is ``done`` or ``why_not``, and all of that as `entry()`, a
+        dictionary of plain values.
+
+    Raises:
+        UsageError: See `resolve`; or there is no such suite.
+    """
+    from harness.plan import grid, planned
+
+    given = list(overrides)
+    return planned.plan([config.resolve(given)] if suite is None else grid.runs(suite, given))
+
+
+def run(overrides: Iterable[str] = (), *, force: bool = False) -> Record:
+    """Train one run, unless its record exists, and return the record; the board is not updated.
+
+    The record is written to ``OUTPUT/records``, whatever becomes of the run: its ``status`` says how it ended.
+
+    Args:
+        overrides: As on the command line.
+        force: Train it again although its record exists.
+
+    Raises:
+        UsageError: See `resolve`; or the run cannot start.
+        KeyboardInterrupt: It was interrupted; started again, it resumes from its checkpoint.
+    """
+    from harness.executors import execute
+
+    (planned,) = plan(overrides)
+    execute.require(planned.run)
+    if force:
+        planned = execute.anew(planned)
+    finished = execute.existing(planned) or execute.execute(planned, lambda message: None)
+    assert finished.record is not None
+    if finished.status == "interrupted":
+        raise KeyboardInterrupt
+    return finished.record
