@@ -86,6 +86,7 @@ def cases() -> dict[str, dict[str, Any]]:
             dense_layers=["features.0.0.weight"],
         ),
         "uniform_mlp": _case("rigl", "mlp", "steps:24", distribution="uniform"),
+        "gmp_uniform_erk": _case("gmp_uniform", "convnet", "steps:24", sparsity=0.8, interval=1, distribution="erk"),
         "gmp_uniform_mlp": _case("gmp_uniform", "mlp", "steps:40", sparsity=0.95, interval=1),
     }
     return found

@@ -60,6 +60,7 @@ def _affected_by_2(settings: Settings) -> bool:
     return bool(
         recipe.get("warmup_epochs")
         or method.get("distribution") == "uniform"
+        or method.get("name") == "gmp_uniform"  # whatever its distribution
         or ("rewind_to" in method and recipe.get("lr_shape") == "step")
     )
 
