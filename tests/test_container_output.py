@@ -6,6 +6,7 @@ import pytest
 
 from harness.containers import output
 from harness.containers.output import Output
+from harness.machine import logs
 
 
 @pytest.fixture
@@ -50,12 +51,14 @@ def test_an_event_that_the_display_cannot_use_is_a_line(taken):
 
 def test_a_flood_is_cut(taken, monkeypatch):
     monkeypatch.setattr(output, "SHOWN_LINES", 3)
-    monkeypatch.setattr(output, "LARGEST_LOG", 100)
-    events, log = taken(b"line of ten\n" * 1000)
+    monkeypatch.setattr(logs, "LARGEST", 1000)
+    monkeypatch.setattr(logs, "KEPT", 100)
+    events, log = taken(b"line of ten\n" * 1000 + b"the end\n")
     assert len(events) == 3
     assert "alone)" in events[-1]["text"]
-    assert log.endswith("(the log is full; the rest was dropped)\n")
-    assert len(log) < 200
+    assert log.startswith("(earlier output was dropped: the log was full)\n")
+    assert log.endswith("line of ten\nthe end\n")
+    assert len(log) < 1200
 
 
 def test_a_line_without_end_is_not_kept_in_memory(taken, monkeypatch):

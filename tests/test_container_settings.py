@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from harness.config import compose as config
-from harness.config.compose import RunnerConfig
+from harness import config
+from harness.config import RunnerConfig
 from harness.containers import box as container
 from harness.containers.content import SUITE, ImageError, ImageFiles, Pins
 from harness.errors import UsageError
@@ -98,7 +98,7 @@ def test_auto_says_why_it_stays_local(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     choice = choose(config.resolve(["runner=auto"]))
     assert choice.name == "local"
-    assert choice.image_id is None
+    assert choice.image is None
     assert choice.why.startswith("runner local, not verified: no container engine answers")
     assert "\n" not in choice.why
 

@@ -1,6 +1,5 @@
-"""The outside's check of what the inside of a container claims."""
+"""The judge of claims: checks what a container left before any of it is believed."""
 
-import json
 import math
 import os
 import stat
@@ -8,15 +7,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.audit import counts
-from harness.records import Record, empty
-from harness.records.validate import validate
+from harness.records import Record, RecordError, empty, store
 
-LARGEST_RECORD = 64 * 1024 * 1024
 STARTUP_SECONDS = 60.0
-"""A container may spend before a run's own clock starts and after it stops (imports, on a slow disk)."""
+"""What a container may spend before a run's own clock starts and after it stops (imports, on a slow disk)."""
 LOSS_TOLERANCE = 1e-3
+MARK = "sparsebench-referee:"
+"""Starts the line in which the referee prints its findings; libraries may print others."""
 DESCRIBED = ("layers", "fixed_flops", "train_samples")
-"""What a record adds to its config (`harness.training.prepare.Task.describe`); the referee finds the same."""
+"""What a record adds to its config (`harness.budget.costs.Costs.described`); the referee finds the same."""
 
 
 class UntrustedFileError(ValueError):
@@ -27,23 +26,18 @@ def read_record(path: Path) -> Record:
     """Read a record that a container left, without following a link out of its folder.
 
     Raises:
-        UntrustedFileError: It is missing, no plain file, too large, or no record.
+        UntrustedFileError: It is missing, not a regular file, too large, or not a record.
     """
-    with open_plain(path, LARGEST_RECORD) as file:
-        data = file.read(LARGEST_RECORD)
+    with open_plain(path, store.LARGEST) as file:
+        content = file.read(store.LARGEST)
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UntrustedFileError(f"{path.name} is not JSON: {error}") from None
-    problems = validate(found)
-    if problems:
-        raise UntrustedFileError(f"{path.name}: {'; '.join(problems[:3])}")
-    result: Record = found
-    return result
+        return store.parse(content)
+    except RecordError as error:
+        raise UntrustedFileError(f"{path.name}: {error}") from None
 
 
 def open_plain(path: Path, largest: int) -> IO[bytes]:
-    """Open a plain file.
+    """Open a regular file.
 
     Raises:
         UntrustedFileError: It is missing, something else (a link, a pipe that never ends) or too large.
@@ -55,28 +49,28 @@ def open_plain(path: Path, largest: int) -> IO[bytes]:
     what = os.fstat(handle)
     if not stat.S_ISREG(what.st_mode) or what.st_size > largest:
         os.close(handle)
-        raise UntrustedFileError(f"{path.name} is no plain file of at most {largest} bytes")
+        raise UntrustedFileError(f"{path.name} is not a regular file of at most {largest} bytes")
     return os.fdopen(handle, "rb")
 
 
 def identity_problems(record: Record, request: dict[str, Any]) -> list[str]:
-    """Return how a record is not the one of the run that was asked for.
+    """Return how a record differs from the run that was requested.
 
     Args:
         record: As the inside left it.
-        request: What the inside was asked.
+        request: What the inside was told.
     """
-    asked = request["config"]
-    wanted = empty(asked, request["key"], request["runner"])
+    requested = request["config"]
+    wanted = empty(requested, request["key"], request["runner"])
     same = ("schema", "key", "method", "dataset", "model", "sparsity", "budget", "seed", "runner")
     problems = [
-        f"{name} is {record[name]!r}, asked was {wanted[name]!r}" for name in same if record[name] != wanted[name]
+        f"{name} is {record[name]!r}, requested was {wanted[name]!r}" for name in same if record[name] != wanted[name]
     ]
-    for name, value in asked.items():
+    for name, value in requested.items():
         if record["config"].get(name) != value:
-            problems.append(f"config.{name} is {record['config'].get(name)!r}, asked was {value!r}")
-    extra = set(record["config"]) - set(asked) - set(DESCRIBED)
-    return problems + [f"config.{name} was not asked for" for name in sorted(extra)]
+            problems.append(f"config.{name} is {record['config'].get(name)!r}, requested was {value!r}")
+    extra = set(record["config"]) - set(requested) - set(DESCRIBED)
+    return problems + [f"config.{name} was not requested" for name in sorted(extra)]
 
 
 def claim_problems(record: Record, found: dict[str, Any], test_examples: int, elapsed: float) -> list[str]:
@@ -85,8 +79,8 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
     Args:
         record: As the inside left it, with the right identity.
         found: What `harness.audit.referee` printed.
-        test_examples: Images of the test set: one more or less right is rounding.
-        elapsed: Seconds that the container ran, by our clock.
+        test_examples: Images of the test set; one more or fewer classified correctly is rounding.
+        elapsed: Seconds that the container ran, by the harness's clock.
     """
     if "error" in found:
         return [f"what it left cannot be used: {found['error']}"]
@@ -111,7 +105,7 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
     if any(found["outside"]):
         problems.append(f"{sum(found['outside'])} weights outside the masks are not zero")
     if record["status"] == "done" and abs(active - (1 - record["sparsity"]) * maskable) > 1:
-        problems.append(f"{active} of {maskable} weights are active, asked was sparsity {record['sparsity']}")
+        problems.append(f"{active} of {maskable} weights are active, requested was sparsity {record['sparsity']}")
     for name, tolerance in (
         ("test_accuracy", 1.5 / test_examples),
         ("test_top5", 1.5 / test_examples),
@@ -128,12 +122,12 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
     if record["provenance"]["resumed"]:
         honest = seconds is not None and seconds >= elapsed - tolerance
     if not honest:
-        problems.append(f"it took {seconds} seconds by its own clock, {elapsed:.0f} by ours")
+        problems.append(f"it took {seconds} seconds by its own clock, {elapsed:.0f} by the harness's")
     return problems
 
 
 def _near(claimed: float | None, measured: float | None, tolerance: float) -> bool:
     if claimed is None or measured is None:
         return claimed is measured
-    # A run whose loss is not finite would have diverged; not a number is near to nothing.
+    # A run whose loss is not finite would have diverged; NaN is near nothing.
     return math.isfinite(claimed) and abs(claimed - measured) <= tolerance

@@ -1,11 +1,11 @@
-"""The referee: counts and scores what a run left, without importing a line of its method.
+"""The referee: counts and scores what a run left, without importing its method.
 
 ``python -m harness.audit.referee REQUEST.json final.pt`` reads weights and masks (tensors only, never code), counts
-them, measures their test accuracy and the model's dense costs, and prints one JSON object. The container runner calls
-it in a second container that holds the suite's own image and can write nowhere, and compares what the run claimed.
+them, measures their test accuracy and the model's dense costs, and prints one JSON object. The container runner runs
+it in a second container, made from the suite's own image and unable to write anywhere, and compares the run's claims
+with what it finds (`harness.audit.claims`).
 """
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -14,24 +14,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness import plugins
+from harness.audit.claims import MARK
 from harness.budget.measure import measure
-from harness.config import BudgetConfig, DatasetConfig, ModelConfig, RecipeConfig, RunConfig, RunnerConfig
+from harness.config import from_dict
 from harness.errors import UsageError
 from harness.tasks.vision import data, models
 from harness.tasks.vision.inputs import load_data
 from harness.tasks.vision.score import evaluate
 
-MARK = "sparsebench-referee:"
-"""Starts the one line that is the result; libraries may print others."""
-
 
 def main() -> int:
     """Judge the request and file named on the command line and print the findings."""
-    asked = json.loads(Path(sys.argv[1]).read_text())
+    request = json.loads(Path(sys.argv[1]).read_text())
     try:
-        found = judge(asked["config"], Path(sys.argv[2]))
+        plugins.load_requested(request, ("model", "dataset"))
+        found = judge(request["config"], Path(sys.argv[2]))
     except (UsageError, MemoryError, torch.OutOfMemoryError):
-        # Ours, not the run's: no data, or not enough memory.
+        # Not the run's fault: no data, or not enough memory.
         raise
     except Exception as error:  # whatever reading a hostile file raises
         found = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"}
@@ -54,7 +54,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     Raises:
         ValueError: Masks or weights are not those of the model.
     """
-    run = without_method(plain)
+    run = from_dict(plain, method=False)
     if run.recipe.threads:
         torch.set_num_threads(run.recipe.threads)
     saved = torch.load(left, map_location="cpu", weights_only=True)
@@ -66,7 +66,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
         raise ValueError(f"masks of {list(masks)}, not of the model's layers")
     for name, weight in layers:
         if masks[name].dtype != torch.bool or masks[name].shape != weight.shape:
-            raise ValueError(f"the mask of {name} is no boolean tensor of shape {tuple(weight.shape)}")
+            raise ValueError(f"the mask of {name} is not a boolean tensor of shape {tuple(weight.shape)}")
     costs = measure(model, list(masks), run.dataset.shape)
     score = evaluate(model.to(run.device), load_data(run).test)
     kept = [(weight.detach().cpu(), masks[name]) for name, weight in layers]
@@ -79,20 +79,6 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
         "test_top5": score.top5,
         "test_loss": score.loss,
     }
-
-
-def without_method(plain: dict[str, Any]) -> RunConfig:
-    """Rebuild a config but for its method, whose module would run code that is on trial."""
-    parts = {
-        "dataset": DatasetConfig,
-        "model": ModelConfig,
-        "recipe": RecipeConfig,
-        "budget": BudgetConfig,
-        "runner": RunnerConfig,
-    }
-    values: dict[str, Any] = {name: cls(**plain[name]) for name, cls in parts.items()}
-    rest = {field.name for field in dataclasses.fields(RunConfig)} - set(values) - {"method"}
-    return RunConfig(method=None, **values, **{name: plain[name] for name in rest})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What comes out of a container: events, and lines for the log. None of it is trusted."""
+"""What a container prints: events, and lines for the log. None of it is trusted."""
 
 import json
 import re
@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Self
 
+from harness.machine import logs
+
 LONGEST_LINE = 64 * 1024
-LARGEST_LOG = 64 * 1024 * 1024
 SHOWN_LINES = 200
 """Lines that go to the display too; a method that prints without end would bury the progress."""
 
@@ -42,7 +43,7 @@ class Output:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take what is left of the last line, and close the log."""
+        """Take the rest of the last line, and close the log."""
         self._line(self._pending)
         self._pending = b""
         if self._file is not None:
@@ -58,9 +59,13 @@ class Output:
             self._line(self._pending)
             self._pending = b""
 
+    def tell_waiting(self) -> None:
+        """Tell the taker of events that nothing has come, so that it can raise KeyboardInterrupt."""
+        self._pass_on({"event": "waiting"})
+
     @property
     def last(self) -> str:
-        """The last lines that were no events, on one line."""
+        """The last lines that were not events, on one line."""
         return " | ".join(self._last)
 
     def _line(self, line: bytes) -> None:
@@ -76,7 +81,7 @@ class Output:
         try:
             self._on_event(event)
         except KeyboardInterrupt:
-            # Asked to stop: from now on the log alone takes what the run has left to say.
+            # Told to stop: from now on only the log takes what the run still says.
             self._on_event = _ignore
             raise
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -89,10 +94,12 @@ class Output:
             self._shown += 1
             more = "" if self._shown < SHOWN_LINES else f" (what follows is in {self._path} alone)"
             self._pass_on({"event": "log", "text": text[:2000] + more})
-        if self._file is not None and self._written < LARGEST_LOG:
+        if self._file is not None:
+            self._file.write(f"{text}\n")
             self._written += len(text) + 1
-            full = "" if self._written < LARGEST_LOG else "\n(the log is full; the rest was dropped)"
-            self._file.write(f"{text}{full}\n")
+            if self._written > logs.LARGEST:
+                logs.trim(self._path)
+                self._written = logs.KEPT
 
 
 def _ignore(event: dict[str, Any]) -> None:

@@ -1,8 +1,6 @@
 """One container from its creation to its removal, under our own deadline."""
 
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,12 +13,12 @@ import docker.errors
 from docker.models.containers import Container
 
 from harness.containers.box import Box
-from harness.containers.engine import LOST, NoEngineError, connect, explain
+from harness.containers.engine import LOST, explain
+from harness.containers.follow import Follower
 from harness.containers.output import Output
 from harness.machine.oom import oom_kills
 from harness.records.ending import Ending
 
-POLL_SECONDS = 0.2
 FOLDER_POLL_SECONDS = 5.0
 GRACE_SECONDS = 60.0
 """For a run that is told to stop to end its step and write its checkpoint, as in a local run."""
@@ -56,9 +54,9 @@ def supervise(client: docker.DockerClient, box: Box, output: Output, timeout: fl
     stopped: Ending | None = None
     try:
         container = _start(client, box)
-        follower = _Follower(box.name)
+        follower = Follower(box.name)
         watch = _Watch(container, list(box.writable), started, timeout)
-        stopped = _follow(container, watch, lambda: follower.drain(output))
+        stopped = _follow(container, watch, lambda: follower.pass_on(output))
         state = _close(container, follower, output)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -167,42 +165,7 @@ class _Watch:
         return sum(map(_size, self._folders)) > LARGEST_FOLDER
 
 
-class _Follower:
-    """Reads a container's output in a thread of its own, into a queue that the supervising thread empties."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        # Bounded: the engine keeps what we cannot take yet, so that a flood does not fill our memory.
-        self._pieces: queue.Queue[bytes | None] = queue.Queue(maxsize=1000)
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
-
-    def _follow(self) -> None:
-        # The supervising thread notices a failure by itself, and reads what is missing at the end.
-        with suppress(NoEngineError, *LOST):
-            # A connection of its own: this one is busy until the container ends.
-            for piece in connect().containers.get(self._name).logs(stream=True, follow=True):
-                self._pieces.put(piece)
-        self._pieces.put(None)
-
-    def drain(self, output: Output, seconds: float = POLL_SECONDS) -> bool:
-        """Pass on what comes within ``seconds``; False once there is no more."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            try:
-                piece = self._pieces.get(timeout=left)
-            except queue.Empty:
-                return True
-            if piece is None:
-                # Leave the mark for the next call, which must not wait for a piece either.
-                self._pieces.put(None)
-                time.sleep(min(left, POLL_SECONDS))
-                return False
-            output.feed(piece)
-        return True
-
-
-def _close(container: Container, follower: _Follower, output: Output) -> dict[str, Any]:
+def _close(container: Container, follower: Follower, output: Output) -> dict[str, Any]:
     """Read the rest of what a stopped container printed, and return the engine's account of how it ended.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Logs of what code of others prints: bounded, with the end kept."""
+"""Logs of what runs print: bounded, with the end kept."""
 
 import os
 from pathlib import Path
@@ -11,15 +11,15 @@ LONGEST_LINE = 500
 
 
 def trim(log: Path) -> None:
-    """Cut a log that has grown too large down to its end; what is appended meanwhile follows or is lost."""
-    if not log.exists() or log.stat().st_size <= LARGEST:
+    """Cut a log that has grown too large down to its end; what is appended meanwhile follows it or is lost."""
+    if not log.exists() or (size := log.stat().st_size) <= LARGEST:
         return
     with log.open("rb") as file:
-        file.seek(-KEPT, os.SEEK_END)
+        file.seek(max(0, size - KEPT))
         end = file.read(KEPT)
     os.truncate(log, 0)
     with log.open("ab") as file:
-        file.write(b"(what was printed before was dropped: it was too much)\n" + end)
+        file.write(b"(earlier output was dropped: the log was full)\n" + end)
 
 
 def last_line(log: Path) -> str:

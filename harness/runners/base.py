@@ -12,7 +12,8 @@ from harness.records.ending import Ending, RefusedError
 __all__ = ["Choice", "Ending", "OnEvent", "RefusedError", "Runner"]
 
 OnEvent = Callable[[dict[str, Any]], None]
-"""Takes what a run says of itself. A runner calls it often: what it raises stops the run."""
+"""Takes what a run says of itself, and ``{"event": "waiting"}`` about every second while it says nothing: what this
+raises stops the run."""
 
 
 class Runner(Protocol):

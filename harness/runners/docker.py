@@ -15,13 +15,13 @@ import docker.errors
 
 from harness.audit.claims import (
     DESCRIBED,
+    MARK,
     UntrustedFileError,
     claim_problems,
     identity_problems,
     open_plain,
     read_record,
 )
-from harness.audit.referee import MARK
 from harness.config import RunnerConfig
 from harness.containers import box as boxes
 from harness.containers.box import Box

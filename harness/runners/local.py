@@ -16,7 +16,7 @@ from harness.records.ending import Ending
 from harness.runners.base import OnEvent
 from harness.runners.processes import Process
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 1.0
 
 
 class LocalRunner:
@@ -44,7 +44,8 @@ def _supervise(child: Process, timeout: float | None, on_event: OnEvent, log: Pa
         child.start()
         # Its own end counts, not that of the connection: what a method forked may hold it open.
         while not child.wait(0):
-            wait([child, child.connection], POLL_SECONDS)
+            if not wait([child, child.connection], POLL_SECONDS):
+                on_event({"event": "waiting"})
             _pass_on(child.connection, on_event)
             logs.trim(log)
             if timeout and time.monotonic() > started + timeout:

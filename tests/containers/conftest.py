@@ -5,18 +5,19 @@ CI, they fail instead, so that a run that tested nothing cannot pass.
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.config import compose as config
+from harness import config
 from harness.containers.content import SUITE, ImageError, ImageFiles
 from harness.containers.engine import NoEngineError, connect
 from harness.containers.image import verify
-from harness.executors import execute
-from harness.runners.choose import Choice
+from harness.executors.execute import execute
+from harness.plan.planned import plan
+from harness.runners.base import Choice
 from harness.runners.docker import WORKER, DockerRunner
 
 QUICK = ["method=static", "dataset=digits", "budget=steps:40", "device=cpu", "evaluations=2"]
@@ -54,12 +55,10 @@ class Lab:
 
     def run(self, *overrides, program=None):
         """Execute a run whose inside is ``program`` (Python source), or the real worker, and return the record."""
-        run = config.resolve([*QUICK, f"output={self.folder}", "runner=docker", *overrides])
+        (planned,) = plan([config.resolve([*QUICK, f"output={self.folder}", "runner=docker", *overrides])])
         command = ["python", "-c", program] if program else WORKER
-        runner = DockerRunner(self.engine, command=command)
-        facts = {"image_id": runner.image.id, "base_digest": runner.image.base_digest}
-        choice = Choice("docker", "", runner.run, runner.image.id, facts)
-        return execute.execute(run, choice, self.events.append).record
+        choice = Choice(DockerRunner(self.engine, command=command))
+        return execute(replace(planned, choice=choice), self.events.append).record
 
     def log(self):
         return "".join(path.read_text() for path in self.folder.glob("runs/*/log.txt"))

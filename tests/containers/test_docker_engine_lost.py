@@ -7,16 +7,18 @@ import subprocess
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.config import compose as config
+from harness import config
 from harness.containers.content import SUITE, ImageFiles, tag
 from harness.containers.engine import NoEngineError, connect
 from harness.containers.image import BASE_LABEL, CONTENT_LABEL
-from harness.executors import execute
-from harness.runners.choose import Choice
+from harness.executors.execute import execute
+from harness.plan.planned import plan
+from harness.runners.base import Choice
 from harness.runners.docker import DockerRunner
 
 pytestmark = pytest.mark.docker
@@ -87,15 +89,16 @@ def private(engine, image, monkeypatch):
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_a_run_whose_engine_goes_away_is_failed(private, tmp_path, how):
-    run = config.resolve(["method=static", "device=cpu", "budget=steps:10", f"output={tmp_path}"])
+    settings = ["method=static", "device=cpu", "budget=steps:10", "runner=docker", f"output={tmp_path}"]
+    (planned,) = plan([config.resolve(settings)])
     runner = DockerRunner(connect(), command=["python3", "-u", "-c", "import time; print('up'); time.sleep(600)"])
     end_it = private.process.terminate if how == "stopped" else private.process.kill
 
     def end_the_engine(event):
-        assert event == {"event": "log", "text": "up"}
-        threading.Timer(0.5, end_it).start()
+        if event == {"event": "log", "text": "up"}:
+            threading.Timer(0.5, end_it).start()
 
-    record = execute.execute(run, Choice("docker", "", runner.run, runner.image.id), end_the_engine).record
+    record = execute(replace(planned, choice=Choice(runner)), end_the_engine).record
     assert record["status"] == "failed"
     assert "engine went away during the run" in record["reason"] or "stopped from outside" in record["reason"]
     assert record["metrics"]["test_accuracy"] is None

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from harness.config import compose as config
+from harness import config
 from harness.containers import build as image_build
 from harness.containers.content import SUITE, ImageError, ImageFiles, tag
 from harness.containers.image import BASE_LABEL, CONTENT_LABEL, verify
@@ -106,6 +106,6 @@ def test_too_little_disk_is_said_before_the_build(engine, image, built, monkeypa
 
 def test_auto_takes_the_container_where_an_engine_and_the_image_are(engine, image):
     choice = choose(config.resolve(["runner=auto"]))
-    assert (choice.name, choice.image_id) == ("docker", image.id)
+    assert (choice.name, choice.image) == ("docker", image)
     assert choice.why == f"runner docker: an engine answers, image {image.id[7:19]} verified"
     assert choice.provenance == {"image_id": image.id, "base_digest": image.base_digest}
