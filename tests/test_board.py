@@ -9,6 +9,7 @@ import re
 import time
 
 import pytest
+from boards import of, only_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import GPU, METHODS, board, make, ten_thousand
@@ -18,7 +19,6 @@ from harness.board import (
     aggregate,
     build,
     csv_text,
-    escape,
     markdown,
     published,
     readme_table,
@@ -31,18 +31,7 @@ from harness.board.page import html as page
 from harness.board.page import picture
 from harness.board.tables import in_words
 from harness.errors import UsageError
-from harness.records import Problem, load_files, record_name, write
-
-
-def of(records, problems=()):
-    files = {record_name(each): each for each in records}
-    return Board(files, aggregate.tables(files), published.load(), list(problems))
-
-
-def only_table(records):
-    tables = of(records).tables
-    assert len(tables) == 1
-    return tables[0]
+from harness.records import load_files, record_name, write
 
 
 def changed(original, **parts):
@@ -351,98 +340,6 @@ def test_readme_is_changed_only_between_its_markers(tmp_path):
     readme.write_text("# no markers\n")
     with pytest.raises(UsageError, match="results:start"):
         update_readme(readme, "x")
-
-
-def test_a_pipe_in_a_name_does_not_break_the_table():
-    odd = make("set", 0.9, 0, status="failed")
-    odd["reason"] = "a | b\nc"
-    assert r"a \| b c" in markdown(of([odd]))
-
-
-HOSTILE = [
-    *("=cmd|' /C calc'!A0", "@SUM(A1)", "+1+1", "-1+1", "\t=1", "＝1"),
-    *("<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](y)", "a|b", "a\\|b", "`code", "**bold**"),
-    *("a\n| b |\n# c", "\x1b[31m", "\x07", "\x00", "\u202eevil", "\u2066x", "\ufeff", "\ud800"),
-    "<!-- results:end -->",
-]
-
-
-def renamed(name):
-    odd = make("set", 0.9, 0)
-    odd["method"] = odd["dataset"] = odd["model"] = odd["provenance"]["cpu"] = name
-    odd["config"]["recipe"]["name"] = name
-    failed = make("set", 0.9, 1, status="failed")
-    failed["reason"] = failed["method"] = failed["dataset"] = name
-    return of([odd, failed], [Problem(name, name)])
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_is_text_in_every_format(name, tmp_path):
-    made = renamed(name)
-    shown = {
-        "csv": csv_text(made),
-        "markdown": markdown(made),
-        "readme": readme_table(made.files.values()),
-        "page": page.html(made, "records"),
-    }
-    for form, text in shown.items():
-        text.encode()
-        if form != "page":  # vega's own source holds such characters
-            assert escape.visible(text.replace("\n", "")) == text.replace("\n", ""), form
-    for row in csv.reader(io.StringIO(shown["csv"])):
-        for cell in row:
-            assert not cell.lstrip().startswith(("=", "+", "-", "@", "＝"))
-    assert len(shown["markdown"].splitlines()) == len(markdown(renamed("plain")).splitlines())
-    for text in (shown["markdown"], shown["readme"]):
-        assert "<script" not in text
-        assert "<!--" not in text
-        assert not re.search(r"(?<!\\)\]\(", text)
-        rows = [line for line in text.splitlines() if line.startswith("|")]
-        widths = [len(re.split(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows]
-        assert set(widths) <= {2 + len(wording.HEADERS), 2 + len(wording.FAILURE_HEADERS), 4, 5}
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- results:start -->\n<!-- results:end -->\nbottom\n")
-    update_readme(readme, shown["readme"])
-    once = readme.read_text()
-    assert not update_readme(readme, shown["readme"])
-    assert once.count("bottom") == 1
-
-
-@given(st.text())
-def test_escaping_leaves_one_line_of_printable_text(text):
-    assert "".join(escape.visible(text).splitlines()) == escape.visible(text)
-    assert not any(ord(character) < 32 for character in escape.visible(text))
-    assert escape.visible(escape.visible(text)) == escape.visible(text)
-
-
-def test_ordinary_text_is_not_changed_by_escaping():
-    for text in ("fashion_mnist · convnet", "80.60 ± 10.23 (3 seeds)", "Größe 5 × 3", "名前"):
-        assert escape.visible(text) == escape.csv(text) == escape.markdown(text) == text
-
-
-def test_a_row_that_lost_a_seed_is_marked_and_ranks_after_those_that_lost_none():
-    """The seeds that a method lost may be its worst, as here: the mean of the other two would lead."""
-    steady = [make("rigl", 0.9, seed, accuracy=0.80 + seed / 1000) for seed in range(3)]
-    worse = [make("static", 0.9, seed, accuracy=0.70 + seed / 1000) for seed in range(3)]
-    lossy = [make("set", 0.9, seed, accuracy=0.85) for seed in range(2)] + [make("set", 0.9, 2, status="diverged")]
-    gone = [make("gmp", 0.9, seed, status="diverged") for seed in range(3)]
-    table = only_table([*steady, *worse, *lossy, *gone])
-    assert [row.method for row in table.rows] == ["rigl", "static", "set", "gmp"]
-    assert [wording.rank(row) for row in table.rows] == ["1", "2", "3", "–"]
-    text = readme_table([*steady, *worse, *lossy, *gone])
-    assert re.search(r"set \(local\) +\| 85.00 ± 0.00, 1 of 3 seeds lost \(#3\) ", text)
-    assert re.search(r"gmp \(local\) +\| 3 of 3 seeds lost ", text)
-    assert wording.LOST in text
-    assert wording.LOST in markdown(of(lossy))
-    assert "– (3 lost)" in markdown(of(gone))
-
-
-def test_where_every_row_lost_seeds_the_best_is_still_bold():
-    records = [make(name, 0.9, seed, accuracy=mean) for name, mean in (("set", 0.8), ("rigl", 0.7)) for seed in (0, 1)]
-    lost = [make(name, 0.9, 2, status="timeout") for name in ("set", "rigl")]
-    rows = only_table([*records, *lost]).rows
-    assert [row.place.rank for row in rows] == [1, 2]
-    assert wording.ranked_accuracy(rows[0]).startswith("**80.00")
 
 
 def test_ten_thousand_records_make_a_board_in_ten_seconds(tmp_path):

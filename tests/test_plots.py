@@ -1,22 +1,16 @@
 """The front, the looks of methods, and README's picture."""
 
+from boards import of
 from hypothesis import given
 from hypothesis import strategies as st
 from records import METHODS, board, make
 
-from harness.board import Board, aggregate, published
 from harness.board.page import data as page_data
 from harness.board.page import looks, picture
 from harness.board.pareto import front
-from harness.records import record_name
 from methods import methods
 
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
-
-
-def of(records):
-    files = {record_name(each): each for each in records}
-    return Board(files, aggregate.tables(files), published.load(), [])
 
 
 @given(POINTS)
