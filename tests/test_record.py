@@ -213,6 +213,16 @@ def test_numbers_that_are_not_finite_become_null(tmp_path):
     assert back["curve"][0]["train_loss"] is None
 
 
+def test_a_reason_without_end_keeps_its_ends(tmp_path):
+    write(
+        {**EXAMPLE, "status": "failed", "reason": "ValueError: " + "x" * 5_000_000 + " in line 7"}, tmp_path / "a.json"
+    )
+    reason = load(tmp_path / "a.json")["reason"]
+    assert reason.startswith("ValueError: xx")
+    assert reason.endswith("x in line 7")
+    assert len(reason) <= schema.LONGEST_REASON
+
+
 def test_a_bad_record_is_never_written_and_leaves_the_old_one(tmp_path):
     write(EXAMPLE, tmp_path / "a.json")
     with pytest.raises(RecordError, match=r"status: 'fine' is not one of done, invalid, diverged"):

@@ -22,7 +22,7 @@ ADDED: dict[str, Any] = {
 Schema = dict[str, Any]
 
 _LONGEST_NAME = 200
-_LONGEST_REASON = 10_000
+LONGEST_REASON = 10_000
 _LONGEST_TEXT = 10_000
 _MOST_POINTS = 100_000
 _MOST_EVENTS = 1_000_000
@@ -173,7 +173,7 @@ SCHEMA: Schema = {
             "schema": {"enum": list(VERSIONS)},
             "key": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
             "status": {"enum": list(STATUSES)},
-            "reason": _text(_LONGEST_REASON),
+            "reason": _text(LONGEST_REASON),
             "method": NAME,
             "dataset": NAME,
             "model": NAME,

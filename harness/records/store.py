@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from harness.records.record import Record, text, upgrade
-from harness.records.validate import RecordError, require
+from harness.records.schema import LONGEST_REASON
+from harness.records.validate import RecordError, require, shortened
 
 LARGEST = 64 * 1024 * 1024
 """Bytes of the largest file that is read or written as a record."""
@@ -86,13 +87,14 @@ def write(record: Record, path: Path | str) -> None:
     """Check a record and write it, atomically.
 
     Args:
-        record: The record; numbers that are not finite become null.
+        record: The record; numbers that are not finite become null, and a reason that is too long loses its middle,
+            since a failed run must leave a record whatever its method raised.
         path: The file.
 
     Raises:
         RecordError: The record breaks the schema or could not be read again; nothing is written.
     """
-    content = text(record)
+    content = text(record | {"reason": shortened(record["reason"], LONGEST_REASON)} if record.get("reason") else record)
     try:
         parse(content.encode())
     except UnicodeEncodeError:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 _MOST_REASONS = 100
-_LONGEST_REASON = 300
+_LONGEST_LINE = 300
 
 
 class RecordError(ValueError):
@@ -79,6 +79,12 @@ def _complaint(record: Any, error: "jsonschema_rs.ValidationError") -> str:
 
 def one_line(text: str) -> str:
     """Make text safe to print on one line: control characters as escapes, the middle cut out if it is long."""
-    if len(text) > _LONGEST_REASON:  # its place and its verdict stand at the ends
-        text = f"{text[: _LONGEST_REASON // 2]} ... {text[-_LONGEST_REASON // 2 :]}"
-    return printable(text)
+    return printable(shortened(text, _LONGEST_LINE))
+
+
+def shortened(text: str, longest: int) -> str:
+    """Cut the middle out of a text with more than ``longest`` characters: what matters is at its ends."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2 - 3
+    return f"{text[:half]} ... {text[-half:]}"
