@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from harness.containers.content import ImageError, ImageFiles
+from harness.places import cache
 
 IMAGE_PYTHON = "3.11"
 
@@ -30,13 +31,13 @@ def download(files: ImageFiles, report: Callable[[str], None]) -> list[Path]:
         report(f"this is Python {platform.python_version()}, the image's {IMAGE_PYTHON}: the build downloads by itself")
         return []
     state = sha256(b"".join(lock.read_bytes() for lock in files.locks)).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sparsebench" / "wheels"
-    folder = cache / state
+    known = cache() / "wheels"
+    folder = known / state
     complete = folder / ".complete"
     if not complete.exists():
         report(f"downloading what the locks name into {folder}")
         folder.mkdir(parents=True, exist_ok=True)
-        _link_known(cache, folder, files.locks)
+        _link_known(known, folder, files.locks)
         for lock in files.locks:
             _pip_download(lock, folder)
         complete.touch()
@@ -53,11 +54,11 @@ def _pip_download(lock: Path, folder: Path) -> None:
         raise ImageError(f"pip cannot download what {lock} names: {lines[-1]}")
 
 
-def _link_known(cache: Path, folder: Path, locks: list[Path]) -> None:
-    """Link what was downloaded for another state of the locks and is still wanted; pip checks its hash."""
+def _link_known(known: Path, folder: Path, locks: list[Path]) -> None:
+    """Link what was downloaded for another state of the locks and is still needed; pip checks its hash."""
     wanted = {pin for lock in locks for pin in re.findall(r"^(\S+)==([^\s;]+)", lock.read_text(), flags=re.M)}
     wanted = {(_canonical(name), version) for name, version in wanted}
-    for path in cache.glob("*/*"):
+    for path in known.glob("*/*"):
         if path.suffix == ".whl":
             name, version = path.name.split("-")[:2]
         else:

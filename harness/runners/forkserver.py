@@ -73,8 +73,9 @@ class Server:
         Returns:
             In a forked process, its connection; in the server, at its end, None.
         """
+        sources: list[socket.socket | int] = [self._control, self._woken]
         while True:
-            ready, _, _ = select.select([self._control, self._woken], [], [])
+            ready, _, _ = select.select(sources, [], [])
             if self._woken in ready:
                 self._reap()
             if self._control in ready:

@@ -44,7 +44,7 @@ def _supervise(child: Process, timeout: float | None, on_event: OnEvent, log: Pa
         child.start()
         # Its own end counts, not that of the connection: what a method forked may hold it open.
         while not child.wait(0):
-            if not wait([child, child.connection], POLL_SECONDS):
+            if not wait([child.fileno(), child.connection], POLL_SECONDS):
                 on_event({"event": "waiting"})
             _pass_on(child.connection, on_event)
             logs.trim(log)

@@ -60,7 +60,7 @@ class Process:
         return self._pid
 
     def fileno(self) -> int:
-        """Return what becomes readable when it starts or ends, for `multiprocessing.connection.wait`."""
+        """Return the descriptor that is readable once it has started or ended, for `multiprocessing.connection.wait`."""
         return self._status
 
     def wait(self, timeout: float | None = None) -> bool:

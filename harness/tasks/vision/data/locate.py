@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.places import cache
 
 Config = Mapping[str, Any]
 """A resolved ``dataset`` group: name, root, download, shape, classes, *_examples, mean, std."""
@@ -65,8 +66,7 @@ class Layout:
             return [Path(os.path.expanduser(root))]
         shared = os.environ.get("SPARSEBENCH_DATA")
         first = [Path(os.path.expanduser(shared)) / name] if shared else []
-        # Not Path.expanduser, which fails for a user without a home, as in a container.
-        return [*first, Path(os.path.expanduser("~/.cache/sparsebench")) / name, *map(Path, self.system)]
+        return [*first, cache() / name, *map(Path, self.system)]
 
     def _search(self, places: list[Path]) -> Path | None:
         for place in places:
