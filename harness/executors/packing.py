@@ -18,7 +18,7 @@ from harness.console import say
 from harness.errors import UsageError
 from harness.machine import gpus
 from harness.machine.precision import precision
-from harness.runners.local import processes
+from harness.runners.processes import Process
 from harness.tasks.vision.inputs import load_data
 from harness.training.prepare import prepare
 from harness.training.trainer import Trainer
@@ -134,27 +134,23 @@ def _measure(run: RunConfig, jobs: int, seconds: float, gpu: gpus.Gpu | None) ->
     Raises:
         TooManyError: One of them failed, or left too little memory.
     """
-    children: list[Any] = []
-    ends: list[Connection] = []
+    children = [Process(_inside, config.to_dict(run), seconds, gpu) for _ in range(jobs)]
+    ends = [child.connection for child in children]
     try:
-        for _ in range(jobs):
-            end, inside = processes.Pipe()
-            ends.append(end)
-            child = processes.Process(target=_inside, args=(config.to_dict(run), seconds, gpu, inside))
+        for child in children:
             child.start()
-            children.append(child)
-            inside.close()
         _gather(ends)  # all have warmed up
         for end in ends:
             with suppress(OSError):  # what is gone tells nothing, which is seen below
                 end.send("go")
         figures = _gather(ends)
         for child in children:
-            child.join(GRACE_SECONDS)
+            child.wait(GRACE_SECONDS)
     finally:
-        _end(children)
-        for end in ends:
-            end.close()
+        for child in children:
+            child.send_signal(signal.SIGTERM)
+        for child in children:
+            child.stop(GRACE_SECONDS)
     if min(figure["spare"] for figure in figures) < SPARE:
         raise TooManyError(f"less than {SPARE:.0%} of the device's memory is left")
     return sum(figure["images_per_second"] for figure in figures)
@@ -176,17 +172,7 @@ def _gather(ends: list[Connection]) -> list[dict[str, Any]]:
     return [messages[end] for end in ends]
 
 
-def _end(children: list[Any]) -> None:
-    """End what still runs, kindly and then not."""
-    for child in children:
-        child.terminate()
-    for child in children:
-        child.join(GRACE_SECONDS)
-        child.kill()
-        child.join()
-
-
-def _inside(plain: dict[str, Any], seconds: float, gpu: gpus.Gpu | None, outside: Connection) -> None:
+def _inside(outside: Connection, plain: dict[str, Any], seconds: float, gpu: gpus.Gpu | None) -> None:
     """Be one of the processes: get ready, say so, wait for the start, train, tell."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to pass on
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that a loader's processes are ended too
