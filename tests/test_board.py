@@ -139,7 +139,8 @@ def test_runs_of_older_code_do_not_enter_the_mean():
     new = changed(
         make("set", 0.9, 0, accuracy=0.9),
         key="1" * 16,
-        provenance={"finished": "2026-11-22T00:00:00Z", "method_sha256": "e" * 64},
+        provenance={"finished": "2026-11-22T00:00:00Z"},
+        code={"results": "2", "method": "e" * 64, "model": None, "shared": None},
     )
     row = only_table([*old, new]).rows[0]
     assert row.accuracies == {0: 0.9}

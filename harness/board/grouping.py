@@ -1,35 +1,30 @@
-"""What tells tables and rows of the board apart: the one place where the board reads it from a record."""
+"""What tells tables and rows of the board apart, in the terms of `harness.records.identity`."""
 
 from typing import Any
 
 from harness.board.tables import Table
-from harness.records import Record, whole_budget
-
-_ELSEWHERE = ("root", "download")
-"""Where the data lie on one machine does not make them other data."""
-
-_USUAL = {"dense_layers": [], "loader": "auto"}
-"""Settings outside the method's own that change a result, with their usual values ("auto": data held in memory)."""
+from harness.records import Record
+from harness.records.identity import DEFAULTS, canonical, of_record
+from harness.records.identity import settings as settings_of_run
 
 
 def table(record: Record) -> Table:
     """Return the table that a record belongs to, without rows: its task as resolved, and its budget."""
-    config, budget = record["config"], whole_budget(record["budget"])
-    task = {name: dict(config.get(name) or {}) for name in ("dataset", "model", "recipe")}
-    for name in _ELSEWHERE:
-        task["dataset"].pop(name, None)
+    found = settings_of_run(record["config"])
+    task = {name: dict(found.get(name) or {}) for name in ("dataset", "model", "recipe")}
     for part in ("dataset", "model"):
         task[part]["name"] = record[part]
     recipe = str(task["recipe"].get("name") or "unnamed")
+    budget = found["budget"]
     length = (budget["kind"], budget["amount"], budget["stretch"], budget["rounds"])
     return Table(record["dataset"], record["model"], recipe, *length, task)
 
 
 def settings(record: Record) -> dict[str, Any]:
-    """Return the settings of a record's method, with what else changes its result where it is not the usual."""
-    own = {name: value for name, value in (record["config"].get("method") or {}).items() if name != "name"}
-    more = {name: record["config"].get(name) or value for name, value in _USUAL.items()}
-    return own | {name: value for name, value in more.items() if value != _USUAL[name]}
+    """Return the settings of a record's method, with what else defines the run where it is not the default."""
+    found = settings_of_run(record["config"])
+    own = {name: value for name, value in (found.get("method") or {}).items() if name != "name"}
+    return own | {name: found[name] for name, usual in DEFAULTS.items() if (found[name] or usual) != usual}
 
 
 def device(record: Record) -> str:
@@ -37,6 +32,7 @@ def device(record: Record) -> str:
     return str(record["config"].get("device") or ("cuda" if record["provenance"]["gpu"] else "cpu"))
 
 
-def code(record: Record) -> tuple[str | None, str | None]:
-    """Return what a mean must not mix: the digests of the method's source and of the data."""
-    return (record["provenance"]["method_sha256"], record["provenance"]["data_sha256"])
+def code(record: Record) -> str:
+    """Return what a mean must not mix, as text: code, data and environment."""
+    made = of_record(record)
+    return canonical([made.code, made.data, made.environment])

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.records.record import whole_budget
+
 RESULTS = "2"
 """Version of the results of the project's own code."""
 
@@ -37,7 +39,7 @@ _NOT_THE_RUN = frozenset(
 )
 _NOT_THE_DATA = frozenset(("root", "download"))
 #: What records lack that were made before a setting existed.
-_DEFAULTS: Settings = {"evaluations": 20, "loader": "auto", "dense_layers": []}
+DEFAULTS: Settings = {"evaluations": 20, "loader": "auto", "dense_layers": []}
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,9 @@ def settings(config: Mapping[str, Any]) -> Settings:
     Args:
         config: As `harness.config.to_dict` or a record's ``config`` gives it; defaults fill what old records lack.
     """
-    found = {**_DEFAULTS, **{name: value for name, value in config.items() if name not in _NOT_THE_RUN}}
-    found["dataset"] = {name: value for name, value in found["dataset"].items() if name not in _NOT_THE_DATA}
-    budget = found["budget"]
-    found["budget"] = {**budget, "stretch": budget.get("stretch") or 1.0, "rounds": budget.get("rounds") or "shared"}
+    found = {**DEFAULTS, **{name: value for name, value in config.items() if name not in _NOT_THE_RUN}}
+    found["dataset"] = {name: v for name, v in (found.get("dataset") or {}).items() if name not in _NOT_THE_DATA}
+    found["budget"] = whole_budget(found.get("budget"))
     return found
 
 
