@@ -32,6 +32,11 @@ def nearest(given: str, names: Iterable[str]) -> str | None:
     return lower[found[0]] if found else None
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its name if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def short(value: object) -> str:
     """Quote a value for a message, cut to a length that leaves the message readable."""
     text = str(value)

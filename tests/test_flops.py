@@ -77,6 +77,30 @@ def test_an_operator_of_unknown_cost_is_an_error_that_names_it():
     assert "\n" not in str(caught.value)
 
 
+class Tied(nn.Module):
+    """Two layers that share a weight, one of them used twice, and a head."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = nn.Linear(6, 6, bias=False), nn.Linear(6, 6, bias=False)
+        self.other.weight = self.one.weight
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, images):
+        return self.head(self.one(self.other(self.one(images.flatten(1)))))
+
+
+def test_a_tied_weight_is_charged_at_its_mask_s_density_once_for_each_use():
+    model = Tied()
+    costs = measure(model, [name for name, _ in maskable(model)], (1, 2, 3))
+    assert [(layer.name, layer.weights, layer.uses) for layer in costs.layers] == [
+        ("one.weight", 36, 3),
+        ("head.weight", 12, 1),
+    ]
+    assert costs.fixed == 0
+    assert costs.forward([4, 1]) == 2 * (3 * 4 + 1)
+
+
 def test_a_layer_outside_the_masks_stays_a_fixed_cost():
     model = build("convnet", 10, (1, 8, 8), 0)
     names = [name for name, _ in maskable(model)]
@@ -187,7 +211,7 @@ def test_no_plan_knows_how_many_steps_seconds_hold():
 def planned(method, sparsity=0.0, budget="steps:32000"):
     """Plan ResNet-50 on ImageNet in RigL's recipe; nothing of it is there or needed."""
     chosen = ["dataset=imagenet", "recipe=imagenet_rigl", f"method={method}", f"sparsity={sparsity}"]
-    return price(resolve([*chosen, f"budget={budget}", "device=cpu"])).entry()
+    return price(resolve([*chosen, f"budget={budget}", "device=cpu"]), f"{method} {sparsity} {budget}").entry()
 
 
 def test_a_dense_resnet50_costs_what_the_papers_say():

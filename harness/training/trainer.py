@@ -74,10 +74,9 @@ class Trainer:
         if self._rewinding and run.budget.rounds == "shared":
             self._evaluations = math.ceil(run.evaluations / (self._rewinding.rounds + 1))
         self._evaluated = 0
-        self._picks: Iterator[tuple[Tensor, ...]] = iter(())
-        self._epoch: int | None = None
+        self._picks = self._stream()
         run.method.start(self.masks, self._target)
-        self._note_topology(dense_gradient=False)
+        self.history.note_topology(0, self.masks.active, dense_gradient=False)
 
     def train(
         self,
@@ -112,7 +111,7 @@ class Trainer:
             if iteration.last and before_last is not None:
                 before_last()
                 self.watch.restart()
-            self._step(self._next_pick(), self._rates.of(iteration), iteration.event)
+            self._step(next(self._picks), self._rates.of(iteration), iteration.event)
             self._book("train")
             falls = self.course.take(iteration)
             self._rewind_point.keep_if_due(self.course, self.model, self.optimizer)
@@ -165,15 +164,14 @@ class Trainer:
         self._step.load_state_dict(state["loss"], state["loss_steps"])
         self._evaluated = state["evaluated"]
         self._promises.broken = state["violations"]
-        self._epoch = None
+        self._picks = self._stream()
         torch.set_rng_state(state["random"].cpu())
 
-    def _next_pick(self) -> tuple[Tensor, ...]:
-        epoch, done = self.course.epoch
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._picks = self._splits.train.picks(epoch, start=done)
-        return next(self._picks)
+    def _stream(self) -> Iterator[tuple[Tensor, ...]]:
+        """Yield what batches are made of, from where the course stands."""
+        while True:
+            epoch, done = self.course.epoch
+            yield from self._splits.train.picks(epoch, start=done)
 
     def _change_topology(self, iteration: Iteration) -> None:
         event = iteration.event
@@ -186,7 +184,7 @@ class Trainer:
         self.masks.release_gradients()
         if iteration.rewinds and self._rewind_point.restore(self.model, self.optimizer):
             self.masks.reapply()
-        self._note_topology(dense_gradient=event.dense_gradient)
+        self.history.note_topology(self.course.ledger.steps, self.masks.active, dense_gradient=event.dense_gradient)
         self._book("topology")
 
     def _evaluate_if_due(self) -> bool:
@@ -194,10 +192,10 @@ class Trainer:
         over = self.course.clock.done
         position = 1.0 if over else self.course.position
         # The end of a round is evaluated where it is pruned.
-        if (over or position < 1) and position * self._evaluations >= self._evaluated + 1:
+        due = (over or position < 1) and position * self._evaluations >= self._evaluated + 1
+        if due:
             self._evaluate(position)
-            return True
-        return False
+        return due
 
     def _evaluate(self, position: float) -> None:
         """Validate, at a position of the schedule that the course may have left already."""
@@ -222,9 +220,6 @@ class Trainer:
         if not math.isfinite(mean):
             raise DivergedError(f"the training loss is {mean} at step {self.course.ledger.steps}")
         return mean
-
-    def _note_topology(self, *, dense_gradient: bool) -> None:
-        self.history.note_topology(self.course.ledger.steps, self.masks.active, dense_gradient=dense_gradient)
 
     def _say_empty(self, emit: Emit) -> None:
         """Say which layers the last event left without a weight."""

@@ -1,0 +1,75 @@
+"""What a run leaves: the figures of its record, and its final weights."""
+
+import math
+import time
+from pathlib import Path
+
+from harness.machine.meter import Meter
+from harness.records import Record
+from harness.tasks.vision.data import Batches
+from harness.tasks.vision.score import evaluate
+from harness.training.checkpoint import Checkpoints, save
+from harness.training.prepare import Task
+from harness.training.trainer import DivergedError, Trainer
+
+FINAL = "final.pt"
+"""The weights and masks of a run that is done."""
+
+
+def describe(result: Record, task: Task, trainer: Trainer) -> None:
+    """Fill in what was spent and seen, also of a run that did not end well."""
+    masks, ledger, history = trainer.masks, trainer.course.ledger, trainer.history
+    inference = task.costs.forward(masks.active)
+    result["cost"].update(
+        steps=ledger.steps,
+        samples=ledger.samples,
+        train_flops=ledger.flops,
+        train_flops_ratio=ledger.flops / task.budget.reference_flops,
+        inference_flops=inference,
+        inference_flops_ratio=inference / task.costs.dense,
+        dense_forward_flops=task.costs.dense,
+    )
+    result["cost"]["seconds"].update(trainer.watch.seconds)
+    active = masks.counted()
+    result["metrics"].update(
+        val_accuracy=history.curve[-1]["val_accuracy"] if history.curve else None,
+        sparsity=1 - sum(active) / masks.maskable,
+        active=sum(active),
+        nonzero=sum(masks.nonzero()),
+        maskable=masks.maskable,
+        layer_density={name: count / size for name, count, size in zip(masks.names, active, masks.sizes, strict=True)},
+        exploration_rate=masks.exploration_rate(),
+    )
+    result.update(history.state_dict())
+
+
+def finish(result: Record, trainer: Trainer, test: Batches, folder: Path) -> None:
+    """Check the run's promises, touch the test set, for the only time, and save weights and masks.
+
+    Raises:
+        DivergedError: The loss on the test set is NaN or infinite.
+    """
+    violations = trainer.final_violations()
+    started = time.perf_counter()
+    score = evaluate(trainer.model, test)
+    trainer.watch.seconds["eval"] += time.perf_counter() - started
+    if not math.isfinite(score.loss):  # the last steps ruined what no later training loss shows
+        raise DivergedError(f"the loss on the test set is {score.loss}")
+    result["metrics"].update(test_accuracy=score.accuracy, test_top5=score.top5, test_loss=score.loss)
+    result.update(status="invalid" if violations else "done", reason="; ".join(violations) or None)
+    state = {name: tensor.cpu() for name, tensor in trainer.model.state_dict().items()}
+    masks = {name: mask.cpu() for name, mask in trainer.masks.tensors()}
+    save({"weights": {name: state[name] for name in masks}, "masks": masks, "state_dict": state}, folder / FINAL)
+
+
+def measure(result: Record, trainer: Trainer, meter: Meter, checkpoints: Checkpoints) -> None:
+    """Fill in time, memory and energy once the run is over."""
+    cost, clocks = result["cost"], meter.clocks
+    cost.update(
+        peak_memory_bytes=meter.peak_memory_bytes,
+        # The meter has seen only a part of a resumed run.
+        energy_joules=None if checkpoints.resumed else meter.energy_joules,
+        throttled=clocks.throttled,
+        power_capped=clocks.power_capped,
+    )
+    cost["seconds"].update(total=checkpoints.elapsed, **trainer.watch.seconds)

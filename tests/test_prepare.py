@@ -1,0 +1,108 @@
+"""A run made ready: what is refused before it is trained, what is noted, and that nothing is worked out twice."""
+
+import pytest
+from runs import small
+from torch import nn
+
+from harness.errors import UsageError
+from harness.tasks.vision import models
+from harness.training import prepare as preparing
+from harness.training.prepare import measured, prepare, sized
+
+MASKABLE = 93_728  # of the small convolutional net
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Count the models that are built and measured."""
+    counts = {"build": 0, "measure": 0}
+
+    def counting(name, function):
+        def call(*args, **kwargs):
+            counts[name] += 1
+            return function(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(preparing, "_measured", {})
+    monkeypatch.setattr(models, "build", counting("build", models.build))
+    monkeypatch.setattr(preparing, "measure", counting("measure", preparing.measure))
+    return counts
+
+
+def test_an_architecture_is_built_and_measured_once_for_all_runs_that_are_sized(counted):
+    for method in ("rigl", "gmp"):
+        for seed in range(3):
+            one = sized(small(method, seed=seed))
+    assert counted == {"build": 1, "measure": 1}
+    assert one.costs is measured(small("set"))
+    sized(small("rigl", dataset={"shape": [1, 16, 16]}))
+    assert counted == {"build": 2, "measure": 2}
+
+
+def test_a_run_that_is_prepared_builds_its_model_once_and_is_sized_as_planned(counted):
+    task = prepare(small("rigl", seed=4))
+    assert counted == {"build": 1, "measure": 1}
+    plan = sized(small("rigl", seed=4))
+    assert (task.costs, task.budget, task.train_samples) == (plan.costs, plan.budget, plan.train_samples)
+
+
+@pytest.mark.parametrize("method", ["static", "gmp", "lr_rewind"])
+@pytest.mark.parametrize(
+    ("sparsity", "refused"), [(0.99999, True), (1 - 0.9 / MASKABLE, True), (1 - 1 / MASKABLE, False)]
+)
+def test_a_sparsity_that_leaves_no_weight_is_refused_with_the_highest_that_leaves_one(method, sparsity, refused):
+    run = small(method, sparsity=sparsity)
+    if not refused:
+        assert sized(run)
+        return
+    with pytest.raises(UsageError, match=r"leaves none of the 93,728 weights of convnet; .* is 0\.999989331$"):
+        sized(run)
+
+
+def test_layers_that_a_distribution_leaves_without_a_weight_are_noted():
+    (note,) = sized(small("static", sparsity=0.9999, distribution="er")).notes
+    assert note.startswith("sparsity 0.9999 leaves no weight in ")
+    assert sized(small("static")).notes == ()
+
+
+class Normalised(nn.Module):
+    """Normalises single values, of which a batch of one image has no statistics."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, classes))
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+@pytest.fixture
+def normalised(monkeypatch):
+    """Register a model that cannot train on one image."""
+    monkeypatch.setitem(models.MODELS, "normalised", lambda classes, shape: Normalised(classes))
+
+
+@pytest.mark.usefixtures("normalised")
+@pytest.mark.parametrize(
+    ("budget", "batch_size", "refused"),
+    [("epochs:1", 71, True), ("epochs:1", 1, True), ("steps:1", 71, False), ("epochs:1", 70, False)],
+)
+def test_a_last_batch_of_one_image_is_refused_where_the_model_cannot_train_on_it(budget, batch_size, refused):
+    run = small("static", budget, recipe={"batch_size": batch_size})
+    assert sized(run)  # convolutional maps have more than one value a channel
+    run.model.name = "normalised"
+    if not refused:
+        assert sized(run)
+        return
+    found = f"recipe.batch_size {batch_size}: the last batch of each epoch holds 1 of 72 images, and normalised cannot"
+    with pytest.raises(UsageError, match=found):
+        sized(run)
+
+
+@pytest.mark.parametrize(("batch_size", "rest"), [(71, 1), (35, 2), (16, None), (36, None)])
+def test_a_last_batch_that_is_much_smaller_than_the_others_is_noted(batch_size, rest):
+    notes = sized(small("static", "epochs:2", recipe={"batch_size": batch_size})).notes
+    assert [note.split(";")[0] for note in notes] == (
+        [f"the last batch of each epoch holds {rest} of {batch_size} images and counts as a full step"] if rest else []
+    )
