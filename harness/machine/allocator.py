@@ -1,4 +1,4 @@
-"""How the C library gives memory back: not at all, while a process trains."""
+"""Keeping freed memory: while a process trains, the C library returns none to the kernel."""
 
 import ctypes
 

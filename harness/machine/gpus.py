@@ -48,13 +48,13 @@ def installed() -> list[Gpu]:
 
 
 def candidates(uuid: str | None, gpus: list[Gpu]) -> list[Gpu]:
-    """Return the GPUs that a run may have: the one asked for, or any.
+    """Return the GPUs that a run may have: the requested one, or any.
 
     Raises:
         UsageError: There is none, or not that one.
     """
     if not gpus:
-        raise UsageError("device=cuda was asked for and there is no NVIDIA GPU or driver here: device=cpu uses the CPU")
+        raise UsageError("device=cuda is requested and there is no NVIDIA GPU or driver here: device=cpu uses the CPU")
     chosen = [gpu for gpu in gpus if uuid in (None, gpu.uuid)]
     if not chosen:
         raise UsageError(f"runner.gpu {uuid!r} is not here: allowed are {', '.join(gpu.uuid for gpu in gpus)}")
@@ -64,8 +64,8 @@ def candidates(uuid: str | None, gpus: list[Gpu]) -> list[Gpu]:
 def visible(gpus: list[Gpu]) -> list[Gpu]:
     """Leave out the GPUs that ``CUDA_VISIBLE_DEVICES`` hides from this process and its children.
 
-    It holds UUIDs, which may be cut short, or numbers, which are read in the order of NVML. As in CUDA the first entry
-    that names no GPU ends the list. A slice of a GPU (``MIG-...``) is a GPU of its own.
+    It holds UUIDs, which may be abbreviated, or numbers, which count in NVML's order. As in CUDA, the first entry that
+    names no GPU ends the list. A slice of a GPU (``MIG-...``) counts as a GPU of its own.
     """
     wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
     if wanted is None:
@@ -92,13 +92,13 @@ def hold(
 
     Args:
         device: Of the run, ``cpu`` or ``cuda``.
-        uuid: Of the GPU asked for; None for any that this process sees.
-        on_event: Told once, in a line, that the run waits, and then called about every second: what it raises ends
+        uuid: Of the requested GPU; None for any that this process sees.
+        on_event: Told once, in a line, that the run waits, and then called about every second; what it raises ends
             the wait.
         shared: Whether other runs that share it may have the GPU too; a run that does not waits for all of them.
 
     Raises:
-        UsageError: There is no GPU, or not that one, or one was asked for on the CPU.
+        UsageError: There is no GPU, or not that one, or one is requested for a run on the CPU.
     """
     if device != "cuda":
         if uuid is not None:

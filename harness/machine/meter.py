@@ -17,7 +17,7 @@ class Meter:
     Attributes:
         peak_memory_bytes: Most device memory allocated at once; on a CPU, the process's largest resident size.
         energy_joules: The GPU's, by NVML; None on a CPU or where the driver does not count it.
-        clocks: How often the GPU was slowed down; without a sample on a CPU or where the driver does not tell.
+        clocks: How often the GPU was throttled; has no samples on a CPU or where the driver gives none.
     """
 
     def __init__(self, device: str) -> None:
@@ -50,14 +50,14 @@ class Meter:
             self.energy_joules = after - self._before
 
     def _joules(self) -> float | None:
-        """Energy that the GPU has used since its driver was loaded."""
+        """Energy that the GPU has used since its driver was loaded; None where the driver does not count it."""
         if self._handle is not None:
             with suppress(pynvml.NVMLError):
                 return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1000
         return None
 
     def _slow_downs(self) -> int | None:
-        """Reasons why the GPU's clocks are not at their highest at this moment, one bit each."""
+        """Reasons why the GPU's clocks are not at their highest right now, one bit each."""
         if self._handle is not None:
             with suppress(pynvml.NVMLError):
                 return int(pynvml.nvmlDeviceGetCurrentClocksEventReasons(self._handle))

@@ -13,15 +13,20 @@ from harness.places import ROOT
 
 LOCK = ROOT / "docker" / "requirements.lock"
 
-# What can change a result; a board that is regenerated does not make the source dirty.
-_SOURCE = ("methods", "harness", "benchmarks", "docker", "pyproject.toml")
+# What can change a result: regenerating the board does not make the source dirty.
+_SOURCE = ("methods", "harness", "sparsebench", "benchmarks", "docker", "pyproject.toml")
 
 
 @cache
 def source() -> dict[str, Any]:
-    """Return commit, whether the source differs from it, and the lock's hash; nulls outside a checkout."""
-    commit = _git("rev-parse", "HEAD")
-    status = _git("status", "--porcelain", "--", *_SOURCE)
+    """Return commit, whether the source differs from it, and the lock's hash.
+
+    Commit and difference are null where the project is not the root of a git checkout of its own, as when it was
+    unpacked inside another repository.
+    """
+    own = Path(_git("rev-parse", "--show-toplevel") or "/") == ROOT
+    commit = _git("rev-parse", "HEAD") if own else None
+    status = _git("status", "--porcelain", "--", *_SOURCE) if own else None
     return {
         "git_commit": commit,
         "git_dirty": None if status is None else bool(status),
@@ -45,7 +50,12 @@ def machine(device: str) -> dict[str, Any]:
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=30, check=True
+            # A clone that belongs to another user is read all the same: its code is about to be run anyway.
+            ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

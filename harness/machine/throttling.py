@@ -1,4 +1,4 @@
-"""How often a GPU was slowed down during a run, so that its time is not taken for the method's."""
+"""How often a GPU was throttled during a run, so that the delay is not blamed on the method."""
 
 import threading
 from collections.abc import Callable
@@ -13,31 +13,31 @@ SLOWED = (
     | pynvml.nvmlClocksEventReasonHwThermalSlowdown
     | pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown
 )
-"""Reasons that are of the machine and the moment: too hot, or short of power from outside."""
+"""Reasons that lie in the machine and the moment: too hot, or too little power from outside."""
 
 CAPPED = pynvml.nvmlClocksEventReasonSwPowerCap
-"""The board's own power limit. It is counted apart and does not make a run throttled: under full load it is where a
-GPU settles, the same each time, and a heavier net meets it more often."""
+"""The board's own power limit. It is counted separately and does not make a run throttled: under full load a GPU
+settles there, the same way each time, and a heavier net reaches it more often."""
 
 
 class ClockWatch:
-    """Asks a GPU about every second, in a thread, why its clocks are not at their highest.
+    """Samples about every second, in a thread, why a GPU's clocks are not at their highest.
 
-    Idle clocks, clocks that somebody set, and those of sync boost are counted as nothing: they are no slow-down, or
-    hold for every run of the machine.
+    Idle clocks, clocks that somebody set, and those of sync boost do not count: they are not a slow-down, or apply to
+    every run on the machine.
 
     Attributes:
-        samples: Answers so far.
+        samples: Samples so far.
         slowed: Those with a reason in `SLOWED`.
         capped: Those with the reason `CAPPED`.
     """
 
     def __init__(self, ask: Callable[[], int | None], every: float = EVERY_SECONDS) -> None:
-        """Prepare; nothing is asked yet.
+        """Prepare; nothing is sampled yet.
 
         Args:
-            ask: Returns NVML's reasons, one bit each; None where it does not tell. It is called in the thread, so it
-                must make no CUDA call: that could spoil a graph which is being recorded.
+            ask: Returns NVML's reasons, one bit each; None where it gives none. It is called in the thread, so it must
+                make no CUDA call, which could spoil a graph that is being recorded.
             every: Seconds between two samples.
         """
         self.samples = self.slowed = self.capped = 0
@@ -46,11 +46,11 @@ class ClockWatch:
         self._thread = threading.Thread(target=self._watch, name="clock watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Begin to sample."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask a last time, the only one of a short run, and end the thread."""
+        """Take a last sample, the only one of a short run, and end the thread."""
         self._over.set()
         self._thread.join()
 
@@ -65,11 +65,11 @@ class ClockWatch:
         return self.capped / self.samples if self.samples else None
 
     def state_dict(self) -> dict[str, int]:
-        """Return the counts, for the checkpoint of a run whose time goes on counting."""
+        """Return the counts, for a checkpoint."""
         return {"samples": self.samples, "slowed": self.slowed, "capped": self.capped}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Resume from what `state_dict` returned."""
         self.samples, self.slowed, self.capped = state["samples"], state["slowed"], state["capped"]
 
     def _watch(self) -> None:
