@@ -105,10 +105,10 @@ def _read(name: str, function: Function, folder: str | None) -> Arrays:
 
 def _pair(name: str, part: str, images: Any, labels: Any) -> tuple[torch.Tensor, torch.Tensor]:
     images, labels = np.asarray(images), np.asarray(labels)
+    found = f"{images.dtype} {list(images.shape)}"
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or not images.size:
-        found = f"{images.dtype} {list(images.shape)}"
         raise UsageError(f"dataset {name!r}: {part} images are {found}, not uint8 [samples, height, width, channels]")
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1] or labels.min() < 0:
         raise UsageError(f"dataset {name!r}: {part} labels are not one integer from 0 for each of {len(images)} images")

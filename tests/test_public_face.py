@@ -1,0 +1,86 @@
+"""``import sparsebench``: small, quick, typed, and enough for a method or a notebook."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import sparsebench as sb
+from harness.errors import UsageError
+
+ROOT = Path(__file__).parent.parent
+OVERRIDES = ["method=static", "dataset=digits", "budget=steps:10", "device=cpu", "runner=local", "evaluations=1"]
+
+
+def python(code):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=ROOT).stdout
+
+
+def test_importing_takes_no_time_and_names_appear_when_used():
+    code = (
+        "import sys, time; before = set(sys.modules); began = time.process_time(); import sparsebench as sb;"
+        "print(time.process_time() - began); sb.Method, sb.Event, sb.register, sb.resolve, sb.load;"
+        "print(sorted({'torch', 'hydra', 'pandas', 'numpy'} & set(sys.modules)))"
+    )
+    seconds, slow = python(code).splitlines()
+    assert float(seconds) < 0.05
+    assert slow == "[]"
+
+
+def test_every_public_name_is_there_documented_and_nothing_else_is():
+    for name in sb.__all__:
+        assert getattr(sb, name).__doc__, name
+    assert set(sb.__all__) <= set(dir(sb))
+    assert (ROOT / "sparsebench" / "py.typed").is_file()
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = sb.nothing
+
+
+def test_settings_are_resolved_and_refused_as_on_the_command_line():
+    assert sb.resolve(["method=rigl", "sparsity=0.95"]).method.name == "rigl"
+    with pytest.raises(UsageError, match="did you mean 'rigl'"):
+        sb.resolve(["method=riggl"])
+
+
+def test_a_run_is_planned_trained_once_and_loaded(tmp_path):
+    overrides = [*OVERRIDES, f"output={tmp_path}"]
+    (planned,) = sb.plan(overrides)
+    assert not planned.done
+    assert planned.entry()["train_flops"] > 0
+    record = sb.run(overrides)
+    assert (record["status"], record["key"]) == ("done", planned.key)
+    began = time.perf_counter()
+    assert sb.run(iter(overrides)) == record
+    assert time.perf_counter() - began < 2
+    frame = sb.load(tmp_path)
+    assert frame.loc[0, "test_accuracy"] == record["metrics"]["test_accuracy"]
+    assert sb.plan(overrides)[0].done
+
+
+def test_a_suite_is_planned():
+    planned = sb.plan(["method=[dense,static]", "runner=local"], suite="smoke")
+    assert {one.run.method.name for one in planned} == {"dense", "static"}
+
+
+def test_records_are_loaded_into_a_tidy_frame_without_torch(tmp_path):
+    frame = sb.load(ROOT / "results")
+    names = sorted(path.name for path in (ROOT / "results" / "records").glob("*.json"))
+    assert list(frame["file"]) == names
+    first = json.loads((ROOT / "results" / "records" / names[-1]).read_text())
+    row = frame.iloc[-1]
+    assert row["sparsity"] == first["sparsity"]
+    assert row["metrics.sparsity"] == first["metrics"]["sparsity"]
+    assert row["seconds.total"] == first["cost"]["seconds"]["total"]
+    assert row["config.recipe.lr"] == first["config"]["recipe"]["lr"]
+    assert not any(frame[name].map(lambda value: isinstance(value, dict | list)).any() for name in frame)
+    assert frame.groupby(["method", "sparsity"])["test_accuracy"].mean().notna().all()
+    code = "import sys, sparsebench; sparsebench.load(); print('torch' in sys.modules)"
+    assert python(code).strip() == "False"
+    (tmp_path / "bad.json").write_text("{}")
+    assert sb.load(tmp_path).attrs["problems"][0].startswith("bad.json: ")
+    with pytest.raises(UsageError, match="is not a folder"):
+        sb.load(tmp_path / "nowhere")
