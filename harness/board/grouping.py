@@ -3,7 +3,7 @@
 from typing import Any
 
 from harness.board.tables import Table
-from harness.records import Record
+from harness.records import Record, whole_budget
 from harness.records.identity import DEFAULTS, canonical, of_record
 from harness.records.identity import settings as settings_of_run
 
@@ -15,7 +15,7 @@ def table(record: Record) -> Table:
     for part in ("dataset", "model"):
         task[part]["name"] = record[part]
     recipe = str(task["recipe"].get("name") or "unnamed")
-    budget = found["budget"]
+    budget = whole_budget(record["budget"])
     length = (budget["kind"], budget["amount"], budget["stretch"], budget["rounds"])
     return Table(record["dataset"], record["model"], recipe, *length, task)
 

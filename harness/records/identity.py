@@ -10,7 +10,7 @@ others keep their keys. The digests of the sources that the golden runs passed w
 (`harness.plan.sources`): code that differs from them, be it a method from outside or an experiment in a
 checkout, is identified by its own digest as well.
 
-Schema 1 records are carried over: see `of_record`.
+Schema 1 records are carried over: see `harness.records.schema_1`.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.records import schema_1
 from harness.records.record import whole_budget
 
 RESULTS = "2"
@@ -30,14 +31,6 @@ Environment = dict[str, str | None]
 
 _KEY_RULE = 2
 
-#: Settings that say where and how a run is trained, and what a record adds to them.
-_NOT_THE_RUN = frozenset(
-    (
-        *("output", "runner", "workers", "packed", "checkpoint_seconds", "graph", "plugins"),
-        *("layers", "fixed_flops", "train_samples", "rules"),
-    )
-)
-_NOT_THE_DATA = frozenset(("root", "download"))
 #: What records lack that were made before a setting existed.
 DEFAULTS: Settings = {"evaluations": 20, "loader": "auto", "dense_layers": []}
 
@@ -74,24 +67,6 @@ HISTORY = (
         _affected_by_2,
     ),
 )
-
-# Schema 1 knew a method by the hash of its files and an image by the ID of one build. Those of the project's own runs:
-_METHODS_OF_SCHEMA_1 = frozenset(
-    (
-        "12e51c5af767fe9372b0f043661a22114a7953381f7b15c9ade8bbe3cf7ac46d",  # dense, static
-        "dc3ec8c1a3d763ad189bb73e9e0c3837695bbd4cb2233b5b03d3af234418f3a0",  # gmp, gmp_uniform
-        "e4bc0a90731c8e5107c7694feefb2595e5cac15c37351d0024cc3cf34fd4c5e1",  # granet, granet_s0
-        "741a4872484d65ccf34a5094a1389846f8402455574fa4dc05f4e26f776cfb7e",  # lr_rewind, lth_rewind
-        "4141087d0f8a7d05f08e39ec73d889aba352749d92c833876a0b3e6facf0c415",  # rigl, rigl_itop
-        "79b2ef67e8cbcf60dab9892aa13c700b5c7a729712ba4837bc013c654b67e3dc",  # set, set_itop
-    )
-)
-_IMAGES_OF_SCHEMA_1 = {
-    "sha256:5470abdacddfe1bfb253575b2ae96dffa78503c42f905df1d7683cc057ec4ef3": {
-        "content": "6e6c8d11611257d486cbe20bb3c903cd5172315ec85b901ec002e0cf415d4ca3",
-        "base": "local",
-    }
-}
 
 
 @dataclass(frozen=True)
@@ -141,8 +116,10 @@ def settings(config: Mapping[str, Any]) -> Settings:
     Args:
         config: As `harness.config.to_dict` or a record's ``config`` gives it; defaults fill what old records lack.
     """
-    found = {**DEFAULTS, **{name: value for name, value in config.items() if name not in _NOT_THE_RUN}}
-    found["dataset"] = {name: v for name, v in (found.get("dataset") or {}).items() if name not in _NOT_THE_DATA}
+    found = {**DEFAULTS, **{name: value for name, value in config.items() if name not in schema_1.NOT_THE_RUN}}
+    found["dataset"] = {
+        name: v for name, v in (found.get("dataset") or {}).items() if name not in schema_1.NOT_THE_DATA
+    }
     found["budget"] = whole_budget(found.get("budget"))
     return found
 
@@ -160,8 +137,7 @@ def row(config: Mapping[str, Any]) -> str:
 def of_record(record: Mapping[str, Any]) -> Identity:
     """Return the identity of a record under the present rule.
 
-    A schema 1 record is carried over as results version 1 if its method's files and its image are ones that the
-    project itself used; another method or image keeps the hash it was recorded with, which equals none of today's.
+    A schema 1 record is carried over by the rule of `harness.records.schema_1`.
 
     Args:
         record: As `harness.records.load` returns it.
@@ -171,10 +147,7 @@ def of_record(record: Mapping[str, Any]) -> Identity:
     """
     made = record["provenance"]
     if record["schema"] == 1:
-        known = made["method_sha256"] in _METHODS_OF_SCHEMA_1
-        code = {"results": "1", "method": None if known else made["method_sha256"], "model": None, "shared": None}
-        unknown = {"content": made["image_id"], "base": made["base_digest"]}
-        image = _IMAGES_OF_SCHEMA_1.get(made["image_id"], unknown)
+        code, image = schema_1.code(made), schema_1.image(made)
     else:
         code, image = dict(record["code"]), record["image"] or {}
     if record["runner"] == "local":
@@ -205,7 +178,7 @@ def recorded_key(record: Mapping[str, Any]) -> str:
     Raises:
         KeyError: The config lacks a part that every run has.
     """
-    return _key_of_schema_1(record) if record["schema"] == 1 else of_record(record).key
+    return schema_1.key(record) if record["schema"] == 1 else of_record(record).key
 
 
 def canonical(value: Any) -> str:
@@ -215,14 +188,6 @@ def canonical(value: Any) -> str:
 
 def _row(run: Settings) -> str:
     return canonical({name: value for name, value in run.items() if name != "seed"})
-
-
-def _key_of_schema_1(record: Mapping[str, Any]) -> str:
-    made = record["provenance"]
-    what = {name: value for name, value in record["config"].items() if name not in _NOT_THE_RUN}
-    what["dataset"] = {name: value for name, value in what["dataset"].items() if name not in _NOT_THE_DATA}
-    text = json.dumps([1, what, made["method_sha256"], made["data_sha256"], made["image_id"]], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _digest(value: Any) -> str:
