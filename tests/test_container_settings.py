@@ -17,7 +17,7 @@ from harness.runners.choose import choose
     [
         ("memory", "much", "runner.memory 'much' is not a size"),
         ("memory", "8", "runner.memory '8' is not a size"),
-        ("memory", "1m", "less than the least that starts a container"),
+        ("memory", "1m", "is too little to start a container"),
         ("shm", "-2g", "runner.shm '-2g' is not a size"),
         ("cpus", 0.0, "runner.cpus 0.0 is not in"),
         ("cpus", 4096.0, "runner.cpus 4096.0 is not in"),

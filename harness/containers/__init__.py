@@ -1,1 +1,1 @@
-"""The wall: container engine, pinned image, and the supervision of one container."""
+"""The wall around untrusted code: the container engine, the pinned image, and one supervised container."""

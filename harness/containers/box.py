@@ -1,4 +1,4 @@
-"""The settings of a run's container: what it may use, what it sees, who it is."""
+"""The settings of a run's container: what it may use, what it sees, which user it runs as."""
 
 import math
 import os
@@ -18,9 +18,9 @@ from harness.errors import UsageError
 
 SOURCE = "/sparsebench"
 UNPRIVILEGED = 10001
-"""User and group inside when the caller is root; the runner gives the files to the caller afterwards."""
+"""User and group inside when the caller is root; afterwards the files are given to the caller."""
 
-# Decide how sums are split over threads and which kernels are used, so a run must have the same inside as outside.
+# These decide how sums are split over threads and which kernels are used: a run needs the same inside as outside.
 NUMERIC_SETTINGS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -32,22 +32,23 @@ NUMERIC_SETTINGS = (
 )
 _SIZE = re.compile(r"[1-9][0-9]*(b|k|m|g)", re.IGNORECASE)
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-MOST = 16384  # open files and processes of one user; `RunnerConfig.pids` is the limit that counts
+MOST = 16384
+"""Open files, and processes of one user; the limit on processes that counts is `RunnerConfig.pids`."""
 LEAST_MEMORY = 16 * 1024**2
 
 
 @dataclass(frozen=True)
 class Box:
-    """One container to be made.
+    """A container to be made.
 
     Attributes:
-        name: Unique, and known before the engine is asked, so that it can be removed whatever happens meanwhile.
+        name: Unique, and chosen here, so that the container can be removed whatever happens while it is made.
         image: ID of a verified image.
         command: Program and arguments.
         key: Of the run that it is for.
         limits: Memory, CPUs and the rest.
-        readable: Folder or file here to its place inside, read-only.
-        writable: Likewise, and the only places that outlive the container.
+        readable: Folders and files on the host, mapped to their places inside; read-only.
+        writable: Likewise; the only places that outlive the container.
         gpu: UUID of the GPU it may use.
     """
 
@@ -98,7 +99,7 @@ class Box:
 
 
 def check(limits: RunnerConfig) -> None:
-    """Check the limits before the engine, whose messages name no setting, sees them.
+    """Check the limits before the engine does, whose messages name no setting.
 
     Raises:
         UsageError: One of them makes no sense; the message names it and what is allowed.
@@ -108,7 +109,7 @@ def check(limits: RunnerConfig) -> None:
         if not _SIZE.fullmatch(value):
             raise UsageError(f"runner.{name} {value!r} is not a size: allowed are whole numbers with m or g, e.g. 8g")
     if _bytes(limits.memory) < LEAST_MEMORY:
-        raise UsageError(f"runner.memory {limits.memory!r} is less than the least that starts a container, 16m")
+        raise UsageError(f"runner.memory {limits.memory!r} is too little to start a container: at least 16m")
     cores = os.cpu_count() or 1
     if limits.cpus is not None and not (math.isfinite(limits.cpus) and 0 < limits.cpus <= cores):
         raise UsageError(f"runner.cpus {limits.cpus} is not in (0, {cores}], this machine's")
@@ -119,7 +120,7 @@ def check(limits: RunnerConfig) -> None:
 
 
 def environment(limits: RunnerConfig) -> dict[str, str]:
-    """Return the variables of the container beside those of the image."""
+    """Return the environment variables that the container gets in addition to the image's."""
     variables = {name: os.environ[name] for name in NUMERIC_SETTINGS if name in os.environ}
     if limits.cpus is not None:
         # torch counts the machine's cores, not those the container may use, and would start a thread for each.
@@ -128,9 +129,9 @@ def environment(limits: RunnerConfig) -> dict[str, str]:
 
 
 def rlimits() -> list[Ulimit]:
-    """Return limits per process: no core dumps, and for files and processes at most what this host allows.
+    """Return limits per process: no core dumps, and no more open files and processes than this host allows.
 
-    The latter because Podman's own defaults are above what some hosts allow, and then no container starts.
+    Podman's own defaults exceed what some hosts allow, and then no container starts.
     """
     limits = {"core": 0}
     for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
@@ -140,10 +141,10 @@ def rlimits() -> list[Ulimit]:
 
 
 def identity(client: docker.DockerClient) -> dict[str, Any]:
-    """Return the settings that make the container's files the caller's, and its processes nobody in particular.
+    """Return the settings that make the container's files the caller's and its processes unprivileged.
 
-    Root's runs happen as an unprivileged user all the same. A rootless engine has its own idea of users: there the
-    container's root is the caller, and Podman can keep the caller's own ID.
+    A caller who is root gets an unprivileged user too. A rootless engine maps users: the container's root is the
+    caller there, and Podman can keep the caller's own ID.
     """
     uid, gid = os.getuid(), os.getgid()
     if uid == 0:
@@ -158,7 +159,7 @@ def _is_rootless(client: docker.DockerClient) -> bool:
 
 
 def give_to_container(folder: Path) -> None:
-    """Make a folder, and what is in it, writable for the container's user."""
+    """Make a folder and its contents writable for the container's user."""
     if os.getuid() == 0:
         _own(folder, UNPRIVILEGED, UNPRIVILEGED)
 
@@ -170,7 +171,7 @@ def give_to_caller(folder: Path) -> None:
 
 
 def _own(folder: Path, uid: int, gid: int) -> None:
-    # Never through a symbolic link: what lies in the folder was made by code that is not trusted.
+    # Never through a symbolic link: untrusted code made what lies in the folder.
     for parent, folders, files in os.walk(folder, followlinks=False):
         for name in [*folders, *files]:
             os.chown(os.path.join(parent, name), uid, gid, follow_symlinks=False)

@@ -43,11 +43,11 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
 def make(
     image: str | None, report: Report, *, pin: bool = False, base: str = "auto", force: bool = False
 ) -> VerifiedImage:
-    """Do what ``sparsebench image`` does: pin if asked to, then build what is not there yet.
+    """Do what ``sparsebench image`` does: pin if requested, then build what is missing.
 
     Args:
         image: Folder of a method's own image; None for the suite's.
-        report: Takes one line of progress at a time.
+        report: Takes a line of progress at a time.
         pin: First write ``images.lock`` for the present Dockerfile and locks.
         base: See `build`.
         force: See `build`.
@@ -65,9 +65,9 @@ def make(
     made = build(client, files, report, base, force)
     report(f"image {tag(made.content)} is {made.id}, base {made.base}")
     if older := contents(client) - {made.content, ImageFiles(SUITE).content()}:
-        # Not removed: they may be another checkout's.
+        # Not removed: another checkout may use them.
         report(
-            f"images of other files are here too, to be removed with docker rmi: {' '.join(map(tag, sorted(older)))}"
+            f"the engine also has images of other files (docker rmi removes them): {' '.join(map(tag, sorted(older)))}"
         )
     return made
 
@@ -79,18 +79,18 @@ def build(
     base: str = "auto",
     force: bool = False,
 ) -> VerifiedImage:
-    """Return the engine's image of these files, building it unless it is there.
+    """Return the engine's image of these files, building it if it is missing.
 
     Args:
         client: The engine.
         files: The image's folder.
-        report: Takes one line of progress at a time.
+        report: Takes a line of progress at a time.
         base: ``pinned`` pulls the base by its digest, ``local`` makes one on this machine, ``auto`` tries the first
-            and falls back to the second. The image is labelled with what it was.
-        force: Build even where the image is there.
+            and falls back to the second. The image's label says which it was.
+        force: Build even if the image exists.
 
     Raises:
-        ImageError: ``images.lock`` is out of date, the build failed, or no base can be had.
+        ImageError: ``images.lock`` is out of date, the build failed, or there is no base.
         UsageError: Too little free disk.
     """
     pins = files.current_pins()
@@ -110,7 +110,7 @@ def build(
         parent = build(client, ImageFiles(SUITE), report, base)
         origin, argument = parent.base, {"SPARSEBENCH": parent.id}
     wheels = download(files, report)
-    # With the packages at hand, or none to get, a build gets no network: nothing can be fetched that no lock names.
+    # With the packages at hand, or none to fetch, a build gets no network: it cannot fetch what no lock names.
     offline = bool(wheels) or not files.locks
     if not offline:
         argument |= {name: os.environ[name] for name in PROXIES if name in os.environ}
@@ -121,7 +121,7 @@ def build(
 
 
 def _pull(client: docker.DockerClient, reference: str, report: Report) -> bool:
-    """Pull an image by digest; False, with the reason reported, where it cannot be had."""
+    """Pull an image by digest; report the reason and return False if it cannot be pulled."""
     try:
         client.images.get(reference)
         return True
@@ -137,7 +137,7 @@ def _pull(client: docker.DockerClient, reference: str, report: Report) -> bool:
 
 
 def _base(client: docker.DockerClient, pinned: str, choice: str, report: Report) -> tuple[str, str]:
-    """Return what the Dockerfile starts from and how the label calls it."""
+    """Return what the Dockerfile starts from, and what the label says of it."""
     if choice != "local" and _pull(client, pinned, report):
         return pinned, pinned
     if choice == "pinned":
@@ -145,7 +145,7 @@ def _base(client: docker.DockerClient, pinned: str, choice: str, report: Report)
     script = SUITE / "make-base"
     with script.open("rb") as stream:
         version = file_digest(stream, "sha256").hexdigest()
-    # By name: every image built on the base inherits its label.
+    # By name, since every image built on the base inherits its label.
     made = [image for image in client.images.list(LOCAL_BASE) if image.labels.get(SCRIPT_LABEL) == version]
     if not made:
         report("making a base on this machine with debootstrap; records will say so")
@@ -165,7 +165,7 @@ def _base(client: docker.DockerClient, pinned: str, choice: str, report: Report)
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What goes into one build beside the folder's files."""
+    """What goes into a build besides the folder's files."""
 
     wheels: list[Path]
     arguments: dict[str, str]
@@ -174,7 +174,7 @@ class _Inputs:
 
 
 def _build(client: docker.DockerClient, files: ImageFiles, inputs: _Inputs, report: Report) -> None:
-    """Run the build and report its steps; raises ImageError with the last lines where it fails."""
+    """Run the build and report its steps; raise ImageError with the last lines if it fails."""
     read, write = os.pipe()
     sender = threading.Thread(target=_send_context, args=(os.fdopen(write, "wb"), files, inputs.wheels), daemon=True)
     sender.start()
@@ -190,7 +190,7 @@ def _build(client: docker.DockerClient, files: ImageFiles, inputs: _Inputs, repo
 
 
 def _steps(client: docker.DockerClient, context: IO[bytes], inputs: _Inputs) -> Iterator[str]:
-    """Yield the lines of a build; one that starts with ``error: `` is its end."""
+    """Yield the lines of a build; one that starts with ``error: `` ends it."""
     try:
         messages: Iterator[dict[str, Any]] = client.api.build(
             fileobj=context,
@@ -213,9 +213,9 @@ def _steps(client: docker.DockerClient, context: IO[bytes], inputs: _Inputs) -> 
 
 
 def _send_context(pipe: IO[bytes], files: ImageFiles, wheels: list[Path]) -> None:
-    """Write the build context as a tar archive: streamed, since with the wheels it is 3 GB.
+    """Write the build context as a tar archive; it is streamed because with the wheels it takes 3 GB.
 
-    Only what the content hash covers goes in, and wheels whose hash is in a lock: nothing else can get into the image.
+    Only what the content hash covers goes in, and wheels whose hash is in a lock, so nothing else gets into the image.
     """
     try:
         with pipe, tarfile.open(fileobj=pipe, mode="w|", bufsize=1 << 20) as archive:

@@ -1,4 +1,4 @@
-"""The container engine: finding one that answers, and what it says about itself."""
+"""The container engine: finding one that answers, and what it reports about itself."""
 
 import os
 import shutil
@@ -22,15 +22,15 @@ LOST: tuple[type[Exception], ...] = (
     urllib3.exceptions.HTTPError,
     OSError,
 )
-"""What the SDK raises when the engine goes away: its own errors, those below it, and bare socket errors."""
+"""What the SDK raises when the engine goes away: its own errors, its libraries' errors, and bare socket errors."""
 
 
 class NoEngineError(UsageError):
-    """No container engine answers; the message says where it was looked for and why each place failed."""
+    """No container engine answers; the message lists the addresses tried and why each failed."""
 
 
 def _sockets() -> list[str]:
-    """Return the addresses to try, in order: the caller's choice alone, else Docker's socket, then Podman's."""
+    """Return the addresses to try, in order: only the caller's choice if there is one, else Docker's, then Podman's."""
     if chosen := os.environ.get("DOCKER_HOST"):
         return [chosen]
     podman = Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")) / "podman/podman.sock"
@@ -41,10 +41,10 @@ def _sockets() -> list[str]:
 def connect(timeout: float = 60.0) -> docker.DockerClient:
     """Return a client of the first engine that answers.
 
-    The command line's active context is not followed: a record must not depend on it. ``DOCKER_HOST`` is.
+    ``DOCKER_HOST`` is followed; the active context of Docker's command line is not, for a record must not depend on it.
 
     Args:
-        timeout: Seconds after which one request counts as lost.
+        timeout: Seconds after which a request counts as lost.
 
     Raises:
         NoEngineError: None answers.
@@ -59,12 +59,12 @@ def connect(timeout: float = 60.0) -> docker.DockerClient:
             return client
         except LOST as error:
             failures.append(f"{address}: {explain(error)}")
-    where = "; ".join(failures) or "neither a Docker nor a Podman socket is there, and DOCKER_HOST is not set"
+    where = "; ".join(failures) or "there is no Docker or Podman socket, and DOCKER_HOST is not set"
     raise NoEngineError(f"no container engine answers ({where})")
 
 
 def explain(error: BaseException) -> str:
-    """Return what an error of the SDK says as one short line, the engine's own words where there are any."""
+    """Return an SDK error as one short line, in the engine's own words where there are any."""
     text = str(error)
     if isinstance(error, docker.errors.APIError) and error.explanation:
         text = str(error.explanation)
@@ -82,14 +82,14 @@ def is_podman(client: docker.DockerClient) -> bool:
 
 
 def require_disk(client: docker.DockerClient, need: int, purpose: str) -> None:
-    """Refuse when the engine's data folder has too little room.
+    """Check that the engine's data folder has enough room.
 
-    A remote engine's disk cannot be seen from here, so nothing is said about it.
+    The disk of a remote engine cannot be seen from here and is not checked.
 
     Args:
         client: The engine.
         need: Bytes that must be free.
-        purpose: What needs them, for the message, e.g. ``"building the image"``.
+        purpose: What needs them, as the message says it, e.g. ``"building the image"``.
 
     Raises:
         UsageError: Fewer bytes are free.
@@ -100,6 +100,6 @@ def require_disk(client: docker.DockerClient, need: int, purpose: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < need:
         raise UsageError(
-            f"{purpose} needs {need / GIB:.1f} GiB free in {folder}, {free / GIB:.1f} GiB are: "
+            f"{purpose} needs {need / GIB:.1f} GiB free in {folder}, which has {free / GIB:.1f} GiB: "
             "free some (docker image prune, docker builder prune) or move the engine's data folder"
         )

@@ -1,7 +1,7 @@
-"""Whose a container is, and removing those whose harness is gone.
+"""Orphans: which process a container belongs to, and removing containers whose process is gone.
 
-A harness that is killed cannot remove its container. Each container is labelled with the process that made it, so that
-another harness can tell an orphan from the container of a harness that still runs, and from everybody else's.
+A harness that is killed cannot remove its container. Each container is labelled with the process that made it, which
+tells an orphan from the container of a running harness and from other people's.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ PROCESS_LABEL = f"{LABEL}.process"
 
 
 def owner_labels(key: str) -> dict[str, str]:
-    """Return the labels of a container that this process makes for the run ``key``."""
+    """Return the labels of a container that this process makes for the run with this key."""
     return {RUN_LABEL: key, HOST_LABEL: host(), PROCESS_LABEL: f"{boot()}:{os.getpid()}:{_started(os.getpid())}"}
 
 
 def orphans(client: docker.DockerClient) -> list[Container]:
-    """Return the suite's containers on this machine whose process is gone, stopped ones included."""
+    """Return this machine's containers of runs whose process is gone, stopped ones included."""
     mine: dict[str, str | list[str] | bool] = {"label": [RUN_LABEL, f"{HOST_LABEL}={host()}"]}
     found: list[Container] = client.containers.list(all=True, filters=mine, ignore_removed=True)
     return [container for container in found if not _alive(container.labels.get(PROCESS_LABEL, ""))]
@@ -39,14 +39,14 @@ def clean(client: docker.DockerClient) -> list[str]:
         try:
             container.remove(force=True, v=True)
         except docker.errors.NotFound:
-            # Another `clean` was faster.
+            # Another `clean` removed it first.
             continue
         removed.append(str(container.name))
     return removed
 
 
 def _alive(process: str) -> bool:
-    """Tell whether the process of a label still runs; a process ID that was given out again does not count."""
+    """Tell whether the process of a label still runs; another process that got its ID does not count."""
     booted, _, rest = process.partition(":")
     pid, _, started = rest.partition(":")
     return booted == boot() and pid.isdigit() and _started(int(pid)) == started
@@ -65,13 +65,13 @@ def _started(pid: int) -> str:
 
 @cache
 def boot() -> str:
-    """Return an ID of the time since this machine was started."""
+    """Return an ID that this machine has until it is next booted."""
     return _read("/proc/sys/kernel/random/boot_id")
 
 
 @cache
 def host() -> str:
-    """Return an ID of this machine and process namespace: process IDs mean nothing outside of it."""
+    """Return an ID of this machine and process namespace, within which process IDs have a meaning."""
     try:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:

@@ -16,11 +16,11 @@ IMAGE_PYTHON = "3.11"
 
 
 def download(files: ImageFiles, report: Callable[[str], None]) -> list[Path]:
-    """Download what the locks name, with this machine's pip settings (proxy, certificates, index), and return it.
+    """Download what the locks name with this machine's pip settings (proxy, certificates, index), and return it.
 
     The build then needs no network, and pip checks every hash again inside. The files stay in the user's cache folder,
-    one folder for each state of the locks, so that a changed lock downloads only what changed. Returns nothing, so that
-    the build asks the index itself, where this Python is not the image's: pip would choose the wrong wheels.
+    in a folder for each state of the locks, and a changed lock downloads only what changed. Where this Python is not
+    the image's, pip would choose the wrong wheels: nothing is returned, and the build downloads by itself.
 
     Raises:
         ImageError: The download failed.
@@ -45,7 +45,7 @@ def download(files: ImageFiles, report: Callable[[str], None]) -> list[Path]:
 
 
 def _pip_download(lock: Path, folder: Path) -> None:
-    # One call per lock: the locks may pin two versions of a build tool, one to build with and one to install.
+    # One call a lock: the locks may pin two versions of a build tool, one to build with and one to install.
     command = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--no-deps"]
     command += ["--require-hashes", "--no-build-isolation", "-d", str(folder), "-r", str(lock)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
