@@ -84,8 +84,8 @@ leaderboard: $(READY) ## records -> results/leaderboard.{csv,md,html} and the RE
 test: $(READY) ## every test that this machine can run; says what was skipped and why
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(READY) ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(READY) ## ruff, mypy and who may import whom
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 image: $(READY) ## build the pinned image
 	@$(BIN)/sparsebench image $(ARGS)
