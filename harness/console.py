@@ -2,13 +2,15 @@
 
 import os
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 
 
 def say(text: str) -> None:
-    """Print a line, or several, about how things are done, on stderr."""
-    print("\n".join(map(printable, text.splitlines())), file=sys.stderr, flush=True)
+    """Print a line, or several, about how things are done, on stderr; nothing stops because nobody reads it."""
+    with suppress(OSError):
+        print("\n".join(map(printable, text.splitlines())), file=sys.stderr, flush=True)
 
 
 def printable(text: object) -> str:

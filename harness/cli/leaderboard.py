@@ -5,6 +5,7 @@ import argparse
 from harness.cli.arguments import DONE, output
 from harness.console import printable
 from harness.errors import UsageError
+from harness.places import ROOT
 
 ABOUT = "make the board from records"
 
@@ -16,15 +17,15 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from harness import board
-    from harness.cli import tables as report
-    from harness.places import ROOT
-
     folder = output(given.overrides)
     records = folder / "records"
     if not records.is_dir():
         raise UsageError(f"no records: {printable(records)} is not a folder; make bench creates it")
+    # Imported once there is something to show: pandas takes a second.
+    from harness import board
+    from harness.cli import tables
+
     # The README shows the project's own results; those of another folder are somebody's experiment.
     own = folder.resolve() == (ROOT / "results").resolve()
-    report.board(board.make(records, folder, ROOT / "README.md" if own else None))
+    tables.board(board.make(records, folder, ROOT / "README.md" if own else None))
     return DONE

@@ -28,8 +28,9 @@ def call(given: argparse.Namespace) -> int:
     from harness.plan.planned import plan
 
     tables.notice_dense(given.overrides, run)
-    (planned,) = plan([run], lambda choice: say(choice.why))
+    (planned,) = plan([run])
     execute.require(planned.run)
+    say(planned.choice.why)
     if given.force:
         planned = execute.anew(planned)
     (ended,) = follow(LocalExecutor(), [planned], [[planned]])

@@ -41,11 +41,13 @@ def call(given: argparse.Namespace) -> int:
     from harness.plan.chains import chains
     from harness.plan.planned import plan
 
-    runs = plan(settings, lambda choice: say(choice.why))
+    runs = plan(settings)
     missing = [planned for planned in runs if not planned.settled]
     for planned in missing:
         if planned.run.seed == missing[0].run.seed:  # a seed does not change whether a run can start
             require(planned.run)
+    for why in dict.fromkeys(planned.choice.why for planned in runs):
+        say(why)
     at_once, together = share(chains(runs), given.jobs, say)
     ended = follow(LocalExecutor(at_once), runs, together)
     tables.board(board.make(Path(runs[0].run.output) / "records", runs[0].run.output))
