@@ -140,14 +140,16 @@ def test_code_that_is_in_no_file_is_refused():
 
 
 def test_a_digest_of_many_files_ignores_names_order_and_words(tmp_path):
-    one, other, plain = tmp_path / "one.py", tmp_path / "other.py", tmp_path / "plain.txt"
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
     one.write_text(METHOD)
     other.write_text("VALUE = 1\n")
-    plain.write_text("words")
-    before = tree_digest([one, other, plain])
-    assert tree_digest([plain, other, one]) == before
-    other.rename(tmp_path / "renamed.py")
+    before = tree_digest([one, other])
+    assert tree_digest([other, one]) == before
+    renamed = other.rename(tmp_path / "renamed.py")
     one.write_text(METHOD.replace("each seventh step", "now and then"))
-    assert tree_digest([one, tmp_path / "renamed.py", plain]) == before
-    plain.write_text("other words")
-    assert tree_digest([one, tmp_path / "renamed.py", plain]) != before
+    assert tree_digest([one, renamed]) == before
+    one.write_text(f"{METHOD}\nVALUE = 1\n")
+    renamed.write_text("")
+    assert tree_digest([one, renamed]) == before
+    renamed.write_text("VALUE = 2\n")
+    assert tree_digest([one, renamed]) != before
