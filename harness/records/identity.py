@@ -54,16 +54,26 @@ def _affected_by_2(settings: Settings) -> bool:
     method, recipe = settings["method"], settings["recipe"]
     return bool(
         recipe.get("warmup_epochs")
+        or _joins_a_rest(settings["dataset"], recipe.get("batch_size"))
         or method.get("distribution") == "uniform"
+        or method.get("name") == "gmp_uniform"
         or method.get("name") == "gmp_uniform"  # whatever its distribution
         or ("rewind_to" in method and recipe.get("lr_shape") == "step")
     )
 
 
+def _joins_a_rest(dataset: Settings, batch_size: int | None) -> bool:
+    """Say whether the images left at the end of an epoch join the batch before (`harness.budget.epoch`)."""
+    samples = (dataset.get("train_examples") or 0) - (dataset.get("val_examples") or 0)
+    whole, rest = divmod(max(samples, 0), batch_size or 1)
+    return whole > 0 and rest > 0 and (rest == 1 or 8 * rest < (batch_size or 1))
+
+
 HISTORY = (
     Change(
         "2",
-        "warm-up counts the coming step; uniform densities and learning-rate drops of rewinding rounds are exact",
+        "warm-up counts the coming step; uniform densities and learning-rate drops of rewinding rounds are exact; "
+        "a small rest of an epoch joins the batch before it",
         _affected_by_2,
     ),
 )
