@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 _NEAR = 0.65  # of difflib: one letter of three may differ; snip is not set_itop
 _LONGEST = 80  # characters of a value in a message
+_LONGEST_LINE = 1000
 
 
 class UsageError(ValueError):
@@ -33,8 +34,8 @@ def nearest(given: str, names: Iterable[str]) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name if it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Return the first line of what an error says, or its name if it says nothing, cut to a readable length."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST_LINE]
 
 
 def short(value: object) -> str:
