@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.budget.costs import Costs, LayerCost
-from harness.budget.ledger import budget_samples
+from harness.budget.epoch import budget_samples
 from harness.budget.measure import measure
 from harness.config import resolve
 from harness.errors import UsageError

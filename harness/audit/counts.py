@@ -107,11 +107,11 @@ def _budget(record: Record, truth: recount.Recount) -> list[str]:
     """Check what was spent against the budget: nothing overspends by more than one step, nothing stops early."""
     config, cost, budget = record["config"], record["cost"], whole_budget(record["config"]["budget"])
     kind = kinds.kind(budget["kind"])
-    reference = Reference(recount.schedule_steps(config), truth.reference_flops)
+    reference = Reference(recount.schedule_steps(record), truth.reference_flops)
     amount = kind.whole(kind.size(budget["amount"], budget["stretch"], reference) * recount.schedules(config))
     seconds = (cost["seconds"]["train"] or 0) + (cost["seconds"]["topology"] or 0)
     spent = Usage(cost["steps"], truth.samples, truth.train_flops, seconds)
-    missed = kind.miss(amount, spent, Usage(1, config["recipe"]["batch_size"], truth.step_flops))
+    missed = kind.miss(amount, spent, Usage(1, recount.largest_batch(record), truth.step_flops))
     return [missed] if missed else []
 
 

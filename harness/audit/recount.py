@@ -3,7 +3,6 @@
 Written independently of `harness.budget`, which charges a run while it trains, so that each checks the other.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,34 +62,51 @@ def recount(record: Record) -> Recount:
     until = [entry["step"] for entry in topology[1:]] + [steps]
     flops = 0
     for entry, cost, end in zip(topology, costs, until, strict=True):
-        flops += 3 * cost * (samples(config, end) - samples(config, entry["step"]))
+        flops += 3 * cost * (samples(record, end) - samples(record, entry["step"]))
     for entry, before in zip(topology[1:], costs, strict=False):
         if entry["dense_gradient"]:
-            flops += (dense - before) * (samples(config, entry["step"]) - samples(config, entry["step"] - 1))
+            flops += (dense - before) * (samples(record, entry["step"]) - samples(record, entry["step"] - 1))
     ending = topology[-1]["active"]
     return Recount(
         maskable=maskable,
         active=sum(ending),
         layer_density={layer["name"]: kept / layer["weights"] for layer, kept in zip(layers, ending, strict=True)},
-        samples=samples(config, steps),
+        samples=samples(record, steps),
         train_flops=flops,
-        reference_flops=3 * dense * samples(config, round(schedule_steps(config))),
+        reference_flops=3 * dense * samples(record, round(schedule_steps(record))),
         inference_flops=costs[-1],
         dense_forward_flops=dense,
-        step_flops=3 * dense * config["recipe"]["batch_size"],
+        step_flops=3 * dense * largest_batch(record),
     )
 
 
-def samples(config: dict[str, Any], steps: int) -> int:
+def samples(record: Record, steps: int) -> int:
     """Return the images in the first iterations; the last batch of an epoch holds what remains.
 
     Args:
-        config: A record's.
+        record: Its config says how large splits and batches are.
         steps: How many iterations.
     """
-    size, batch = train_samples(config), config["recipe"]["batch_size"]
-    epochs, rest = divmod(steps, math.ceil(size / batch))
+    size, batch = train_samples(record["config"]), record["config"]["recipe"]["batch_size"]
+    epochs, rest = divmod(steps, per_epoch(record))
     return epochs * size + min(rest * batch, size)
+
+
+def per_epoch(record: Record) -> int:
+    """Return the iterations of an epoch.
+
+    Since results version 2 a rest of one image, or of less than an eighth of a batch, joins the batch before it.
+    """
+    size, batch = train_samples(record["config"]), record["config"]["recipe"]["batch_size"]
+    whole, rest = divmod(size, batch)
+    joins = record["code"]["results"] != "1" and whole > 0 and (rest == 1 or 8 * rest < batch)
+    return whole if joins or not rest else whole + 1
+
+
+def largest_batch(record: Record) -> int:
+    """Return the most images of an iteration."""
+    size, batch = train_samples(record["config"]), record["config"]["recipe"]["batch_size"]
+    return max(min(batch, size), size - batch * (per_epoch(record) - 1))
 
 
 def train_samples(config: dict[str, Any]) -> int:
@@ -100,15 +116,14 @@ def train_samples(config: dict[str, Any]) -> int:
     return config["dataset"]["train_examples"] - config["dataset"]["val_examples"]
 
 
-def schedule_steps(config: dict[str, Any]) -> float:
+def schedule_steps(record: Record) -> float:
     """Return the iterations of one training at the budget's length, before it is stretched.
 
     Raises:
         UsageError: There is no such kind of budget.
     """
-    budget, recipe = config["budget"], config["recipe"]
-    per_epoch = math.ceil(train_samples(config) / recipe["batch_size"])
-    return kind(budget["kind"]).reference_steps(budget["amount"], per_epoch, recipe["epochs"])
+    budget, epochs = record["config"]["budget"], record["config"]["recipe"]["epochs"]
+    return kind(budget["kind"]).reference_steps(budget["amount"], per_epoch(record), epochs)
 
 
 def schedules(config: dict[str, Any]) -> float:

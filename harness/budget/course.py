@@ -1,12 +1,12 @@
 """The course of a run: what its next iteration is and costs. Training and forecasting follow the same one."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.budget.costs import Costs
+from harness.budget.epoch import budget_samples, last_batch, steps_per_epoch
 from harness.budget.kinds import Usage
-from harness.budget.ledger import Ledger, budget_samples
+from harness.budget.ledger import Ledger
 from harness.budget.schedule import Schedule
 from harness.budget.size import Budget
 from methods import Event, Method, Moment
@@ -38,8 +38,8 @@ class Iteration:
 class Course:
     """Method, budget and ledger of a run in step.
 
-    An epoch has ``ceil(train_samples / batch_size)`` iterations; the last of them holds the images that remain, however
-    few, and counts as one like any other.
+    The last iteration of an epoch holds the images that remain (`harness.budget.epoch`), and counts as one like any
+    other.
 
     Attributes:
         clock: What is spent of the budget.
@@ -70,7 +70,8 @@ class Course:
         """
         self._method = method
         self._train_samples, self._batch_size = train_samples, batch_size
-        self.per_epoch = math.ceil(train_samples / batch_size)
+        self.per_epoch = steps_per_epoch(train_samples, batch_size)
+        self._last_batch = last_batch(train_samples, batch_size)
         self._schedule = Schedule(method.rewinding(target))
         self.clock = budget.clock()
         self.ledger = Ledger(costs)
@@ -92,7 +93,7 @@ class Course:
     def next(self, active: Sequence[int]) -> Iteration:
         """Decide the next iteration, with ``active[l]`` weights in each layer; nothing is booked yet."""
         step = self.ledger.steps + 1
-        samples = min(self._batch_size, self._train_samples - self._batch_size * ((step - 1) % self.per_epoch))
+        samples = self._batch_size if step % self.per_epoch else self._last_batch
         flops = self.ledger.price(active, samples)
         usage = Usage(1, samples, flops)
         progress = self.clock.after(usage)

@@ -1,6 +1,5 @@
 """The FLOP ledger of a run: what it has spent, charged at the densities of each iteration."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,9 +32,3 @@ class Ledger:
         self.steps += usage.steps
         self.samples += usage.samples
         self.flops += usage.flops
-
-
-def budget_samples(steps: int, train_samples: int, batch_size: int) -> int:
-    """Return the images in the first ``steps`` iterations: the last batch of an epoch holds what remains of it."""
-    epochs, rest = divmod(steps, math.ceil(train_samples / batch_size))
-    return epochs * train_samples + min(rest * batch_size, train_samples)

@@ -1,12 +1,11 @@
 """A run's budget in the unit of its clock, worked out before the first step."""
 
-import math
 from dataclasses import dataclass
 
 from harness.budget.clock import Clock
 from harness.budget.costs import Costs
+from harness.budget.epoch import budget_samples, steps_per_epoch
 from harness.budget.kinds import Kind, Reference, Usage
-from harness.budget.ledger import budget_samples
 from harness.budget.schedule import Schedule
 from harness.errors import UsageError
 
@@ -63,7 +62,7 @@ def size(
     Raises:
         UsageError: It is too small for the run.
     """
-    per_epoch = math.ceil(train_samples / batch_size)
+    per_epoch = steps_per_epoch(train_samples, batch_size)
     steps = kind.reference_steps(amount, per_epoch, epochs)
     dense = costs.training([layer.weights for layer in costs.layers])
     reference = Reference(steps, dense * budget_samples(round(steps), train_samples, batch_size))

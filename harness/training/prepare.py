@@ -1,7 +1,7 @@
 """A run made ready: its model, what of it is masked, what that costs, and the budget in its own unit.
 
-An epoch's last batch holds the images that remain, however few, and counts as a step like any other: nothing is
-dropped or merged. What cannot train on such a batch is refused, and a small one is noted, before anything is trained.
+An epoch's last batch holds the images that remain, with the batch before it if they are few (`harness.budget.epoch`).
+What cannot train on it is refused, and what was joined is noted, before anything is trained.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from torch import nn
 
 from harness.budget.costs import Costs
 from harness.budget.course import Course
+from harness.budget.epoch import last_batch, steps_per_epoch
 from harness.budget.kinds import kind
 from harness.budget.measure import measure
 from harness.budget.schedule import Schedule
@@ -23,8 +24,6 @@ from harness.errors import UsageError
 from harness.tasks.vision import data, models
 
 Layers = list[tuple[str, nn.Parameter]]
-
-_FEW = 1 / 8  # of a batch: a rest below it is noted
 
 
 @dataclass(frozen=True)
@@ -184,20 +183,20 @@ def _check_densities(run: RunConfig, costs: Costs) -> list[str]:
 
 
 def _check_rest(run: RunConfig, budget: Budget, train_samples: int) -> list[str]:
-    """Refuse a last batch that the model cannot train on; note one that is much smaller than the others."""
+    """Refuse a last batch that the model cannot train on; note one that is larger than the others."""
     batch_size = run.recipe.batch_size
-    rest = train_samples % batch_size or batch_size
+    last = last_batch(train_samples, batch_size)
     total = budget.clock().total_steps
-    if total is not None and total < train_samples / batch_size:
-        return []  # it ends before the last batch of an epoch
-    if rest == 1 and (why := _single_image_error(_Architecture.of(run))):
+    if total is not None and total < steps_per_epoch(train_samples, batch_size):
+        last = batch_size  # it ends before the last batch of an epoch
+    if last == 1 and (why := _single_image_error(_Architecture.of(run))):
         raise UsageError(
             f"recipe.batch_size {batch_size}: the last batch of each epoch holds 1 of {train_samples:,} images, and "
             f"{run.model.name} cannot train on a single one ({why})"
         )
-    if rest < batch_size * _FEW:
-        few = f"the last batch of each epoch holds {rest} of {batch_size} images and counts as a full step"
-        return [f"{few}; another recipe.batch_size may train better"]
+    if last > batch_size:
+        joined = f"the {last - batch_size} that remain are too few for a batch of their own"
+        return [f"the last batch of each epoch holds {last} images: {joined}"]
     return []
 
 

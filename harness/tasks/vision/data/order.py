@@ -1,6 +1,5 @@
 """Which samples are held out, and in which order the others come: functions of the seed alone."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.budget.epoch import last_batch, steps_per_epoch
 from harness.errors import UsageError
 from harness.seeds import derive
 
@@ -17,16 +17,19 @@ class Batches(ABC):
 
     Attributes:
         samples: Samples of one epoch.
-        batch_size: Samples of one batch; the last one of an epoch may be smaller.
+        batch_size: Samples of one batch; the last one of an epoch may be smaller, or in training a little larger
+            (`harness.budget.epoch`).
+        training: Whether these are trained on; what is evaluated is cut into batches and a rest.
     """
 
     samples: int
     batch_size: int
+    training: bool
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of one epoch, the smaller one included."""
-        return math.ceil(self.samples / self.batch_size)
+        """Batches of one epoch, the last one included."""
+        return len(bounds(self.samples, self.batch_size, training=self.training))
 
     @abstractmethod
     def picks(self, index: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
@@ -53,6 +56,14 @@ class Batches(ABC):
         """Yield the batches of epoch ``index`` from step ``start`` on."""
         for pick in self.picks(index, start):
             yield self.batch(*pick)
+
+
+def bounds(samples: int, batch_size: int, *, training: bool) -> list[tuple[int, int]]:
+    """Return where each batch of an epoch begins and ends in its order; see `Batches` for the arguments."""
+    if not training:
+        return [(begin, min(begin + batch_size, samples)) for begin in range(0, samples, batch_size)]
+    last = samples - last_batch(samples, batch_size)
+    return [*((begin, begin + batch_size) for begin in range(0, last, batch_size)), (last, samples)]
 
 
 def hold_out(labels: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

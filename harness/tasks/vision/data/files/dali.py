@@ -12,6 +12,7 @@ from nvidia.dali import Pipeline, fn
 from nvidia.dali.types import DALIDataType
 from torch import Tensor
 
+from harness.budget.epoch import largest_batch
 from harness.errors import UsageError
 from harness.tasks.vision.data.files.encoded import Encoded, EncodedBatch
 from harness.tasks.vision.data.files.pillow import FileBatches
@@ -139,7 +140,7 @@ class DaliBatches(FileBatches):
         # where the traceback of an error holds on to what was going on.
         with closing(self._reading.epoch(index, start)) as batches:
             # One an epoch: it is made in an instant, and one that was left in the middle still has batches of that.
-            decoder = self._pipeline_for(self.batch_size)
+            decoder = self._pipeline_for(largest_batch(self.samples, self.batch_size))
             in_use: deque[tuple[torch.cuda.Event, Tensor]] = deque()
             for pictures, labels in self._decoded(decoder, batches):
                 inputs = self._normalise(pictures.permute(0, 3, 1, 2))

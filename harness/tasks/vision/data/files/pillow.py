@@ -103,6 +103,7 @@ class FileBatches(Batches):
         self, pictures: Pictures, normalise: Normalise, *, batch_size: int, device: torch.device, workers: int
     ) -> None:
         self.samples, self.batch_size = len(pictures), batch_size
+        self.training = pictures.seed is not None
         self._pictures, self._normalise, self._device = pictures, normalise, device
         self._workers = workers
         self._reading = self._read()

@@ -1,7 +1,6 @@
 """Batches of files, read by worker processes in the order of the seed; what they make of a file is the loader's."""
 
 import gc
-import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Generic, TypeVar
 
@@ -9,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harness.errors import UsageError
-from harness.tasks.vision.data.order import shuffled
+from harness.tasks.vision.data.order import bounds, shuffled
 
 Key = tuple[int, int]
 """Epoch and index of a sample: workers keep no state, so any of them gives the same picture."""
@@ -106,15 +105,15 @@ class _EpochSampler(Sampler[list[Key]]):
     def __init__(self, samples: int, batch_size: int, seed: int | None) -> None:
         self.epoch = 0
         self.start = 0
+        self._bounds = bounds(samples, batch_size, training=seed is not None)
         self._samples = samples
-        self._batch_size = batch_size
         self._seed = seed
 
     def __len__(self) -> int:
-        return math.ceil(self._samples / self._batch_size)
+        return len(self._bounds)
 
     def __iter__(self) -> Iterator[list[Key]]:
         epoch = self.epoch
         order = torch.arange(self._samples) if self._seed is None else shuffled(self._samples, self._seed, epoch)
-        for begin in range(self.start * self._batch_size, self._samples, self._batch_size):
-            yield [(epoch, index) for index in order[begin : begin + self._batch_size].tolist()]
+        for begin, end in self._bounds[self.start :]:
+            yield [(epoch, index) for index in order[begin:end].tolist()]

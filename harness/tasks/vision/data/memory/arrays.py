@@ -7,7 +7,7 @@ from torch import Tensor
 
 from harness.tasks.vision.data.memory.augment import CropFlip
 from harness.tasks.vision.data.normalise import Normalise
-from harness.tasks.vision.data.order import Batches, shuffled
+from harness.tasks.vision.data.order import Batches, bounds, shuffled
 from methods.parts.transfer import moved
 
 
@@ -38,6 +38,7 @@ class ArrayBatches(Batches):
     ) -> None:
         self.samples = len(labels)
         self.batch_size = batch_size
+        self.training = seed is not None
         self._images = images
         self._labels = labels
         self._normalise = normalise
@@ -52,8 +53,8 @@ class ArrayBatches(Batches):
         draws = None
         if self._augment is not None and self._seed is not None:
             draws = moved(self._augment.draw(self.samples, self._seed, index), device)
-        for begin in range(start * self.batch_size, self.samples, self.batch_size):
-            chosen = order[begin : begin + self.batch_size]
+        for begin, end in bounds(self.samples, self.batch_size, training=self.training)[start:]:
+            chosen = order[begin:end]
             yield (chosen,) if draws is None else (chosen, draws[chosen])
 
     def batch(self, *pick: Tensor) -> tuple[Tensor, Tensor]:
