@@ -57,18 +57,23 @@ def cases() -> dict[str, dict[str, Any]]:
             "epochs:8",
             recipe={"optimizer": "adamw", "lr": 2e-3, "nesterov": False, "label_smoothing": 0.1},
         ),
-        "mlp_static_er_step": _case("static", "mlp", "steps:40", recipe=drop, distribution="er"),
+        "mlp_static_step": _case("static", "mlp", "steps:40", recipe=drop),
         "crop_flip_epochs": _case("rigl", "convnet", "epochs:6", recipe={"augment": "crop_flip"}),
-        "crop_undecayed_normalisation": _case(
-            "set", "convnet", "epochs:6x1.5", recipe={"augment": "crop", "decay_normalisation": False}
+        "crop_undecayed_normalisation_er": _case(
+            "set",
+            "convnet",
+            "epochs:6x1.5",
+            recipe={"augment": "crop", "decay_normalisation": False},
+            distribution="er",
         ),
         "recorded_step": _case("rigl_itop", "convnet", "steps:40", graph=True, recipe={"momentum": 0.8}),
+        "frozen_before_the_last_pruning": _case("granet", "mlp", "steps:40", until=0.3),
         "flops_gmp": _case("gmp", "mlp", "flops:0.6", recipe=drop),
         "flops_granet_s0": _case("granet_s0", "convnet", "flops:0.5"),
         "flops_lr_rewind": _case("lr_rewind", "mlp", "flops:1.2"),
         "rounds_each_lr_rewind": _case("lr_rewind", "convnet", "steps:16", rounds="each"),
         "rounds_each_lth_rewind": _case("lth_rewind", "mlp", "epochs:3", rounds="each", rewind_to=0.3),
-        "rounds_shared_share": _case("lth_rewind", "mlp", "steps:48", sparsity=0.5, share=0.3, rewind_to=0.2),
+        "rounds_shared_share": _case("lth_rewind", "mlp", "steps:48", sparsity=0.6, share=0.3, rewind_to=0.2),
         # Positions of rewinding rounds are decimals that floats miss.
         "milestones_rounds_each": _case("lth_rewind", "convnet", "steps:20", rounds="each", recipe=drop, rewind_to=0.1),
         "milestones_rounds_shared": _case("lr_rewind", "mlp", "steps:48", recipe=drop, rewind_to=0.1),
