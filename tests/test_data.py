@@ -8,6 +8,7 @@ from datasets import dataset_config, same, write_cifar10
 from harness.errors import UsageError
 from harness.seeds import derive
 from harness.tasks.vision import data
+from harness.tasks.vision.data.memory import arrays
 from harness.tasks.vision.data.memory.augment import CropFlip
 from harness.tasks.vision.data.order import hold_out, shuffled
 
@@ -47,6 +48,20 @@ def test_batches_are_normalised_floats_and_integer_labels():
     every = torch.cat([images for images, _ in digits(augment="none").train.epoch(0)])
     assert every.mean().abs() < 0.02
     assert every.std() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [[1, 28, 28], [3, 32, 32]])
+def test_inputs_normalised_beforehand_are_those_of_each_batch_in_value_and_layout(monkeypatch, shape):
+    channels = {"mean": [0.286, 0.4, 0.5][: shape[0]], "std": [0.353, 0.2, 0.3][: shape[0]]}
+    config = dataset_config("synthetic", shape=shape, train_examples=300, val_examples=50, test_examples=70, **channels)
+    held = data.load(config, batch_size=64, seed=3)
+    monkeypatch.setattr(arrays, "NORMALISED_BYTES", 0)
+    batchwise = data.load(config, batch_size=64, seed=3)
+    for ours, theirs in ((held.train, batchwise.train), (held.val, batchwise.val), (held.test, batchwise.test)):
+        for (images, labels), (expected, classes) in zip(ours.epoch(1), theirs.epoch(1), strict=True):
+            assert torch.equal(images, expected)
+            assert images.stride() == expected.stride()
+            assert torch.equal(labels, classes)
 
 
 def test_parts_are_disjoint_and_together_the_whole_set():
