@@ -87,6 +87,9 @@ test: $(READY) ## every test that this machine can run; says what was skipped an
 lint: $(READY) ## ruff, mypy and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
+golden: $(READY) ## after a change of code: check the golden runs, rewrite those that HISTORY names, renew the sources' lock
+	@$(BIN)/python tests/golden_runs.py && $(BIN)/python -m harness.plan.sources
+
 image: $(READY) ## build the pinned image
 	@$(BIN)/sparsebench image $(ARGS)
 
