@@ -32,7 +32,7 @@ chosen = $(call option,METHOD,method) $(call option,DATASET,dataset) $(call opti
 	$(call option,SPARSITY,sparsity) $(call option,SEED,seed) $(call option,BUDGET,budget) \
 	$(call option,RUNNER,runner) $(output) $(ARGS)
 
-TARGETS := help bench suite plan leaderboard test lint lock image speed nightly clean
+TARGETS := help bench suite plan leaderboard test lint golden lock image speed nightly clean
 # What each target reads. Make ignores any other variable: method=rigl would train the default in silence.
 SETTINGS := METHOD DATASET MODEL SPARSITY SEED BUDGET RUNNER OUTPUT ARGS
 reads_bench := $(SETTINGS)
