@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 
-from harness.config.compose import TREE
 from harness.errors import UsageError
+from harness.places import TREE
 from harness.tasks.vision.data.files import imagenet_shaped
 
 

@@ -16,12 +16,13 @@ from datasets import dataset_config, refused, same
 from PIL import Image
 from torchvision.transforms import functional as F
 
-from harness.config import compose as config
+from harness import config
+from harness.plan.planned import settled
 from harness.records import load as load_record
 from harness.tasks.vision import data
 from harness.tasks.vision.data import loading
 from harness.tasks.vision.data.files import imagenet_shaped
-from harness.tasks.vision.data.files.crops import central_region, random_crop, shorter_side
+from harness.tasks.vision.data.files.crops import central_region, random_crop
 from harness.tasks.vision.data.files.encoded import Encoded
 
 pytest.importorskip("nvidia.dali", reason="needs DALI")
@@ -84,8 +85,8 @@ def test_evaluation_takes_the_centre_of_the_portable_loader(folder, part):
 def test_the_region_of_evaluation_is_the_centre_of_the_resized_picture(size):
     rough = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
     image = Image.fromarray(rough).resize(size, Image.Resampling.BICUBIC)
-    usual = F.center_crop(F.resize(image, [shorter_side(SIDE)]), [SIDE, SIDE])
-    region = central_region(*size, SIDE)
+    usual = F.center_crop(F.resize(image, [round(SIDE * 256 / 224)]), [SIDE, SIDE])
+    region = central_region(*size, (SIDE, SIDE))
     box = image.crop((region.left, region.top, region.left + region.width, region.top + region.height))
     part = (region.from_column, region.from_row, region.to_column, region.to_row)
     found = box.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=part)
@@ -141,7 +142,8 @@ def test_an_image_that_cannot_be_read_is_named_as_by_the_portable_loader(small, 
 
 
 def test_batches_before_an_unreadable_image_come_out(small):
-    (small / "val/n00000001/val_3.JPEG").write_bytes(b"")  # the eighth, in the third batch
+    path = small / "val/n00000001/val_3.JPEG"  # the eighth, in the third batch
+    path.write_bytes(_damaged(path.read_bytes(), "no pixels"))
     batches = load(small).test.epoch(0)
     assert [len(next(batches)[1]) for _ in range(2)] == [3, 3]
     refused(lambda: next(batches))
@@ -228,11 +230,11 @@ def test_loading_leaves_the_global_generators_as_they_were(small):
 
 
 def test_a_loader_that_cannot_serve_is_refused(folder, monkeypatch):
-    assert "loader=dali: digits is held in memory" in refused(lambda: config.resolve(["loader=dali"]))
-    assert "loader=torchvision: digits is" in refused(lambda: config.resolve(["loader=torchvision"]))
+    assert "loader=dali: digits is held in memory" in refused(lambda: settled(config.resolve(["loader=dali"])))
+    assert "loader=torchvision: digits is" in refused(lambda: settled(config.resolve(["loader=torchvision"])))
     monkeypatch.setattr(loading, "DALI", False)
     message = "loader=dali: nvidia-dali is not installed"
-    assert message in refused(lambda: config.resolve(["dataset=imagenet", "loader=dali"]))
+    assert message in refused(lambda: settled(config.resolve(["dataset=imagenet", "loader=dali"])))
     assert message in refused(lambda: load(folder))
 
 

@@ -189,12 +189,12 @@ def test_cifar10_keeps_channels_rows_and_columns_apart(tmp_path):
 
 
 def test_cifar100_is_read_with_its_fine_classes(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (100, 3, 32, 32), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (200, 3, 32, 32), dtype=np.uint8)
     for name, chosen in (("train", images), ("test", images[:20])):
-        labels = [99 - number for number in range(len(chosen))]
+        labels = [99 - number % 100 for number in range(len(chosen))]
         path = tmp_path / "cifar-100-python" / name
         write_pickle(path, chosen, fine_labels=labels, coarse_labels=[0] * len(chosen))
-    config = dataset_config("cifar100", root=str(tmp_path), train_examples=100, val_examples=10, test_examples=20)
+    config = dataset_config("cifar100", root=str(tmp_path), train_examples=200, val_examples=10, test_examples=20)
     _, labels = next(iter(data.load(config, batch_size=100, seed=0).test.epoch(0)))
     assert labels.tolist() == list(range(99, 79, -1))
 

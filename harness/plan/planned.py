@@ -118,10 +118,10 @@ def plan(runs: Iterable[RunConfig], on_choice: Callable[[Choice], None] | None =
 
 
 def settled(run: RunConfig) -> RunConfig:
-    """Decide what is left to the machine: the device, the loader of image folders, whether steps are recorded.
+    """Decide what is left to the machine: device, loader and counts of image folders, whether steps are recorded.
 
     Raises:
-        UsageError: The loader that was requested cannot serve the data set.
+        UsageError: The loader that was requested cannot serve the data set, or its folder cannot be used.
     """
     import torch
 
@@ -131,7 +131,9 @@ def settled(run: RunConfig) -> RunConfig:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if loader == "auto" and data.decoded(vars(run.dataset)):
         loader = "dali" if device == "cuda" and data.DALI else "torchvision"
-    return replace(run, device=device, loader=loader, graph=device == "cuda" if run.graph is None else run.graph)
+    dataset = replace(run.dataset, **data.found(vars(run.dataset)))
+    graph = device == "cuda" if run.graph is None else run.graph
+    return replace(run, dataset=dataset, device=device, loader=loader, graph=graph)
 
 
 class _Planner:

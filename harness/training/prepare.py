@@ -105,7 +105,7 @@ def sized(run: RunConfig) -> Sized:
         rounds=run.budget.rounds,
         shortest=min([schedule.shortest, *(1 - mark for mark in run.method.marks())]),
     )
-    notes = [*_check_densities(run, costs), *_check_rest(run, budget, train_samples)]
+    notes = [*data.notes(asdict(run.dataset)), *_check_densities(run, costs), *_check_rest(run, budget, train_samples)]
     return Sized(costs, budget, train_samples, tuple(notes))
 
 

@@ -1,8 +1,9 @@
 """Data sets: found, read, split and served in an order that depends on the seed alone.
 
-`load` serves the batches of a run, `info` says how many samples it will have (also when the data are absent),
-`fingerprint` names the content, `directory` says where it lies, `fetch` downloads it when the config allows. A new
-data set is one function under ``@register`` in ``harness/data/sets`` and one YAML in ``benchmarks/dataset``.
+`load` serves the batches of a run, `info` says how many samples it will have (also when the data are absent), `notes`
+what was skipped, `fingerprint` names the content, `directory` says where it lies, `fetch` downloads it when the config
+allows. A new data set is one function under ``@register`` in ``harness/tasks/vision/data/sets`` and one YAML in
+``benchmarks/dataset``.
 """
 
 from harness.tasks.vision.data.loading import (
@@ -14,8 +15,10 @@ from harness.tasks.vision.data.loading import (
     directory,
     fetch,
     fingerprint,
+    found,
     info,
     load,
+    notes,
 )
 from harness.tasks.vision.data.order import Batches
 from harness.tasks.vision.data.registry import DATASETS
@@ -33,6 +36,8 @@ __all__ = [
     "directory",
     "fetch",
     "fingerprint",
+    "found",
     "info",
     "load",
+    "notes",
 ]

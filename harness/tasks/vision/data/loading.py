@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from harness.errors import UsageError
@@ -15,7 +16,8 @@ from harness.seeds import derive
 from harness.tasks.vision.data import sets as _sets  # noqa: F401 - importing it registers the data sets
 from harness.tasks.vision.data.contents import Arrays, Contents, ImageTree
 from harness.tasks.vision.data.locate import Config, MissingDataError
-from harness.tasks.vision.data.order import hold_out
+from harness.tasks.vision.data.normalise import check_inputs
+from harness.tasks.vision.data.order import hold_out, shares
 from harness.tasks.vision.data.registry import dataset
 from harness.tasks.vision.data.serving import Data, Streams
 
@@ -39,19 +41,58 @@ def info(config: Config) -> Info:
     """Return the sizes of the parts, from the config, or from the folder for image folders that are there.
 
     Raises:
-        UsageError: If the data set is unknown, or the validation split would leave a part empty.
+        UsageError: If the data set is unknown, cannot be served in that shape or normalised so, or the validation
+            split would leave a part empty, or a class of the training images.
     """
-    train, test = config["train_examples"], config["test_examples"]
-    if dataset(config).counted:
-        try:
-            tree = _read(_offline(config))
-        except MissingDataError:
-            pass
-        else:
-            assert isinstance(tree, ImageTree)
-            train, test = len(tree.train.labels), len(tree.test.labels)
-    _check_split(config, train)
-    return Info(train - config["val_examples"], config["val_examples"], test)
+    check_inputs(config, decoded=decoded(config))
+    counts = {**config, **found(config)}
+    tree = _tree(config)
+    _check_split(config, counts["train_examples"], None if tree is None else np.bincount(tree.train.labels))
+    return Info(counts["train_examples"] - config["val_examples"], config["val_examples"], counts["test_examples"])
+
+
+def found(config: Config) -> dict[str, Any]:
+    """Return the counts of an image folder that is there, by the names they have in a config; else nothing.
+
+    Raises:
+        UsageError: The config has counts that are neither the folder's nor those of the published set.
+    """
+    tree = _tree(config)
+    if tree is None:
+        return {}
+    counts = {"train_examples": len(tree.train.labels), "test_examples": len(tree.test.labels)}
+    published = dataset(config).published or {}
+    for field, count in counts.items():
+        if config[field] not in (count, published.get(field)):
+            raise UsageError(f"dataset.{field}={config[field]}, but {tree.train.folder.parent} has {count}")
+    return counts
+
+
+def notes(config: Config) -> list[str]:
+    """Return what a person should know of an image folder that is there, a line each.
+
+    Raises:
+        UsageError: The folder cannot be used.
+    """
+    tree = _tree(config)
+    if tree is None or not tree.skipped:
+        return []
+    from harness.tasks.vision.data.files.listing import SUFFIXES, skipped_in_words
+
+    kinds = f"{', '.join(SUFFIXES[:-1])} and {SUFFIXES[-1]}"
+    return [f"{tree.train.folder.parent}: only {kinds} in class folders are read; skipped: {skipped_in_words(tree)}"]
+
+
+def _tree(config: Config) -> ImageTree | None:
+    """Return the tree of an image folder that is there; None for other data sets and absent ones."""
+    if not dataset(config).decoded:
+        return None
+    try:
+        tree = _read(_offline(config))
+    except MissingDataError:
+        return None
+    assert isinstance(tree, ImageTree)
+    return tree
 
 
 def decoded(config: Config) -> bool:
@@ -60,7 +101,7 @@ def decoded(config: Config) -> bool:
     Raises:
         UsageError: If the data set is unknown.
     """
-    return dataset(config).counted
+    return dataset(config).decoded
 
 
 def check_loader(config: Config, loader: str) -> None:
@@ -76,7 +117,9 @@ def check_loader(config: Config, loader: str) -> None:
 
 
 def fingerprint(config: Config) -> str:
-    """Return a sha256 (hex) of the content, of paths and sizes for image folders, or `ABSENT`; download nothing.
+    """Return a sha256 (hex) of the content, of paths and sizes for large image folders, or `ABSENT`.
+
+    Nothing is downloaded.
 
     Raises:
         UsageError: If the data are there but cannot be read.
@@ -91,8 +134,10 @@ def fingerprint(config: Config) -> str:
 @lru_cache(maxsize=64)
 def _digest(config: str, places: tuple[str | None, str]) -> str:
     """Hash once for all runs of a suite; ``places`` is in the key since it decides where the data lie."""
-    fields = json.loads(config)
-    return _read(fields).digest()
+    try:
+        return _read(json.loads(config)).digest()
+    except OSError as error:
+        raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def directory(config: Config) -> Path | None:
@@ -153,9 +198,10 @@ def load(
         if value < least:
             raise UsageError(f"{field}={value}: allowed are {least} and more")
     check_loader(config, loader)
+    check_inputs(config, decoded=decoded(config))
     contents = _read(config)
     labels = contents.train_labels.numpy() if isinstance(contents, Arrays) else contents.train.labels
-    _check_split(config, len(labels))
+    _check_split(config, len(labels), np.bincount(labels))
     kept, held = hold_out(labels, config["val_examples"], derive(seed, "split"))
     workers = min(workers, os.cpu_count() or 1)  # more would only wait for each other
     streams = Streams(config, batch_size, eval_batch_size, seed, augment, torch.device(device), loader, workers)
@@ -174,7 +220,13 @@ def _read(config: Config) -> Contents:
     return contents
 
 
-def _check_split(config: Config, available: int) -> None:
+def _check_split(config: Config, available: int, sizes: np.ndarray | None) -> None:
+    """Check the validation split, in general and, where the ``sizes`` of the classes are known, for each class."""
     held = config["val_examples"]
     if not 0 < held < available:
         raise UsageError(f"dataset.val_examples={held}: allowed are 1 to {available - 1}, of {available} images")
+    if sizes is not None:
+        try:
+            shares(sizes, held)
+        except UsageError as error:
+            raise UsageError(f"dataset.val_examples={held}: {error}") from None

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.budget.epoch import last_batch, steps_per_epoch
+from harness.budget.epoch import last_batch
 from harness.errors import UsageError
 from harness.seeds import derive
 
@@ -67,32 +67,56 @@ def bounds(samples: int, batch_size: int, *, training: bool) -> list[tuple[int, 
 
 
 def hold_out(labels: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split samples in two so that each class has its share in both parts.
+    """Split samples in two so that each class has its share in both parts, and at least one sample in the first.
 
     Args:
         labels: Class of each sample, int64 [samples].
-        count: Samples to hold out; classes get the nearest whole shares that add up to it.
+        count: Samples to hold out, of each class what `shares` says.
         seed: Seed of the choice.
 
     Returns:
         Sorted indices of the samples kept and of those held out.
 
     Raises:
-        UsageError: If that would leave either part empty.
+        UsageError: See `shares`.
     """
-    if not 0 < count < len(labels):
-        raise UsageError(f"cannot hold out {count} of {len(labels)} samples: allowed are 1 to {len(labels) - 1}")
     generator = np.random.Generator(np.random.PCG64(seed))
     shuffled = generator.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     sizes = np.bincount(labels)
-    # Cumulated shares, rounded, differ by the whole share of each class and end at count exactly.
-    upto = np.cumsum(sizes)
-    shares = np.diff((upto * count + len(labels) // 2) // len(labels), prepend=0)
-    chosen = [by_class[end - size : end - size + share] for end, size, share in zip(upto, sizes, shares, strict=True)]
+    parts = zip(np.cumsum(sizes), sizes, shares(sizes, count), strict=True)
+    chosen = [by_class[end - size : end - size + share] for end, size, share in parts]
     held = np.sort(np.concatenate(chosen))
     kept = np.setdiff1d(np.arange(len(labels)), held, assume_unique=True)
     return kept, held
+
+
+def shares(sizes: np.ndarray, count: int) -> np.ndarray:
+    """Return how many samples of each class are held out.
+
+    They are the nearest whole shares that add up. Where that would take the last sample of a class, the class keeps
+    one, and the classes that keep most give one more.
+
+    Args:
+        sizes: Samples of each class, int64 [classes].
+        count: Samples to hold out.
+
+    Raises:
+        UsageError: If that would leave the held-out part, or a class of the other, empty.
+    """
+    samples, classes = int(sizes.sum()), int((sizes > 0).sum())
+    if not 0 < count <= samples - classes:
+        raise UsageError(
+            f"cannot hold out {count} of {samples} samples: allowed are 1 to {samples - classes}, "
+            f"so that each of the {classes} classes keeps one"
+        )
+    # Cumulated shares, rounded, differ by the whole share of each class and end at count exactly.
+    held = np.diff((np.cumsum(sizes) * count + samples // 2) // samples, prepend=0)
+    emptied = (held == sizes) & (sizes > 0)
+    held[emptied] -= 1
+    for _ in range(int(emptied.sum())):
+        held[np.argmax(sizes - held)] += 1
+    return held
 
 
 def generator(seed: int, *names: str | int) -> torch.Generator:

@@ -42,7 +42,7 @@ def add(name: str, function: Function) -> None:
     def read(config: Config) -> Arrays:
         return _read(name, function, str(layout.find(config)) if layout else None)
 
-    DATASETS[name] = Dataset(read, layout, counted=False, source=function)
+    DATASETS[name] = Dataset(read, layout, source=function)
 
 
 def forget(module: str) -> None:

@@ -1,6 +1,6 @@
 """Data sets by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,24 +23,32 @@ class Dataset:
     Attributes:
         read: Reads it.
         layout: Where its files are; None for data that come with a library or are made.
-        counted: Whether the number of images is what the folder holds rather than what the config says.
+        published: For a folder of image files, the counts of the published set, which stand in a config until there is
+            a folder to count; None for data held in memory.
         source: The function of a plug-in (`harness.tasks.vision.data.plugin`); None for a data set of this project.
     """
 
     read: Reader
     layout: Layout | None
-    counted: bool
+    published: Mapping[str, int] | None = None
     source: Callable[..., Any] | None = None
+
+    @property
+    def decoded(self) -> bool:
+        """Whether images are decoded from files while a run trains."""
+        return self.published is not None
 
 
 DATASETS: dict[str, Dataset] = {}
 
 
-def register(name: str, *, layout: Layout | None = None, counted: bool = False) -> Callable[[Reader], Reader]:
+def register(
+    name: str, *, layout: Layout | None = None, published: Mapping[str, int] | None = None
+) -> Callable[[Reader], Reader]:
     """Make a reader available as ``dataset=NAME``; see `Dataset` for the arguments."""
 
     def add(read: Reader) -> Reader:
-        DATASETS[name] = Dataset(read, layout, counted)
+        DATASETS[name] = Dataset(read, layout, published)
         return read
 
     return add

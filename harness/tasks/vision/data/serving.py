@@ -61,7 +61,6 @@ class Streams:
         Raises:
             UsageError: The data are not what the config says, or the augmentation is unknown.
         """
-        _check_normalisation(self.config)
         return self._arrays(contents, kept, held) if isinstance(contents, Arrays) else self._files(contents, kept, held)
 
     def _arrays(self, data: Arrays, kept: np.ndarray, held: np.ndarray) -> Data:
@@ -85,13 +84,16 @@ class Streams:
         choices = {"none": False, "imagenet": True}
         if self.augment not in choices:
             raise unknown("augmentation of image folders (recipe.augment)", self.augment, choices)
+        from harness.tasks.vision.data.files import soundness
         from harness.tasks.vision.data.files.pillow import Pictures  # here, as what serves them: slow to import
 
-        normalise, batches, side = self._normalise(), _folder_batches(self.loader), self.config["shape"][1]
+        soundness.check(data)
+        normalise, batches = self._normalise(), _folder_batches(self.loader)
+        _, height, width = self.config["shape"]
 
         def stream(images: ImageList, chosen: np.ndarray, seed: int | None = None, augment: bool = False) -> Batches:
             return batches(
-                Pictures(images, chosen, side, seed, augment),
+                Pictures(images, chosen, (height, width), seed, augment),
                 normalise,
                 batch_size=self.eval_batch_size if seed is None else self.batch_size,
                 device=self.device,
@@ -129,12 +131,3 @@ def _folder_batches(loader: str) -> Callable[..., Batches]:
     from harness.tasks.vision.data.files.pillow import FolderBatches
 
     return FolderBatches
-
-
-def _check_normalisation(config: Config) -> None:
-    channels = config["shape"][0]
-    for field in ("mean", "std"):
-        if len(config[field]) != channels:
-            raise UsageError(f"dataset.{field}={list(config[field])}: one number for each of {channels} channels")
-    if min(config["std"]) <= 0:
-        raise UsageError(f"dataset.std={list(config['std'])}: allowed are numbers above 0")

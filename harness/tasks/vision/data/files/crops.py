@@ -35,13 +35,23 @@ class Region(NamedTuple):
     to_column: float
 
 
-def resized_crop_box(width: int, height: int, draws: random.Random) -> tuple[int, int, int, int]:
+Shape = tuple[int, int]
+"""Height and width of a network input in pixels."""
+
+
+def resized_crop_box(width: int, height: int, draws: random.Random, proportion: float = 1) -> tuple[int, int, int, int]:
     """Choose a random crop of 8 to 100 % of the area and an aspect ratio of 3:4 to 4:3 (Szegedy et al. 2014).
+
+    Args:
+        width: Of the picture, in pixels.
+        height: As ``width``.
+        draws: What chooses.
+        proportion: Width to height of the network's input; the aspect ratio is relative to it.
 
     Returns:
         Top, left, height and width in pixels; the largest allowed central crop if ten tries do not fit.
     """
-    low, high = 3 / 4, 4 / 3
+    low, high = 3 / 4 * proportion, 4 / 3 * proportion
     for _ in range(10):
         area = width * height * draws.uniform(0.08, 1)
         ratio = math.exp(draws.uniform(math.log(low), math.log(high)))
@@ -53,10 +63,13 @@ def resized_crop_box(width: int, height: int, draws: random.Random) -> tuple[int
     return (height - down) // 2, (width - across) // 2, down, across
 
 
-def random_crop(width: int, height: int, seed: int, epoch: int, index: int) -> Crop:
-    """Return the training crop of sample ``index`` in an epoch; its stream belongs to the sample and the epoch."""
+def random_crop(width: int, height: int, seed: int, epoch: int, index: int, *, proportion: float = 1) -> Crop:
+    """Return the training crop of sample ``index`` in an epoch; its stream belongs to the sample and the epoch.
+
+    For ``proportion`` see `resized_crop_box`.
+    """
     draws = random.Random(derive(seed, "augment", epoch, index))
-    box = resized_crop_box(width, height, draws)
+    box = resized_crop_box(width, height, draws, proportion)
     return Crop(*box, flip=draws.random() < 0.5)
 
 
@@ -66,18 +79,27 @@ def crop_region(crop: Crop) -> Region:
     return Region(crop.top, crop.left, crop.height, crop.width, 0, left, crop.height, right)
 
 
-def shorter_side(side: int) -> int:
-    """Return what evaluation resizes the shorter side to: 256 for 224, in proportion for other inputs."""
-    return round(side * 256 / 224)
+def resized(width: int, height: int, shape: Shape) -> Shape:
+    """Return what evaluation resizes a picture to, proportions kept: it just covers the input and a margin.
+
+    The margin is that of 256 pixels for 224, so for square inputs the shorter side becomes 256/224 of the input's.
+
+    Returns:
+        Height and width in pixels.
+    """
+    down, across = (round(side * 256 / 224) for side in shape)
+    # As torchvision rounds: the longer side down.
+    if width * down <= height * across:
+        return max(int(across * height / width), down), across
+    return down, max(int(down * width / height), across)
 
 
-def central_region(width: int, height: int, side: int) -> Region:
-    """Return the region of evaluation: the centre of what the picture is once its shorter side is resized."""
-    shorter = shorter_side(side)
-    # As torchvision rounds: the longer side down, the corner of the centre to the nearest pixel.
-    across, down = (int(shorter * length / min(width, height)) for length in (width, height))
-    top, rows, from_row, to_row = _middle(height, down, side)
-    left, columns, from_column, to_column = _middle(width, across, side)
+def central_region(width: int, height: int, shape: Shape) -> Region:
+    """Return the region of evaluation: the centre of what the picture is once it is resized."""
+    down, across = resized(width, height, shape)
+    # As torchvision rounds: the corner of the centre to the nearest pixel.
+    top, rows, from_row, to_row = _middle(height, down, shape[0])
+    left, columns, from_column, to_column = _middle(width, across, shape[1])
     return Region(top, left, rows, columns, from_row, from_column, to_row, to_column)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harness.budget.epoch import largest_batch
 from harness.errors import UsageError
+from harness.tasks.vision.data.files.crops import Shape
 from harness.tasks.vision.data.files.encoded import Encoded, EncodedBatch
 from harness.tasks.vision.data.files.pillow import FileBatches
 from harness.tasks.vision.data.files.reading import Reading
@@ -52,11 +53,11 @@ class _Decoder:
 
     Args:
         batch_size: Files of the largest batch.
-        side: Height and width of a picture in pixels.
+        target: Height and width of a picture in pixels.
         device: Where pictures are wanted.
     """
 
-    def __init__(self, batch_size: int, side: int, device: torch.device) -> None:
+    def __init__(self, batch_size: int, target: Shape, device: torch.device) -> None:
         cuda = device.type == "cuda"
         self._source = _Source()
         self._pipeline = Pipeline(
@@ -85,12 +86,12 @@ class _Decoder:
                 affine=False,  # runs that share a machine would tie their threads to the same cores
             )
             # Linear with antialiasing is Pillow's "bilinear"; a part from right to left comes out mirrored.
-            pictures = fn.resize(decoded, size=[side, side], roi_start=begin, roi_end=end, antialias=True)
+            pictures = fn.resize(decoded, size=list(target), roi_start=begin, roi_end=end, antialias=True)
             self._pipeline.set_outputs(pictures)
         self._pipeline.build()
 
     def decode(self, batches: Iterator[EncodedBatch]) -> Iterator[tuple[Tensor, EncodedBatch]]:
-        """Yield pictures, uint8 [batch, side, side, 3] on the device, with what they were made of.
+        """Yield pictures, uint8 [batch, height, width, 3] on the device, with what they were made of.
 
         After an error, or left before its end, the pipeline is of no more use.
 
@@ -153,7 +154,7 @@ class DaliBatches(FileBatches):
                 yield inputs, moved(labels, self._device)
 
     def _pipeline_for(self, batch_size: int) -> _Decoder:
-        return _Decoder(batch_size, self._pictures.side, self._device)
+        return _Decoder(batch_size, self._pictures.shape, self._device)
 
     def _decoded(self, decoder: _Decoder, batches: Iterator[EncodedBatch]) -> Iterator[tuple[Tensor, Tensor]]:
         try:

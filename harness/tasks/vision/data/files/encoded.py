@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from harness.errors import UsageError
-from harness.tasks.vision.data.files.crops import Region, central_region, crop_region, random_crop
-from harness.tasks.vision.data.files.pillow import UNREADABLE, Pictures
+from harness.tasks.vision.data.files.colours import UNREADABLE
+from harness.tasks.vision.data.files.crops import Region, central_region, crop_region
+from harness.tasks.vision.data.files.pillow import Pictures
 from harness.tasks.vision.data.files.reading import Key
 
 
@@ -93,13 +94,13 @@ class Encoded(Dataset[EncodedSample | UsageError]):
 
     def _region(self, key: Key, width: int, height: int) -> Region:
         if self._pictures.augment:
-            return crop_region(random_crop(width, height, self._pictures.seed or 0, *key))
-        return central_region(width, height, self._pictures.side)
+            return crop_region(self._pictures.crop(width, height, key))
+        return central_region(width, height, self._pictures.shape)
 
     def _finished(self, key: Key) -> tuple[bytes, Region]:
-        side = self._pictures.side
-        content = b"P6\n%d %d\n255\n" % (side, side) + self._pictures.picture(key).tobytes()
-        return content, Region(0, 0, side, side, 0, 0, side, side)
+        height, width = self._pictures.shape
+        content = b"P6\n%d %d\n255\n" % (width, height) + self._pictures.picture(key).tobytes()
+        return content, Region(0, 0, height, width, 0, 0, height, width)
 
 
 def _is_plain(header: Image.Image, content: bytes) -> bool:

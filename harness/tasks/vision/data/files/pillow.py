@@ -14,16 +14,14 @@ from torchvision.transforms import functional as F
 
 from harness.errors import UsageError
 from harness.tasks.vision.data.contents import ImageList
-from harness.tasks.vision.data.files.crops import random_crop, shorter_side
+from harness.tasks.vision.data.files.colours import UNREADABLE, decoded, reason
+from harness.tasks.vision.data.files.crops import Crop, Shape, random_crop, resized
 from harness.tasks.vision.data.files.reading import Batch, Key, Reading, Sample
 from harness.tasks.vision.data.normalise import Normalise
 from harness.tasks.vision.data.order import Batches
 
-UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for a file that it cannot decode."""
-
 _Sample = tuple[Tensor, int]
-"""A picture, uint8 [3, side, side], and its label."""
+"""A picture, uint8 [3, height, width], and its label."""
 
 
 class Pictures(Dataset[_Sample | UsageError]):
@@ -32,14 +30,14 @@ class Pictures(Dataset[_Sample | UsageError]):
     Args:
         images: The files.
         chosen: Indices of those to serve.
-        side: Height and width of a picture in pixels.
+        shape: Height and width of a picture in pixels.
         seed: Seed of order and crops; None keeps the order of ``chosen`` in every epoch.
         augment: Random resized crop and flip; otherwise the central crop.
     """
 
-    def __init__(self, images: ImageList, chosen: np.ndarray, side: int, seed: int | None, augment: bool) -> None:
+    def __init__(self, images: ImageList, chosen: np.ndarray, shape: Shape, seed: int | None, augment: bool) -> None:
         self.labels = images.labels[chosen]
-        self.side = side
+        self.shape = shape
         self.seed = seed
         self.augment = augment
         self._root = os.fsencode(images.folder)
@@ -59,6 +57,10 @@ class Pictures(Dataset[_Sample | UsageError]):
         """Return where the file of a sample is."""
         return os.fsdecode(os.path.join(self._root, self._paths[index]))
 
+    def crop(self, width: int, height: int, key: Key) -> Crop:
+        """Return the training crop of a sample whose picture has that size."""
+        return random_crop(width, height, self.seed or 0, *key, proportion=self.shape[1] / self.shape[0])
+
     def picture(self, key: Key) -> Image.Image:
         """Return a sample as RGB, cropped.
 
@@ -68,20 +70,18 @@ class Pictures(Dataset[_Sample | UsageError]):
         epoch, index = key
         path = self.path(index)
         try:
-            with Image.open(path) as file:
-                image = file.convert("RGB")
+            image = decoded(path)
         except UNREADABLE as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UsageError(f"cannot read the image {path}: {reason}") from error
+            raise UsageError(f"cannot read the image {path}: {reason(error)}") from error
         return self._random(image, epoch, index) if self.augment else self._central(image)
 
     def _random(self, image: Image.Image, epoch: int, index: int) -> Image.Image:
-        *box, flip = random_crop(image.width, image.height, self.seed or 0, epoch, index)
-        image = F.resized_crop(image, *box, [self.side, self.side])
+        *box, flip = self.crop(image.width, image.height, (epoch, index))
+        image = F.resized_crop(image, *box, list(self.shape))
         return F.hflip(image) if flip else image
 
     def _central(self, image: Image.Image) -> Image.Image:
-        return F.center_crop(F.resize(image, [shorter_side(self.side)]), [self.side, self.side])
+        return F.center_crop(F.resize(image, list(resized(image.width, image.height, self.shape))), list(self.shape))
 
 
 def _stack(samples: Sequence[_Sample]) -> tuple[Tensor, Tensor]:
