@@ -17,17 +17,15 @@ class Iteration:
     """One training iteration, decided before it is taken.
 
     Attributes:
-        samples: Images in its batch.
-        flops: What it costs without its event.
-        surcharge: What the event adds: the dense share of the weight gradient.
+        usage: What it takes up without its event.
+        surcharge: FLOPs that the event adds: the dense share of the weight gradient.
         moment: Where the run stands after it.
         event: The topology event that falls on it, if any.
         last: Whether the budget is spent with it.
         rewinds: Whether a rewinding round ends with it; its event then prunes and the schedule goes back.
     """
 
-    samples: int
-    flops: int
+    usage: Usage
     surcharge: int
     moment: Moment
     event: Event | None
@@ -109,7 +107,7 @@ class Course:
                 # Nothing would train what an event on the last iteration grows.
                 if self.clock.after(Usage(1, samples, flops + surcharge)) >= 1:
                     event, surcharge = None, 0
-        return Iteration(samples, flops, surcharge, moment, event, progress >= 1, rewinds)
+        return Iteration(usage, surcharge, moment, event, progress >= 1, rewinds)
 
     def take(self, iteration: Iteration) -> bool:
         """Book an iteration once it is computed; return whether its event takes place.
@@ -117,7 +115,9 @@ class Course:
         It does not where a budget of seconds ran out in the meantime, since this was the last iteration then.
         """
         falls = iteration.event is not None and not self.clock.done
-        usage = Usage(1, iteration.samples, iteration.flops + (iteration.surcharge if falls else 0))
+        usage = iteration.usage
+        if falls:
+            usage = usage._replace(flops=usage.flops + iteration.surcharge)
         self.ledger.charge(usage)
         self.clock.charge(usage)
         self._reached = iteration.moment.position

@@ -48,6 +48,7 @@ class Rates:
     def __init__(self, recipe: RecipeConfig, course: Course) -> None:
         """Follow a course with a recipe."""
         self._recipe, self._course = recipe, course
+        self._warmup = recipe.warmup_epochs / recipe.epochs
 
     def of(self, iteration: Iteration) -> float:
         """Return the rate of the coming iteration."""
@@ -65,7 +66,7 @@ class Rates:
             recipe.lr,
             recipe.lr_shape,
             after=after,
-            warmup=recipe.warmup_epochs / recipe.epochs,
+            warmup=self._warmup,
             milestones=recipe.milestones,
             gamma=recipe.gamma,
         )
