@@ -1,4 +1,4 @@
-"""`sparsebench speed` runs its suites and says what they measured; how fast anything is, no test asserts."""
+"""`sparsebench speed` runs its suites and prints what they measured; no test asserts how fast anything is."""
 
 import json
 import subprocess
@@ -39,6 +39,11 @@ def test_a_ratio_is_the_median_of_those_of_neighbours_whatever_spells_a_machine_
 def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(tmp_path):
     with pytest.raises(UsageError, match=r"absent/speed\.json: cannot be written"):
         speed.main(tmp_path / "absent" / "speed.json")
+
+
+def test_a_commit_that_git_does_not_know_is_named_before_anything_is_measured():
+    with pytest.raises(UsageError, match=r"--against 6bd07dfff: git knows no such commit here"):
+        speed.main(against="6bd07dfff")
 
 
 def measured(gpu=None, **info):

@@ -1,6 +1,5 @@
-"""The speed suites' fixture and options: `sparsebench speed` runs them, `harness/speed.py` reads what they leave."""
+"""The speed suites' fixture and options: `sparsebench speed` runs them, `harness.speed` reads what they leave."""
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,23 +8,21 @@ from typing import Any
 
 import pytest
 import torch
+from measured import Target, leave_pairs
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.machine import provenance
 from harness.machine.allocator import keep_freed_memory
-from harness.speed.page import paired_ratio
 
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"
-
-Target = tuple[str, float]
-"""``"at most"`` or ``"at least"``, and a number."""
 
 keep_freed_memory()  # as the worker does, for ours and for baselines
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="small nets and two rounds: that it runs, not how fast")
+    parser.addoption("--against", metavar="REVISION", help="time the commands of another commit alongside")
     parser.addoption("--all", action="store_true", help="time whole commands too: a board, a run in a container")
 
 
@@ -81,16 +78,16 @@ class Compare:
         before: Callable[[], object] = lambda: None,
         threads: int | None = None,
     ) -> None:
-        """Record the median of each and their ratio, see `harness.speed.page.paired_ratio`.
+        """Leave the median of each and their ratio, see `measured.leave_pairs`.
 
         Args:
             name: ``numerator / denominator, where``, as the table shows it.
             ours: What is measured.
-            baseline: What it is held against.
+            baseline: What it is compared with.
             rounds: Times that each is timed; quick mode takes two.
-            target: What the ratio is meant to be, for the page.
+            target: What the ratio should be, for the page.
             times: How often each does its work in one call: medians are divided by it.
-            times_baseline: Further factor of the baseline, e.g. 100 where it is to stand for 100 of its calls.
+            times_baseline: Further factor of the baseline, e.g. 100 where it stands for 100 of its calls.
             inverse: Whether the ratio is baseline / ours ("times faster") rather than ours / baseline.
             before: Called before each timing of each of the two, untimed.
             threads: Of the CPU, for both; None for all.
@@ -108,17 +105,8 @@ class Compare:
             self.benchmark.pedantic(lambda: _timed(ours), setup=first_the_baseline, rounds=2 if self.quick else rounds)
         each = [seconds / times for seconds in self.benchmark.stats.stats.data]
         baseline_each = [seconds / times * times_baseline for seconds in spent]
-        ratio, interval = paired_ratio(*((baseline_each, each) if inverse else (each, baseline_each)))
-        self.benchmark.extra_info.update(
-            name=name,
-            ratio=ratio,
-            interval=interval,
-            value=statistics.median(each),
-            baseline=statistics.median(baseline_each),
-            unit="s",
-            target=target,
-            baseline_rounds=spent,
-        )
+        leave_pairs(self.benchmark, name, each, baseline_each, target=target, inverse=inverse)
+        self.benchmark.extra_info["baseline_rounds"] = spent
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from methods import Masks
 from methods.parts.distributions import erk, layer_counts
 
 CIFAR = (3, 32, 32)
-SHAPES = {"mlp": (1, 28, 28), "resnet50": (3, 224, 224)}
+SHAPES = {"mlp": (1, 28, 28), "convnet": (1, 28, 28), "resnet50": (3, 224, 224)}
 CLASSES = {"resnet50": 1000}
 
 

@@ -10,6 +10,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     command.add_argument("--json", type=Path, metavar="FILE", help="write the ratios to FILE")
     command.add_argument("--quick", action="store_true", help="small nets, two rounds: that it runs, not how fast")
+    command.add_argument("--against", metavar="REVISION", help="time the commands of another commit alongside")
     command.add_argument("--all", action="store_true", help="time whole commands too: a board, a run in a container")
 
 
@@ -17,4 +18,4 @@ def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from harness.speed import suites as speed
 
-    return speed.main(given.json, quick=given.quick, everything=given.all)
+    return speed.main(given.json, quick=given.quick, everything=given.all, against=given.against)

@@ -1,4 +1,4 @@
-"""Speed as it was measured: the JSON that is kept for each kind of machine, and the README made of it."""
+"""Speed as measured: the JSON kept for each kind of machine, and the README made from it."""
 
 import json
 import math
@@ -17,12 +17,21 @@ Measured = dict[str, Any]
 INTRODUCTION = """\
 # Speed, as measured
 
-Made by `make speed` from `results/*.json`, what pytest-benchmark kept; edit neither. The two sides of a ratio took
-turns in one process, so that whatever else the machine did slowed both alike: it is the median of the ratios of
-neighbouring repeats, with its 95 % interval in brackets. What stands before the slash is divided by what stands after
-it; "ours" and "baseline" are the medians of each, of one step, event or batch. `sort_based.py` is the yardstick for
-events: a sorted top-k over all weights to prune, two full sorts a layer to drop and grow, counts read back with
-`.item()`.
+Made by `make speed` from `results/*.json`, which pytest-benchmark wrote; edit neither. Each ratio divides what stands
+before the slash by what stands after it; "ours" and "baseline" are the medians of each, of one step, event, batch or
+command. The two sides were timed in turns, so that whatever else the machine did slowed both alike, and the ratio is
+the median of the ratios of neighbouring repeats, with its 95 % interval in brackets.
+
+- `sort_based.py` is the baseline of events: a sorted top-k over all weights to prune, two full sorts a layer to drop
+  and grow, counts read back with `.item()`.
+- `bare_loop.py` is the baseline of steps: a training loop as a careful user writes it by hand. A loop that misses one
+  of two tricks is slower than the harness on convolutional nets; the rows "bare loop's step with ..." say by how much.
+  Images lie in memory with their *channels last*, which convolutions on a CPU take as a request to work that way.
+  (`contiguous(memory_format=torch.channels_last)` leaves images of one channel as they are, so that the trick looks
+  as if it did nothing; `to(memory_format=torch.channels_last)` does not.) And *freed memory is kept*: otherwise glibc
+  returns it to the kernel in each step, which hands it out again page by page, zeroed. In a process that has much
+  else in memory it may happen to be kept anyway, so two measurements of one loop can differ by a quarter.
+- Commands are timed from a cold start, in CPU seconds. `ARGS="--against REVISION"` times another commit's alongside.
 """
 
 
@@ -33,11 +42,11 @@ def machine(measured: Measured) -> str:
 
 
 def keep(measured: Measured, folder: Path) -> list[Path]:
-    """Write the JSON of this machine and the README of all of them; return what was written.
+    """Write the JSON of this machine and the README of all machines; return the paths written.
 
     Args:
-        measured: As pytest-benchmark wrote it.
-        folder: Of the suites.
+        measured: What pytest-benchmark wrote.
+        folder: The folder of the suites.
     """
     results = folder / "results"
     results.mkdir(exist_ok=True)
@@ -51,8 +60,8 @@ def keep(measured: Measured, folder: Path) -> list[Path]:
 def paired_ratio(ours: Sequence[float], baseline: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
     """Return the median of the ratios of pairs, and its 95 % interval; None where there are too few for one.
 
-    Not the ratio of the medians: on a machine with fast and slow spells those may come from different spells. The
-    interval is that of the binomial distribution, which supposes nothing of how times are distributed.
+    Not the ratio of the medians: on a machine with fast and slow spells, those may come from different spells. The
+    interval is the binomial one, which assumes nothing about how times are distributed.
     """
     ratios = [one / other for one, other in zip(ours, baseline, strict=True)]
     low, high = stats.quantile_test(ratios, p=0.5).confidence_interval(0.95)
@@ -60,7 +69,7 @@ def paired_ratio(ours: Sequence[float], baseline: Sequence[float]) -> tuple[floa
 
 
 def page(everything: list[Measured]) -> str:
-    """Return the README: one table a machine."""
+    """Return the README: a table for each machine."""
     return "\n".join([INTRODUCTION, *map(_section, everything)])
 
 
@@ -85,7 +94,7 @@ def _section(measured: Measured) -> str:
         "",
         f"{measured['datetime'][:10]}, commit {commit['id'][:12]}{changed}; {', '.join(versions)}; {info['system']}.",
         "",
-        "| ratio of | ratio | meant to be | ours | baseline |",
+        "| ratio of | ratio | target | ours | baseline |",
         "|---|---:|---|---:|---:|",
     ]
     for benchmark in measured["benchmarks"]:
@@ -99,7 +108,7 @@ def _section(measured: Measured) -> str:
 
 
 def _target(ratio: float, target: Sequence[Any] | None) -> str:
-    """Say what a ratio was meant to be (``["at most", 1.01]``), and whether it is."""
+    """Return the target of a ratio (``["at most", 1.01]``) in words, and whether it was missed."""
     if target is None:
         return ""
     bound, number = target
@@ -108,6 +117,6 @@ def _target(ratio: float, target: Sequence[Any] | None) -> str:
 
 
 def _lean(measured: Measured) -> Measured:
-    """Leave out who committed and under which name of a branch: neither changes speed."""
+    """Leave out who committed, and on which branch: neither changes speed."""
     commit = {key: measured["commit_info"].get(key) for key in ("id", "dirty")}
     return {**measured, "commit_info": commit}

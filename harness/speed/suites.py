@@ -1,4 +1,4 @@
-"""``sparsebench speed``: run the speed suites, keep what pytest-benchmark measured, and say it as ratios."""
+"""``sparsebench speed``: run the speed suites, keep what pytest-benchmark measured, and print it as ratios."""
 
 import importlib.util
 import json
@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.config.compose import TREE
 from harness.errors import UsageError
+from harness.places import ROOT, TREE
 from harness.speed import page as speed_page
 
 SUITES = TREE / "speed"
@@ -22,28 +22,34 @@ Measured = dict[str, Any]
 """What pytest-benchmark writes: ``machine_info``, ``commit_info``, ``benchmarks`` and more."""
 
 
-def main(ratios: Path | None = None, *, quick: bool = False, everything: bool = False) -> int:
+def main(
+    ratios: Path | None = None, *, quick: bool = False, everything: bool = False, against: str | None = None
+) -> int:
     """Run the suites and return the exit status: 0 if all of them ran.
 
-    A full run is kept in ``benchmarks/speed/results/MACHINE.json``, and the README beside it made anew; a quick one
-    shows that everything runs, and is kept nowhere.
+    A full run is kept in ``benchmarks/speed/results/MACHINE.json``, and the README next to it made anew; a quick one
+    shows that everything runs, and is not kept.
 
     Args:
         ratios: File to write the ratios to, as JSON.
         quick: Small nets and two rounds of each.
-        everything: Time whole commands too: the smoke suite, and a run in a container.
+        everything: Also time the whole smoke suite, and a run in a container.
+        against: A commit whose commands are timed alongside.
 
     Raises:
-        UsageError: pytest-benchmark is not installed, nothing could be measured, or the file cannot be written.
+        UsageError: pytest-benchmark is not installed, nothing could be measured, the file cannot be written, or there
+            is no such commit.
     """
     if ratios:
         _require_writable(ratios)
+    if against:
+        _require_commit(against)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "measured.json"
-        status = _run(file, quick=quick, everything=everything)
+        status = _run(file, quick=quick, everything=everything, against=against)
         measured = json.loads(file.read_text()) if file.exists() and file.stat().st_size else None
     if measured is None:
-        raise UsageError("the speed suites measured nothing: what pytest says above is why")
+        raise UsageError("the speed suites measured nothing; the output of pytest above says why")
     found = rows(measured)
     _show(found)
     if ratios:
@@ -57,7 +63,7 @@ def main(ratios: Path | None = None, *, quick: bool = False, everything: bool = 
 def rows(measured: Measured) -> list[dict[str, Any]]:
     """Return each comparison: ``name, ratio, baseline, value, unit, machine``.
 
-    ``value`` and ``baseline`` are medians of interleaved repeats in ``unit``; the name says what is divided by what.
+    ``value`` and ``baseline`` are medians in ``unit``; the name says what is divided by what.
     """
     where = speed_page.machine(measured)
     return [
@@ -66,8 +72,8 @@ def rows(measured: Measured) -> list[dict[str, Any]]:
     ]
 
 
-def _run(file: Path, *, quick: bool, everything: bool) -> int:
-    """Run pytest on the suites, in a process of its own; what it says goes to stderr."""
+def _run(file: Path, *, quick: bool, everything: bool, against: str | None) -> int:
+    """Run pytest on the suites, in a process of its own; its output goes to stderr."""
     for module in ("pytest", "pytest_benchmark"):
         if importlib.util.find_spec(module) is None:
             raise UsageError(f"speed needs {module}, which is not installed: pip install 'sparsebench[dev]'")
@@ -75,15 +81,22 @@ def _run(file: Path, *, quick: bool, everything: bool) -> int:
     command += ["--benchmark-only", "--benchmark-quiet", "--benchmark-disable-gc", f"--benchmark-json={file}"]
     command += ["--quick"] if quick else []
     command += ["--all"] if everything else []
-    # PYTHONPATH: the suites import the packages beside them, also where those are not installed.
-    paths = [str(TREE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command += [f"--against={against}"] if against else []
+    # PYTHONPATH: the suites import the packages of this tree, also where those are not installed.
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.run(command, cwd=TREE.parent, env=environment, stdout=sys.stderr, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env=environment, stdout=sys.stderr, check=False).returncode
 
 
 def _require_writable(file: Path) -> None:
     if file.is_dir() or not file.parent.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise UsageError(f"speed --json {file}: cannot be written")
+        raise UsageError(f"--json {file}: cannot be written")
+
+
+def _require_commit(revision: str) -> None:
+    command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode:
+        raise UsageError(f"--against {revision}: git knows no such commit here")
 
 
 def _show(found: list[dict[str, Any]]) -> None:
