@@ -170,8 +170,8 @@ def test_an_interrupted_harness_stops_its_container_and_leaves_a_record(lab, har
 
 def test_clean_removes_what_a_killed_harness_left_and_nothing_else(lab, harness, image):
     stranger = lab.engine.containers.create(image.id, ["sleep", "60"])
-    alive, dead = harness("seed=1"), harness("seed=2")
     try:
+        alive, dead = harness("seed=1"), harness("seed=2")
         dead.kill()
         dead.wait()
         (orphan,) = theirs(lab.engine, dead.pid)
