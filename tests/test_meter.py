@@ -9,6 +9,7 @@ from runs import at_step, record, small, train
 
 from harness.machine.meter import Meter
 from harness.machine.throttling import CAPPED, ClockWatch
+from harness.training import sealed
 
 HOT = pynvml.nvmlClocksEventReasonSwThermalSlowdown
 BRAKED = pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown | pynvml.nvmlClocksEventReasonHwSlowdown
@@ -83,11 +84,11 @@ def test_a_run_that_goes_on_keeps_the_samples_of_its_first_part(tmp_path):
     run = small("static")
     first = {"samples": 8, "slowed": 2, "capped": 4}
     half = train(run, at_step(20)).state_dict()
-    torch.save({"key": KEY, "elapsed": 1.0, "clocks": first, "trainer": half}, tmp_path / "checkpoint.pt")
+    sealed.write({"key": KEY, "elapsed": 1.0, "clocks": first, "trainer": half}, tmp_path / "checkpoint.pt")
     made = record(run, tmp_path, KEY, successor="1" * 16)
     assert (made["status"], made["provenance"]["resumed"]) == ("done", True)
     assert (made["cost"]["throttled"], made["cost"]["power_capped"]) == (0.25, 0.5)
-    assert torch.load(tmp_path / "successor.pt", weights_only=True)["clocks"] == first
+    assert sealed.read(tmp_path / "successor.pt")["clocks"] == first
 
 
 @pytest.mark.cuda

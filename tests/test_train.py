@@ -8,6 +8,7 @@ import pytest
 import torch
 from runs import at_step, go_on, record, small, train, trainer
 
+from harness.training import network
 from harness.training.trainer import DivergedError
 from methods import Event, Method, registry
 from methods.rewinding import WeightRewinding
@@ -126,9 +127,9 @@ def test_a_run_that_keeps_its_promises_is_done_and_counts_what_it_has(tmp_path):
     assert (made["status"], made["reason"]) == ("done", None)
     assert metrics["active"] == sum(made["topology"][-1]["active"]) == round(0.1 * metrics["maskable"])
     assert metrics["nonzero"] <= metrics["active"]
-    saved = torch.load(tmp_path / "final.pt", weights_only=True)
-    assert sum(int(mask.sum()) for mask in saved["masks"].values()) == metrics["active"]
-    assert all(not weight[~saved["masks"][name]].any() for name, weight in saved["weights"].items())
+    left = network.read(tmp_path / network.FINAL)
+    assert sum(int(mask.sum()) for mask in left.masks.values()) == metrics["active"]
+    assert all(not left.state[name][~mask].any() for name, mask in left.masks.items())
 
 
 def test_another_number_of_active_weights_than_asked_is_found():

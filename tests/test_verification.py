@@ -15,6 +15,7 @@ from harness import config
 from harness.audit import referee
 from harness.audit.claims import MARK, UntrustedFileError, claim_problems, identity_problems, open_plain, read_record
 from harness.plan.planned import settled
+from harness.training import network
 
 ASKED = ["method=rigl", "dataset=digits", "budget=steps:250", "device=cpu", "evaluations=2", "recipe.threads=1"]
 TESTS = 360  # images of the digits' test set
@@ -35,7 +36,7 @@ def honest(tmp_path_factory):
     elapsed = time.monotonic() - started
     record = read_record(folder / "record.json")
     assert record["status"] == "done"
-    left = torch.load(folder / "final.pt", weights_only=True)
+    left = network.read(folder / network.FINAL)
     return {"request": request, "record": record, "left": left, "elapsed": elapsed}
 
 
@@ -45,8 +46,8 @@ def case(honest, tmp_path):
     case = copy.deepcopy(honest)
 
     def find():
-        torch.save(case["left"], tmp_path / "final.pt")
-        return referee.judge(case["request"]["config"], tmp_path / "final.pt")
+        network.write(case["left"], tmp_path / network.FINAL)
+        return referee.judge(case["request"]["config"], tmp_path / network.FINAL)
 
     case["find"] = find
     return case
@@ -104,13 +105,13 @@ def test_masks_other_than_the_last_of_the_ledger_are_found(case):
 
 
 def test_a_weight_outside_its_mask_is_found(case):
-    name = next(name for name, mask in case["left"]["masks"].items() if not mask.all())
-    case["left"]["state_dict"][name].fill_(0.5)
+    name = next(name for name, mask in case["left"].masks.items() if not mask.all())
+    case["left"].state[name].fill_(0.5)
     assert any("outside the masks are not zero" in problem for problem in claims(case))
 
 
 def test_masks_that_keep_more_than_was_requested_are_found(case):
-    for mask in case["left"]["masks"].values():
+    for mask in case["left"].masks.values():
         mask.fill_(True)
     found = case["find"]()
     case["record"]["metrics"].update(active=sum(found["active"]))
@@ -120,9 +121,9 @@ def test_masks_that_keep_more_than_was_requested_are_found(case):
 @pytest.mark.parametrize(
     "crime",
     [
-        lambda left: left["masks"].popitem(),
-        lambda left: left["masks"].update({next(iter(left["masks"])): torch.ones(1, dtype=torch.bool)}),
-        lambda left: left["masks"].update({next(iter(left["masks"])): torch.ones(1)}),
+        lambda left: left.masks.popitem(),
+        lambda left: left.masks.update({next(iter(left.masks)): torch.ones(1, dtype=torch.bool)}),
+        lambda left: left.masks.update({next(iter(left.masks)): torch.ones(1)}),
     ],
 )
 def test_masks_that_do_not_fit_the_model_are_refused(case, crime):
@@ -150,12 +151,12 @@ def test_the_record_of_another_run_is_found(case, change, reason):
 def test_the_referee_imports_no_method(case, tmp_path):
     request = tmp_path / "request.json"
     request.write_text(json.dumps(case["request"]))
-    torch.save(case["left"], tmp_path / "final.pt")
+    network.write(case["left"], tmp_path / network.FINAL)
     code = (
         "import sys; from harness.audit import referee; referee.main();"
         "print([m for m in sys.modules if m in ('methods.rigl', 'methods.granet', 'methods.gmp')])"
     )
-    command = [sys.executable, "-c", code, str(request), str(tmp_path / "final.pt")]
+    command = [sys.executable, "-c", code, str(request), str(tmp_path / network.FINAL)]
     lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout.splitlines()
     assert lines[-1] == "[]"
     assert json.loads(lines[-2].removeprefix(MARK)) == case["find"]()

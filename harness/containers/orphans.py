@@ -6,6 +6,7 @@ tells an orphan from the container of a running harness and from other people's.
 
 import hashlib
 import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import docker
 import docker.errors
 from docker.models.containers import Container
 
-from harness.containers.engine import LABEL
+from harness.containers.engine import LABEL, LOST
 
 RUN_LABEL = f"{LABEL}.run"
 HOST_LABEL = f"{LABEL}.host"
@@ -30,6 +31,18 @@ def orphans(client: docker.DockerClient) -> list[Container]:
     mine: dict[str, str | list[str] | bool] = {"label": [RUN_LABEL, f"{HOST_LABEL}={host()}"]}
     found: list[Container] = client.containers.list(all=True, filters=mine, ignore_removed=True)
     return [container for container in found if not _alive(container.labels.get(PROCESS_LABEL, ""))]
+
+
+def stop(client: docker.DockerClient, key: str, grace: int) -> None:
+    """Stop and remove the orphans of one run, each with ``grace`` seconds to write its checkpoint.
+
+    They are containers of a harness that was killed, and would train on in the folder that the run resumes in.
+    """
+    with suppress(*LOST):  # whoever starts a container next says that the engine is gone
+        for container in orphans(client):
+            if container.labels.get(RUN_LABEL) == key:
+                container.stop(timeout=grace)
+                container.remove(force=True, v=True)
 
 
 def clean(client: docker.DockerClient) -> list[str]:

@@ -1,4 +1,4 @@
-"""The kernel's count of processes killed for lack of memory."""
+"""Lack of memory: how it is recognised."""
 
 from pathlib import Path
 
@@ -8,3 +8,11 @@ def oom_kills() -> int:
     vmstat = Path("/proc/vmstat")
     lines = vmstat.read_text().splitlines() if vmstat.exists() else []
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception was raised because memory ended, on the CPU or on a GPU."""
+    import torch  # not by those who only count
+
+    # Where a CPU's memory ends, torch raises a plain RuntimeError.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

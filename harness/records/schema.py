@@ -27,6 +27,7 @@ _LONGEST_TEXT = 10_000
 _MOST_POINTS = 100_000
 _MOST_EVENTS = 1_000_000
 _MOST_LAYERS = 10_000
+_MOST_NAMES = 1000
 _INT64 = 2**63 - 1  # bounds that fit into 64 bits are checked ten times as fast as others
 _LARGEST_COUNT = 10**30  # FLOPs may exceed 64 bits
 _LARGEST_LOSS = 1e100  # its square is still finite
@@ -127,7 +128,10 @@ PROVENANCE = _object(
         "started": TIME,
         "finished": TIME,
         "resumed": MAYBE_TRUE,
-    }
+        # Operators without a deterministic algorithm that the run used.
+        "nondeterministic": {"type": ["array", "null"], "items": NAME, "maxItems": _MOST_NAMES},
+    },
+    optional=("nondeterministic",),
 )
 
 CODE = _object({"results": NAME, "method": _digest(64), "model": _digest(64), "shared": _digest(64)})

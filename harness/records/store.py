@@ -122,10 +122,10 @@ def write_atomic(path: Path | str, content: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name itself survive a power failure, where the file system can."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

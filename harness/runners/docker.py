@@ -24,12 +24,14 @@ from harness.audit.claims import (
 )
 from harness.config import RunnerConfig
 from harness.containers import box as boxes
+from harness.containers import orphans
 from harness.containers.box import Box
 from harness.containers.content import SUITE, ImageFiles, VerifiedImage, image_files
 from harness.containers.engine import connect
 from harness.containers.image import verify
 from harness.containers.output import Output
-from harness.containers.supervise import LARGEST_FOLDER, supervise
+from harness.containers.supervise import GRACE_SECONDS, LARGEST_FOLDER, supervise
+from harness.errors import UsageError
 from harness.machine import gpus
 from harness.machine.gpus import Gpu
 from harness.records import Record
@@ -41,7 +43,9 @@ from harness.tasks.vision import data
 
 WORKER = ("python", "-m", "harness.training.worker")
 REFEREE = ("python", "-m", "harness.audit.referee")
-LARGEST_CHECKPOINT = LARGEST_FOLDER
+NETWORK, LARGEST_NETWORK = "final.safetensors", LARGEST_FOLDER
+"""What a run that is done leaves (`harness.training.network`), and its largest size in bytes."""
+CHECKPOINTS = ("checkpoint.pt", "checkpoint-before.pt")
 REFEREE_SECONDS = 3600.0
 
 
@@ -82,8 +86,9 @@ class DockerRunner:
         requested = json.loads(request.read_text())
         config = requested["config"]
         boxes.check(limits)
+        orphans.stop(self.client, requested["key"], int(GRACE_SECONDS))
         workplace = _workplace(folder / self.workplace)
-        resumed = (workplace / "checkpoint.pt").exists()
+        resumable = any((workplace / name).exists() for name in CHECKPOINTS)
         told, mounts = inside.prepare(requested, folder)
         try:
             with gpus.hold(config["device"], limits.gpu, on_event, shared=config["packed"] > 1) as gpu:
@@ -99,7 +104,7 @@ class DockerRunner:
                 )
                 ending = self._train(box, workplace, on_event, log)
                 left = _left(workplace, told, ending)
-                left["provenance"]["resumed"] = resumed
+                left["provenance"]["resumed"] = resumable and left["provenance"]["resumed"]
                 if ending.status is None and left["status"] == "done":
                     self._check(left, requested, box, workplace, ending)
         except KeyboardInterrupt:
@@ -124,9 +129,11 @@ class DockerRunner:
         Raises:
             RefusedError: ``invalid`` if a claim does not hold, ``failed`` if it could not be checked.
         """
-        weights = workplace / "final.pt"
+        weights = workplace / NETWORK
+        if not os.path.lexists(weights):  # its disk was full, or its folder is gone
+            raise RefusedError("failed", f"the run left no network: {ending.reason or 'its log says why'}")
         try:
-            open_plain(weights, LARGEST_CHECKPOINT).close()
+            open_plain(weights, LARGEST_NETWORK).close()
         except UntrustedFileError as error:
             raise RefusedError("invalid", f"the outside refuses the record: {error}") from None
         tests = data.info(requested["config"]["dataset"]).test_samples
@@ -145,8 +152,8 @@ class DockerRunner:
             box,
             name=_name(box.key),
             image=self._suite.id,
-            command=[*REFEREE, inside.REQUEST, "/final.pt"],
-            readable={**box.readable, weights: "/final.pt"},
+            command=[*REFEREE, inside.REQUEST, f"/{NETWORK}"],
+            readable={**box.readable, weights: f"/{NETWORK}"},
             writable={},
         )
         with Output(lambda event: lines.append(str(event.get("text"))), Path(os.devnull)) as output:
@@ -174,10 +181,16 @@ def available(image: str | None = None) -> DockerRunner:
 
 
 def _workplace(folder: Path) -> Path:
-    """Make the folder that the container writes into, without what an earlier try left of its result."""
+    """Make the folder that the container writes into, without what an earlier try left of its result.
+
+    Raises:
+        UsageError: It is a link.
+    """
+    if folder.is_symlink():
+        raise UsageError(f"{folder}: is a link to {os.readlink(folder)}; a run is trained in a folder of its own")
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)  # also where a chain has already put a checkpoint
-    for stale in ("record.json", "final.pt"):
+    for stale in ("record.json", NETWORK):
         (folder / stale).unlink(missing_ok=True)
     return folder
 

@@ -45,8 +45,10 @@ class History:
         return [layer for layer, kept in enumerate(now) if before[layer] and not kept]
 
     def note_round(self) -> None:
-        """Add how a training of a rewinding method ended: as the last point of the curve says."""
+        """Add how a training of a rewinding method ended, as the last point of the curve says, unless it is there."""
         end = self.curve[-1]
+        if self.rounds and self.rounds[-1]["step"] == end["step"]:
+            return  # resumed from the end
         self.rounds.append(
             {"round": len(self.rounds), **{name: end[name] for name in ("step", "density", "val_accuracy")}}
         )

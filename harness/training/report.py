@@ -2,18 +2,17 @@
 
 import math
 import time
-from pathlib import Path
 
+from harness import generators
 from harness.machine.meter import Meter
 from harness.records import Record
+from harness.seeds import derive
 from harness.tasks.vision.data import Batches
 from harness.tasks.vision.score import evaluate
-from harness.training.checkpoint import Checkpoints, save
+from harness.training.checkpoint import Checkpoints
+from harness.training.network import Network
 from harness.training.prepare import Task
 from harness.training.trainer import DivergedError, Trainer
-
-FINAL = "final.pt"
-"""The weights and masks of a run that is done."""
 
 
 def describe(result: Record, task: Task, trainer: Trainer) -> None:
@@ -43,23 +42,26 @@ def describe(result: Record, task: Task, trainer: Trainer) -> None:
     result.update(history.state_dict())
 
 
-def finish(result: Record, trainer: Trainer, test: Batches, folder: Path) -> None:
-    """Check the run's promises, touch the test set, for the only time, and save weights and masks.
+def finish(result: Record, trainer: Trainer, test: Batches) -> None:
+    """Check the run's promises and touch the test set, for the only time.
 
     Raises:
         DivergedError: The loss on the test set is NaN or infinite.
     """
     violations = trainer.final_violations()
     started = time.perf_counter()
+    generators.seed(derive(result["seed"], "test"))  # whatever the training has drawn, as the referee does
     score = evaluate(trainer.model, test)
     trainer.watch.seconds["eval"] += time.perf_counter() - started
     if not math.isfinite(score.loss):  # the last steps ruined what no later training loss shows
         raise DivergedError(f"the loss on the test set is {score.loss}")
     result["metrics"].update(test_accuracy=score.accuracy, test_top5=score.top5, test_loss=score.loss)
     result.update(status="invalid" if violations else "done", reason="; ".join(violations) or None)
-    state = {name: tensor.cpu() for name, tensor in trainer.model.state_dict().items()}
-    masks = {name: mask.cpu() for name, mask in trainer.masks.tensors()}
-    save({"weights": {name: state[name] for name in masks}, "masks": masks, "state_dict": state}, folder / FINAL)
+
+
+def network(trainer: Trainer) -> Network:
+    """Return the trained network."""
+    return Network(trainer.model.state_dict(), dict(trainer.masks.tensors()))
 
 
 def measure(result: Record, trainer: Trainer, meter: Meter, checkpoints: Checkpoints) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness import generators
 from harness.budget.course import Iteration
 from harness.config import RunConfig
 from harness.seeds import derive
@@ -54,13 +55,12 @@ class Trainer:
         """
         self._run, self._splits = run, splits
         self._device = torch.device(run.device)
-        torch.manual_seed(derive(run.seed, "train"))
+        generators.seed(derive(run.seed, "train"))
         self.model = task.model.to(self._device)
         if self._device.type == "cuda":
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizers.build(self.model, run.recipe, recorded=bool(run.graph))
-        generator = torch.Generator().manual_seed(derive(run.seed, "masks"))
-        self.masks = Masks(task.layers, generator, task.costs.shapes)
+        self.masks = Masks(task.layers, torch.Generator().manual_seed(derive(run.seed, "masks")), task.costs.shapes)
         self.masks.attach(self.optimizer)
         self.course = task.course(run)
         self._rates = Rates(run.recipe, self.course)
@@ -81,9 +81,9 @@ class Trainer:
     def train(
         self,
         emit: Emit,
-        checkpoint: Callable[[], None],
+        checkpoint: Callable[[], object],
         stop: Callable[[], bool],
-        before_last: Callable[[], None] | None = None,
+        before_last: Callable[[], object] | None = None,
     ) -> bool:
         """Train until the budget is spent.
 
@@ -148,7 +148,7 @@ class Trainer:
             **self._step.state_dict(),
             "evaluated": self._evaluated,
             "violations": self._promises.broken,
-            "random": torch.get_rng_state(),
+            "random": generators.state_dict(self._device.type),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ class Trainer:
         self._evaluated = state["evaluated"]
         self._promises.broken = state["violations"]
         self._picks = self._stream()
-        torch.set_rng_state(state["random"].cpu())
+        generators.load_state_dict(state["random"])
 
     def _stream(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield what batches are made of, from where the course stands."""

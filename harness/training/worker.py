@@ -1,9 +1,10 @@
 """The inside of a run: from a request to a record. The same process in a container and out of one.
 
 ``python -m harness.training.worker REQUEST.json FOLDER`` trains what the request says, prints one JSON event a line,
-and leaves ``record.json``, ``final.pt`` and, until it is done, ``checkpoint.pt`` in the folder, with ``successor.pt``
-where another run resumes from this one. It trusts nothing outside it and is trusted by nothing: the runner checks what
-it leaves.
+and leaves ``record.json``, ``final.safetensors`` and checkpoints in the folder, with ``successor.pt`` where another run
+resumes from this one. It trusts nothing outside it and is trusted by nothing: the runner checks what it leaves.
+
+The checkpoints stay when the run is over: what they lead to is only certain once the record has been published.
 """
 
 import json
@@ -19,21 +20,29 @@ from typing import Any
 
 import torch
 
-from harness import plugins
+from harness import generators, plugins
 from harness.config import RunConfig, from_dict
 from harness.errors import UsageError, first_line
 from harness.machine import provenance
 from harness.machine.allocator import keep_freed_memory
 from harness.machine.meter import Meter
+from harness.machine.oom import ran_out_of_memory
 from harness.records import Record, empty, write
+from harness.seeds import derive
+from harness.tasks.vision.data import Data
 from harness.tasks.vision.inputs import load_data
-from harness.training import report
-from harness.training.checkpoint import CHECKPOINT, Checkpoints
-from harness.training.prepare import prepare
+from harness.training import network, report, workplace
+from harness.training.checkpoint import Checkpoints
+from harness.training.determinism import Nondeterministic, require_deterministic
+from harness.training.prepare import Task, prepare
 from harness.training.trainer import DivergedError, Emit, Trainer
 
 INTERRUPTED = 130
 """Exit status of a run that was told to stop."""
+
+
+class _StoppedError(Exception):
+    """The run was told to stop; the message says what was saved of it."""
 
 
 def main() -> int:
@@ -52,75 +61,151 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
         emit: Takes progress events.
 
     Returns:
-        Exit status: 0 when a record was written, whatever its status; 130 when interrupted.
+        Exit status: 0 when a record was written, whatever its status; 130 when interrupted; 1 if none could be.
     """
     requested = json.loads(request.read_text())
     stopped = _catch_stop()
     started = time.perf_counter()
     result = empty(requested["config"], requested["key"], requested["runner"])
     result["provenance"].update(requested["provenance"], started=_now(), resumed=False)
-    try:
-        _train(requested, folder, result, emit, stopped)
-    except DivergedError as error:
-        result.update(status="diverged", reason=str(error))
-        (folder / CHECKPOINT).unlink(missing_ok=True)  # from there it would only diverge again
-    except UsageError as error:
-        result.update(status="failed", reason=str(error))
-    except Exception as error:  # whatever a method's code raises is this run's end, not the harness's
-        traceback.print_exc()
-        if _ran_out_of_memory(error):
-            result.update(status="out_of_memory", reason=first_line(error))
-        else:
-            result.update(status="failed", reason=f"{type(error).__name__}: {first_line(error)}")
-    result["provenance"]["finished"] = _now()
+    with Nondeterministic() as unsure:
+        try:
+            with workplace.hold(folder, stopped, emit):
+                _Run(requested, folder, result, emit, stopped).train()
+        except _StoppedError as stop:
+            result.update(status="interrupted", reason=f"told to stop; {stop}")
+        except DivergedError as error:
+            result.update(status="diverged", reason=str(error))
+        except UsageError as error:
+            result.update(status="failed", reason=str(error))
+        except Exception as error:  # whatever a method's code raises is this run's end, not the harness's
+            traceback.print_exc()
+            if ran_out_of_memory(error):
+                result.update(status="out_of_memory", reason=first_line(error))
+            else:
+                result.update(status="failed", reason=f"{type(error).__name__}: {first_line(error)}")
+    result["provenance"].update(finished=_now(), nondeterministic=unsure.names)
     if result["cost"]["seconds"]["total"] is None:
         result["cost"]["seconds"]["total"] = time.perf_counter() - started
-    write(result, folder / "record.json")
+    try:
+        _leave(result, folder)
+    except OSError as error:
+        print(f"the record cannot be written to {folder}: {error.strerror}", file=sys.stderr)
+        return 1
     emit({"event": "done", "status": result["status"], "reason": result["reason"]})
     return INTERRUPTED if result["status"] == "interrupted" else 0
 
 
 def settle_process(run: RunConfig) -> None:
-    """Give this process the recipe's number of threads, and let it keep the memory that it frees."""
+    """Give this process what a run needs: the recipe's threads, freed memory kept, deterministic algorithms."""
     keep_freed_memory()
+    require_deterministic()
     if run.recipe.threads:
         torch.set_num_threads(run.recipe.threads)
 
 
-def _train(request: dict[str, Any], folder: Path, result: Record, emit: Emit, stopped: Callable[[], bool]) -> None:
-    """Train a request to its end, or until it is told to stop, and fill in the record."""
-    started = time.perf_counter()
-    plugins.load_requested(request)
-    run = from_dict(request["config"])
-    settle_process(run)
-    if run.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("device=cuda was requested and there is no CUDA device here; device=cpu trains on the CPU")
-    result["provenance"].update(provenance.machine(run.device))
-    task = prepare(run)
-    result["config"].update(task.describe())
-    splits = load_data(run)
-    trainer, meter = Trainer(run, task, splits), Meter(run.device)
-    checkpoints = Checkpoints(folder, request["key"], trainer, meter, started)
-    checkpoints.resume()
-    result["provenance"]["resumed"] = checkpoints.resumed
-    successor = request.get("successor")
-    before_last = partial(checkpoints.save_for, successor) if successor else None
-    result["cost"]["seconds"]["setup"] = time.perf_counter() - started
-    for note in task.notes:
-        emit({"event": "log", "text": note})
-    emit({"event": "started", "budget": vars(run.budget), "train_samples": task.train_samples})
-    with meter:
+class _Run:
+    """A requested run."""
+
+    def __init__(
+        self, request: dict[str, Any], folder: Path, result: Record, emit: Emit, stopped: Callable[[], bool]
+    ) -> None:
+        self._request, self._folder = request, folder
+        self._result, self._emit, self._stopped = result, emit, stopped
+        self._started = time.perf_counter()
+
+    def train(self) -> None:
+        """Train to the end and fill in the record.
+
+        Raises:
+            _StoppedError: It was told to stop.
+        """
+        run, task, splits = self._set_up()
+        trainer, meter = Trainer(run, task, splits), Meter(run.device)
+        checkpoints = Checkpoints(
+            self._folder, self._request["key"], trainer, meter, started=self._started, emit=self._emit
+        )
+        trainer = checkpoints.resume(partial(_anew, self._request, splits))
+        if run.checkpoint_seconds:
+            checkpoints.check_room()
+        self._result["provenance"]["resumed"] = checkpoints.resumed
+        self._result["cost"]["seconds"]["setup"] = time.perf_counter() - self._started
+        for note in task.notes:
+            self._emit({"event": "log", "text": note})
+        self._emit({"event": "started", "budget": vars(run.budget), "train_samples": task.train_samples})
+        with meter:
+            try:
+                spent = self._spend(task, trainer, checkpoints)
+                # Also before the test set is scored, for whatever may happen there.
+                saved = checkpoints.save() if run.checkpoint_seconds or not spent else False
+                if spent:
+                    self._finish(trainer, splits)
+            except DivergedError:
+                checkpoints.discard()  # from there it would only diverge again
+                raise
+        report.measure(self._result, trainer, meter, checkpoints)
+        if not spent:
+            resume = "run it again to resume from its checkpoint"
+            raise _StoppedError(resume if saved else "its checkpoint could not be written")
+
+    def _set_up(self) -> tuple[RunConfig, Task, Data]:
+        """Make model and data ready."""
+        config = self._request["config"]
+        generators.seed(derive(config["seed"], "start"))  # for what plug-ins draw when they are imported
+        plugins.load_requested(self._request)
+        run = from_dict(config)
+        settle_process(run)
+        if run.device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("device=cuda was requested and there is no CUDA device here; device=cpu trains on the CPU")
+        self._result["provenance"].update(provenance.machine(run.device))
+        task = prepare(run)
+        self._result["config"].update(task.describe())
+        self._stop_early()
+        splits = load_data(run)
+        self._stop_early()
+        return run, task, splits
+
+    def _stop_early(self) -> None:
+        if self._stopped():
+            raise _StoppedError("it had not begun to train")
+
+    def _spend(self, task: Task, trainer: Trainer, checkpoints: Checkpoints) -> bool:
+        """Train until the budget is spent; return whether it is, and the run was not told to stop."""
+        successor = self._request.get("successor")
+        before_last = partial(checkpoints.save_for, successor) if successor else None
         try:
-            spent = trainer.train(emit, checkpoints.save, stopped, before_last)
+            return trainer.train(self._emit, checkpoints.save, self._stopped, before_last)
         finally:
-            report.describe(result, task, trainer)
-        if spent:
-            report.finish(result, trainer, splits.test, folder)
-            checkpoints.discard()
-        else:
-            checkpoints.save()
-            result.update(status="interrupted", reason="told to stop; run it again to resume from its checkpoint")
-    report.measure(result, trainer, meter, checkpoints)
+            report.describe(self._result, task, trainer)
+
+    def _finish(self, trainer: Trainer, splits: Data) -> None:
+        """Score the trained network and write it."""
+        report.finish(self._result, trainer, splits.test)
+        try:
+            network.write(report.network(trainer), self._folder / network.FINAL)
+        except OSError as error:
+            text = f"the trained network could not be written: {error.strerror or error}"
+            self._emit({"event": "log", "text": text})
+
+
+def _anew(request: dict[str, Any], splits: Data) -> Trainer:
+    """Return a trainer at the start of a run, which shares nothing but the data with another one."""
+    run = from_dict(request["config"])
+    return Trainer(run, prepare(run), splits)
+
+
+def _leave(result: Record, folder: Path) -> None:
+    """Write the record; where there is no room for it, in the place of a checkpoint.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path = folder / "record.json"
+    try:
+        write(result, path)
+    except OSError:
+        workplace.free(folder)
+        write(result, path)
 
 
 def _catch_stop() -> Callable[[], bool]:
@@ -129,11 +214,6 @@ def _catch_stop() -> Callable[[], bool]:
     signal.signal(signal.SIGTERM, lambda *_: told.append(True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return lambda: bool(told)
-
-
-def _ran_out_of_memory(error: Exception) -> bool:
-    # Where a CPU's memory ends, torch raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _now() -> str:

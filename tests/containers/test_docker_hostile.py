@@ -12,14 +12,13 @@ pytestmark = pytest.mark.docker
 # The real worker, and then whatever a hostile method would do to what it leaves.
 AFTERWARDS = """
 import json, os, pathlib, sys, torch
-from harness.training import worker
+from harness.training import network, worker
 code = worker.work(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), lambda event: None)
 left = pathlib.Path(sys.argv[2])
 record = json.loads((left / "record.json").read_text())
-final = torch.load(left / "final.pt", weights_only=True)
+final = left / network.FINAL
 {crime}
 (left / "record.json").write_text(json.dumps(record))
-torch.save(final, left / "final.pt")
 sys.exit(code)
 """
 
@@ -45,9 +44,9 @@ def test_the_record_of_another_run_is_refused(lab):
     assert "a record of another run: key is '0000000000000000'" in record["reason"]
 
 
-def test_a_checkpoint_that_holds_code_is_not_run(lab):
-    crime = "final = type('Bomb', (), {'__reduce__': lambda self: (os.system, ('echo BOOM',))})()"
-    record = lab.run(program=AFTERWARDS.format(crime=crime))
+def test_a_network_that_holds_code_is_not_run(lab):
+    bomb = "type('Bomb', (), {'__reduce__': lambda self: (os.system, ('echo BOOM',))})()"
+    record = lab.run(program=AFTERWARDS.format(crime=f"torch.save({bomb}, final)"))
     assert record["status"] == "invalid"
     assert "cannot be used" in record["reason"]
 

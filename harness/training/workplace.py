@@ -1,0 +1,56 @@
+"""The folder that a run is trained in: one process at a time."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.machine import locks
+from harness.training import sealed
+from harness.training.checkpoint import BAD, BEFORE
+from harness.training.trainer import Emit
+
+PATIENCE_SECONDS = 90.0
+"""For a process whose harness was killed: it is given a minute to write its checkpoint."""
+POLL_SECONDS = 0.2
+
+
+@contextmanager
+def hold(folder: Path, stopped: Callable[[], bool], emit: Emit) -> Iterator[None]:
+    """Keep every other process from training in a folder, also after the harness of this one was killed.
+
+    Args:
+        folder: Of the run.
+        stopped: Whether to stop waiting.
+        emit: Takes a line if another process is there.
+
+    Raises:
+        UsageError: Another process is there and stays.
+    """
+    path = folder / "training.lock"
+    deadline, said = time.monotonic() + PATIENCE_SECONDS, False
+    try:
+        while (handle := locks.acquire(path)) is None:
+            if stopped():
+                break  # the run ends before it touches the folder
+            if time.monotonic() > deadline:
+                raise UsageError(f"another process is still training in {folder}")
+            if not said:
+                emit({"event": "log", "text": "waiting for the end of a process that was left from an earlier try"})
+                said = True
+            time.sleep(POLL_SECONDS)
+    except (locks.NoLocksError, OSError):  # where nothing can be locked or written, the owner alone guards the run
+        handle = None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def free(folder: Path) -> None:
+    """Make room on a full disk: remove what a run can do without."""
+    for name in (BEFORE, BAD):
+        sealed.remove(folder / name)
