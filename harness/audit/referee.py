@@ -1,6 +1,6 @@
 """The referee: counts and scores what a run left, without importing its method.
 
-``python -m harness.audit.referee REQUEST.json final.pt`` reads weights and masks (tensors only, never code), counts
+``python -m harness.audit.referee REQUEST.json NETWORK`` reads weights and masks (tensors only, never code), counts
 them, measures their test accuracy and the model's dense costs, and prints one JSON object. The container runner runs
 it in a second container, made from the suite's own image and unable to write anywhere, and compares the run's claims
 with what it finds (`harness.audit.claims`).
@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from harness import plugins
+from harness import generators, plugins
 from harness.audit.claims import MARK
 from harness.budget.measure import measure
 from harness.config import from_dict
 from harness.errors import UsageError
+from harness.seeds import derive
 from harness.tasks.vision import data, models
 from harness.tasks.vision.inputs import load_data
 from harness.tasks.vision.score import evaluate
+from harness.training.network import read
 
 
 def main() -> int:
@@ -44,7 +45,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
 
     Args:
         plain: The resolved config.
-        left: ``final.pt`` with ``state_dict`` and ``masks``.
+        left: The network (`harness.training.network`).
 
     Returns:
         What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); per layer, in model order,
@@ -57,18 +58,20 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     run = from_dict(plain, method=False)
     if run.recipe.threads:
         torch.set_num_threads(run.recipe.threads)
-    saved = torch.load(left, map_location="cpu", weights_only=True)
+    network = read(left)
     model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed)
-    model.load_state_dict(saved["state_dict"])
+    model.load_state_dict(network.state)
     layers = models.maskable(model, run.dense_layers)
-    masks: dict[str, Tensor] = saved["masks"]
-    if list(masks) != [name for name, _ in layers]:
+    masks = network.masks
+    if list(masks) != sorted(name for name, _ in layers):
         raise ValueError(f"masks of {list(masks)}, not of the model's layers")
     for name, weight in layers:
         if masks[name].dtype != torch.bool or masks[name].shape != weight.shape:
             raise ValueError(f"the mask of {name} is not a boolean tensor of shape {tuple(weight.shape)}")
-    costs = measure(model, list(masks), run.dataset.shape)
-    score = evaluate(model.to(run.device), load_data(run).test)
+    costs = measure(model, [name for name, _ in layers], run.dataset.shape)
+    test = load_data(run).test
+    generators.seed(derive(run.seed, "test"))  # as the run did
+    score = evaluate(model.to(run.device), test)
     kept = [(weight.detach().cpu(), masks[name]) for name, weight in layers]
     return {
         **costs.described(data.info(plain["dataset"]).train_samples),

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
-import torch
 from torch import nn
 
+from harness import generators
 from harness.errors import UsageError, unknown
 from harness.seeds import derive
 from methods import entry_points
@@ -16,7 +16,7 @@ Shape = tuple[int, int, int]
 """Channels, height and width of one image."""
 
 Builder = Callable[[int, Shape], nn.Module]
-"""Takes the number of classes and the shape of one image; draws weights from torch's global generator."""
+"""Takes the number of classes and the shape of one image; draws weights from the global generators."""
 
 MODELS: dict[str, Builder] = {}
 """What is registered so far: the models of this project, and plug-ins once they are loaded."""
@@ -82,9 +82,7 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int) -> nn.Module
     """
     make = builder(name)
     channels, height, width = shape
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would reseed every CUDA device too, and only the CPU is restored here.
-        torch.default_generator.manual_seed(derive(seed, "init"))
+    with generators.seeded(derive(seed, "init")):
         return make(classes, (channels, height, width))
 
 
