@@ -10,17 +10,18 @@ from typing import Any
 
 from harness import config
 from harness.config import RunConfig
-from harness.errors import UsageError
+from harness.errors import UsageError, first_line
 from harness.executors.base import Finished
+from harness.executors.owner import TakenError, own
+from harness.executors.publishing import finished, publish, published, record_path
 from harness.machine import provenance
-from harness.plan.existing import SETTLED
 from harness.plan.planned import Planned
-from harness.records import Record, RecordError, empty, load, record_name, write, write_atomic
+from harness.records import Record, RecordError, empty, load, write_atomic
 from harness.records.ending import Ending, RefusedError
 from harness.tasks.vision import data
 
-SUCCESSOR = "successor.pt"
-"""The checkpoint from which the next run of a chain resumes; the worker leaves it."""
+SUCCESSOR, CHECKPOINT = "successor.pt", "checkpoint.pt"
+"""The checkpoint from which the next run of a chain resumes, as the worker leaves it and as it finds it."""
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -33,47 +34,101 @@ def existing(planned: Planned) -> Finished | None:
 
 
 def anew(planned: Planned) -> Planned:
-    """Return a run that is to be trained from the start, whatever exists of it; its checkpoint is removed."""
-    shutil.rmtree(planned.folder, ignore_errors=True)
-    return replace(planned, found=None)
+    """Return a run that is to be trained from the start, whatever exists of it."""
+    return replace(planned, found=None, forced=True)
 
 
-def execute(planned: Planned, tell: Tell, successor: Planned | None = None) -> Finished:
+def execute(planned: Planned, tell: Tell, successor: Planned | None = None, *, wait: bool = True) -> Finished:
     """Train a run and publish its record, whatever becomes of it.
 
     A run that was interrupted resumes from its checkpoint; one that is not done keeps its working folder under
-    ``OUTPUT/runs/KEY``, with the log.
+    ``OUTPUT/runs/KEY``, with the log. If the record has come into being since the run was planned, or lies finished in
+    that folder because it could not be published, nothing is trained.
 
     Args:
         planned: The run.
         tell: Takes its progress events.
         successor: The run that resumes from where this one ends (`harness.plan.chains`).
+        wait: Whether to wait for another process that trains it.
 
     Raises:
+        TakenError: Another process trains it, and ``wait`` is false.
         UsageError: The output cannot be written, or the run cannot start as configured.
     """
-    run, choice = planned.run, planned.choice
-    folder = writable(planned.folder)
-    (folder / "record.json").unlink(missing_ok=True)
-    request = _request(planned, successor)
+    writable(planned.folder.parent)
+    with own(planned.folder, tell, wait=wait):
+        if planned.forced:
+            _clear(planned.folder)
+        elif (found := published(planned)) is not None:
+            return Finished(planned, found, record_path(planned), trained=False)
+        folder = _working(planned.folder)
+        request = _request(planned, successor)
+        record = None if planned.forced else finished(planned, folder)
+        if record is None:
+            record = _train(planned, request, folder, tell)
+        record["code"] = planned.identity.code
+        if planned.choice.image is not None:
+            record["image"] = {"content": planned.choice.image.content, "base": planned.choice.image.base_digest}
+        path = record_path(planned)
+        publish(record, path, folder, tell)
+        if record["status"] == "done":
+            if successor:
+                _hand_over(folder / planned.choice.runner.workplace / SUCCESSOR, successor, tell)
+            _clear(folder)
+        return Finished(planned, record, path)
+
+
+def _train(planned: Planned, request: dict[str, Any], folder: Path, tell: Tell) -> Record:
+    """Train a run and return its record.
+
+    Raises:
+        UsageError: The disk is full, or the run cannot start as configured.
+    """
+    run = planned.run
     path = folder / "request.json"
-    write_atomic(path, json.dumps(request, indent=1))
     try:
-        ending = choice.runner.run(path, folder, run.runner, tell, folder / "log.txt")
-        record = _record(request, folder, ending)
+        (folder / "record.json").unlink(missing_ok=True)
+        write_atomic(path, json.dumps(request, indent=1))
+    except OSError as error:
+        raise UsageError(f"output {folder}: cannot be written to ({error.strerror})") from None
+    try:
+        ending = planned.choice.runner.run(path, folder, run.runner, tell, folder / "log.txt")
+        return _record(request, folder, ending)
     except RefusedError as refused:
-        record = _empty(request, refused.status, refused.reason)
-    record["code"] = planned.identity.code
-    if choice.image is not None:
-        record["image"] = {"content": choice.image.content, "base": choice.image.base_digest}
-    published = Path(run.output) / "records" / record_name(record)
-    _publish(record, published, tell)
-    if record["status"] == "done":
-        left = folder / choice.runner.workplace / SUCCESSOR
-        if successor and left.is_file() and not left.is_symlink():
-            left.replace(writable(successor.folder / choice.runner.workplace) / "checkpoint.pt")
-        shutil.rmtree(folder)
-    return Finished(planned, record, published)
+        return _empty(request, refused.status, refused.reason)
+    except OSError as error:
+        raise UsageError(f"output {folder}: {error.strerror or first_line(error)}") from None
+
+
+def _hand_over(checkpoint: Path, successor: Planned, tell: Tell) -> None:
+    """Move a checkpoint to where the next run of a chain resumes from it, unless another process trains that one."""
+    try:
+        if not checkpoint.is_file() or checkpoint.is_symlink():
+            return
+        with own(successor.folder, tell, wait=False):
+            checkpoint.replace(writable(_working(successor.folder) / successor.choice.runner.workplace) / CHECKPOINT)
+    except TakenError as error:
+        tell({"event": "log", "text": f"{error}, so that its own beginning is not replaced"})
+    except OSError as error:
+        tell({"event": "log", "text": f"the next run of the chain begins anew: {error.strerror}"})
+
+
+def _working(folder: Path) -> Path:
+    """Make a run's working folder and return it, absolute.
+
+    Raises:
+        UsageError: It cannot be made or written to, or is a link: what a run writes and removes would lie elsewhere.
+    """
+    if folder.is_symlink():
+        raise UsageError(f"{folder}: is a link to {os.readlink(folder)}; a run is trained in a folder of its own")
+    return writable(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Remove a run's working folder, as far as that is possible."""
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def require(run: RunConfig) -> None:
@@ -144,16 +199,3 @@ def _empty(request: dict[str, Any], status: str, reason: str) -> Record:
     record["provenance"].update(request["provenance"])
     record.update(status=status, reason=reason)
     return record
-
-
-def _publish(record: Record, path: Path, tell: Tell) -> None:
-    """Write a record, unless a settled one would be replaced by one that is not."""
-    if record["status"] not in SETTLED and path.exists():
-        try:
-            before = load(path)["status"]
-        except (OSError, RecordError):
-            before = None
-        if before in SETTLED:
-            tell({"event": "log", "text": f"{path.name}, which is {before}, stays: this time {record['reason']}"})
-            return
-    write(record, path)

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.executors.base import Event, Finished, Progressed, Started
 from harness.executors.execute import execute, existing
+from harness.executors.owner import POLL_SECONDS, TakenError
 from harness.plan.planned import Planned
 
 
@@ -25,6 +26,8 @@ class LocalExecutor:
         self._stop = threading.Event()
         self._unfinished = 0
         self._error: BaseException | None = None
+        self._started: set[str] = set()
+        self._waiting: set[str] = set()
 
     def submit(self, chains: Sequence[Sequence[Planned]]) -> None:
         """See `Executor.submit`."""
@@ -54,6 +57,12 @@ class LocalExecutor:
         for number, planned in enumerate(chain):
             try:
                 self._events.put(self._train(planned, chain[number + 1] if number + 1 < len(chain) else None))
+            except TakenError as error:
+                self._say_once(planned, f"{error}: other runs come first")
+                # Behind what is left to do. Where nothing is, this is how its end is waited for.
+                self._stop.wait(POLL_SECONDS)
+                self._pool.submit(self._train_chain, chain[number:])
+                return
             except BaseException as error:  # told to whoever follows the events, in their thread
                 self._events.put(error)
                 self._events.put(Finished(planned, None, None))
@@ -64,7 +73,9 @@ class LocalExecutor:
             return found
         if self._stop.is_set():
             return Finished(planned, None, None)
-        self._events.put(Started(planned))
+        if planned.key not in self._started:
+            self._started.add(planned.key)
+            self._events.put(Started(planned))
 
         def pass_on(message: dict[str, Any]) -> None:
             # A run is told to stop in the thread that its runner listens in.
@@ -72,4 +83,9 @@ class LocalExecutor:
                 raise KeyboardInterrupt
             self._events.put(Progressed(planned, message))
 
-        return execute(planned, pass_on, successor if successor and not successor.settled else None)
+        return execute(planned, pass_on, successor if successor and not successor.settled else None, wait=False)
+
+    def _say_once(self, planned: Planned, text: str) -> None:
+        if planned.key not in self._waiting:
+            self._waiting.add(planned.key)
+            self._events.put(Progressed(planned, {"event": "log", "text": text}))

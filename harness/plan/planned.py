@@ -30,6 +30,7 @@ class Planned:
         sources: The digests of the code that trains it.
         choice: The runner that would train it.
         found: Its record, or the nearest of another run; None if there is none.
+        forced: Whether it is trained from the start, whatever exists of it.
     """
 
     run: RunConfig
@@ -37,6 +38,7 @@ class Planned:
     sources: Sources
     choice: Choice
     found: Found | None
+    forced: bool = False
 
     @property
     def key(self) -> str:

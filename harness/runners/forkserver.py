@@ -4,8 +4,8 @@
 of its connection, whose first message says what to do, and a pipe for its process ID and exit status.
 
 The server also sees to it that nothing is left behind. Each process leads a process group, which is killed when the
-process ends. When the harness is gone, however it went, processes are told to stop, then killed. When the server is
-gone, the kernel kills them.
+process ends, together with what it left outside the group. When the harness is gone, however it went, processes are
+told to stop, then killed. When the server is gone, the kernel kills them.
 
 Why not `multiprocessing`'s: it imports the caller's main program again in each child, so that a script which trains a
 run would train it again; its socket lies in the temporary folder, whose path may be too long for one; and what it
@@ -35,7 +35,7 @@ NUMBER = struct.Struct("<q")
 """How the process ID and then the exit status (negative for a signal) are written into a status pipe."""
 
 _QUIET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def main(control: int) -> None:
@@ -66,6 +66,8 @@ class Server:
         os.set_blocking(self._waker, False)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        # What a run forked and left, even in a session of its own, becomes a child of this process and can be killed.
+        _control_process(_PR_SET_CHILD_SUBREAPER, 1)
 
     def serve(self) -> Connection | None:
         """Serve until the harness is gone.
@@ -106,13 +108,31 @@ class Server:
     def _reap(self) -> None:
         """Report the processes that have ended, and kill what they forked."""
         os.read(self._woken, 4096)
-        for pid in list(self._status):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                _kill_group(pid)
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = ended
+                if pid not in self._status:
+                    continue  # what a run had left
+                kill_group(pid)
+                self._kill_strangers()
                 descriptor = self._status.pop(pid)
                 self._tell(descriptor, os.waitstatus_to_exitcode(status))
                 os.close(descriptor)
+
+    def _kill_strangers(self) -> None:
+        """Kill this process's children that it has not forked itself: their parents have ended.
+
+        Also where another run that still goes on has left them: nothing that a run needs has lost its parent.
+        """
+        deadline = time.monotonic() + 1
+        # Their own children become this process's in turn.
+        while strangers := [pid for pid in _children(self._pid) if pid not in self._status]:
+            for pid in strangers:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.005)
 
     def _stop_all(self) -> None:
         """Stop every process: gracefully, then by force."""
@@ -123,7 +143,8 @@ class Server:
             if select.select([self._woken], [], [], left)[0]:
                 self._reap()
         for pid in self._status:
-            _kill_group(pid)
+            kill_group(pid)
+        self._kill_strangers()
 
     @staticmethod
     def _tell(status: int, number: int) -> None:
@@ -158,14 +179,32 @@ def call(connection: Connection) -> int:
     return 0 if status is None else int(status) if isinstance(status, int) else 1
 
 
-def _kill_group(leader: int) -> None:
+def kill_group(leader: int) -> None:
+    """Kill a process group, given the process that led it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def _die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent ends; where the kernel cannot, nothing happens."""
-    with suppress(AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _control_process(option: int, value: int) -> None:
+    """Call prctl(2), where there is one."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).prctl(option, value)
+
+
+def _children(parent: int) -> list[int]:
+    """Return the process IDs of a process's children, as far as /proc tells."""
+    found = []
+    for pid in (name for name in os.listdir("/proc") if name.isdigit()) if os.path.isdir("/proc") else ():
+        with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
+            # The program's name, in parentheses, may hold spaces; state and parent come after it.
+            state, its_parent = file.read().rpartition(b")")[2].split()[:2]
+            if int(its_parent) == parent and state != b"Z":
+                found.append(int(pid))
+    return found

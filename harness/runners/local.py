@@ -1,8 +1,10 @@
 """The local runner: a run in a process of its own, so that whatever kills it leaves the harness standing."""
 
+import io
 import json
 import os
 import signal
+import sys
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -17,6 +19,8 @@ from harness.runners.base import OnEvent
 from harness.runners.processes import Process
 
 POLL_SECONDS = 1.0
+MOST_EVENTS, LONGEST_EVENT = 100, 1 << 20
+"""Events that are passed on before limits are looked at again, and bytes of one."""
 
 
 class LocalRunner:
@@ -42,11 +46,16 @@ def _supervise(child: Process, timeout: float | None, on_event: OnEvent, log: Pa
     started, killed = time.monotonic(), oom_kills()
     try:
         child.start()
-        # Its own end counts, not that of the connection: what a method forked may hold it open.
+        listening, heard = True, started
+        # Its own end counts, not that of the connection: what a method forked may hold it open, or have closed it.
         while not child.wait(0):
-            if not wait([child.fileno(), child.connection], POLL_SECONDS):
+            wait([child.fileno(), child.connection] if listening else [child.fileno()], POLL_SECONDS)
+            told, listening = _pass_on(child.connection, on_event) if listening else (False, False)
+            if told:
+                heard = time.monotonic()
+            elif time.monotonic() - heard >= POLL_SECONDS:
+                heard = time.monotonic()
                 on_event({"event": "waiting"})
-            _pass_on(child.connection, on_event)
             logs.trim(log)
             if timeout and time.monotonic() > started + timeout:
                 return Ending("timeout", f"over its {timeout:g} seconds", time.monotonic() - started)
@@ -56,21 +65,29 @@ def _supervise(child: Process, timeout: float | None, on_event: OnEvent, log: Pa
     return _judge(child.exitcode, log, time.monotonic() - started, oom=oom_kills() > killed)
 
 
-def _pass_on(connection: Connection, on_event: OnEvent) -> None:
-    """Pass on the events that have come."""
-    with suppress(EOFError, OSError):
-        while connection.poll():
-            event = json.loads(connection.recv_bytes())
-            on_event(event)
+def _pass_on(connection: Connection, on_event: OnEvent) -> tuple[bool, bool]:
+    """Pass on the events that have come.
+
+    Returns:
+        Whether any had come, and whether more can.
+    """
+    told = 0
+    try:
+        while told < MOST_EVENTS and connection.poll():
+            message = connection.recv_bytes(LONGEST_EVENT)
+            told += 1
+            with suppress(ValueError, KeyError, TypeError, AttributeError):  # a method's code can say anything here
+                on_event(json.loads(message))
+    except (EOFError, OSError):
+        return bool(told), False
+    return bool(told), True
 
 
 def _inside(outside: Connection, request: Path, folder: Path, log: Path, gpu: str | None) -> int:
     """Be the child: train, printing into the log."""
     if gpu is not None:  # CUDA reads it when it starts, which it has not in the server
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    with log.open("a", buffering=1) as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    _print_into(log)
     from harness.training.worker import work
 
     def emit(event: dict[str, Any]) -> None:
@@ -78,6 +95,31 @@ def _inside(outside: Connection, request: Path, folder: Path, log: Path, gpu: st
             outside.send_bytes(json.dumps(event).encode())
 
     return work(request, folder, emit)
+
+
+def _print_into(log: Path) -> None:
+    """Have this process print into a file, or nowhere if it cannot be made: a full disk is no reason to end a run."""
+    try:
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(file, number)
+    os.close(file)
+    sys.stdout = io.TextIOWrapper(_Lenient(1), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    sys.stderr = io.TextIOWrapper(_Lenient(2), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+class _Lenient(io.BufferedWriter):
+    """A stream whose writes never fail: what a full disk does not take is lost."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(io.FileIO(descriptor, "wb", closefd=False))
+
+    def write(self, data: Any) -> int:
+        with suppress(OSError):
+            os.write(self.fileno(), data)
+        return len(data)
 
 
 def _judge(exitcode: int | None, log: Path, seconds: float, *, oom: bool) -> Ending:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
-from harness.runners.forkserver import GRACE_SECONDS, NUMBER, main
+from harness.runners.forkserver import GRACE_SECONDS, NUMBER, kill_group, main
 
 
 class Process:
@@ -60,7 +60,7 @@ class Process:
         return self._pid
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable once it has started or ended, for `multiprocessing.connection.wait`."""
+        """Return the descriptor that is readable once it has started or ended."""
         return self._status
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -98,8 +98,10 @@ class Process:
     def _read(self) -> None:
         """Take the next number from the status pipe."""
         read = os.read(self._status, NUMBER.size)
-        if not read:  # the server is gone, and the kernel has killed what it had forked
+        if not read:  # the server is gone, and the kernel has killed what it had forked, but not what that forked
             self.exitcode = 1 if self._pid is None else -signal.SIGKILL
+            if self._pid is not None:
+                kill_group(self._pid)
         elif self._pid is None:
             (self._pid,) = NUMBER.unpack(read)
         else:
