@@ -62,7 +62,7 @@ def test_a_run_trains_the_joined_batch_and_books_it():
 
 def test_the_plan_says_that_a_rest_was_joined():
     assert sized(small("static", "epochs:2", recipe={"batch_size": 35})).notes == (
-        "the last batch of each epoch holds 37 images: the 2 that remain are too few for a batch of their own",
+        "the last batch of each epoch holds 37 images: a rest of 2 is too small for a batch of its own",
     )
     assert sized(small("static", "epochs:2", recipe={"batch_size": 16})).notes == ()
 

@@ -23,7 +23,8 @@ def refusals(record: Record) -> list[str]:
     if broken:
         return broken  # nothing can be recounted from it
     truth = recount.recount(record)
-    return [*_weights(record, truth), *_costs(record, truth), *_budget(record, truth), *_curve(record, truth)]
+    checks = (_images, _weights, _costs, _budget, _curve)
+    return [line for check in checks for line in check(record, truth)]
 
 
 def _topology(record: Record) -> list[str]:
@@ -47,6 +48,13 @@ def _topology(record: Record) -> list[str]:
         elif any(kept > layer["weights"] for kept, layer in zip(active, layers, strict=True)):
             found.append(f"topology: more active weights than a layer has, at step {entry['step']}")
     return found[:3]
+
+
+def _images(record: Record, truth: recount.Recount) -> list[str]:
+    """Check that the training split is what the data set's own counts leave."""
+    data, size = record["config"]["dataset"], recount.train_samples(record["config"])
+    left = data["train_examples"] - data["val_examples"]
+    return [f"train_samples: {size}, but the data set's counts leave {left}"] if size != left else []
 
 
 def _weights(record: Record, truth: recount.Recount) -> list[str]:

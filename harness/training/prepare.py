@@ -195,8 +195,8 @@ def _check_rest(run: RunConfig, budget: Budget, train_samples: int) -> list[str]
             f"{run.model.name} cannot train on a single one ({why})"
         )
     if last > batch_size:
-        joined = f"the {last - batch_size} that remain are too few for a batch of their own"
-        return [f"the last batch of each epoch holds {last} images: {joined}"]
+        rest = f"a rest of {last - batch_size} is too small for a batch of its own"
+        return [f"the last batch of each epoch holds {last} images: {rest}"]
     return []
 
 

@@ -13,11 +13,11 @@ import torch
 
 from harness.errors import UsageError
 from harness.seeds import derive
+from harness.tasks.vision.data import checks
 from harness.tasks.vision.data import sets as _sets  # noqa: F401 - importing it registers the data sets
 from harness.tasks.vision.data.contents import Arrays, Contents, ImageTree
 from harness.tasks.vision.data.locate import Config, MissingDataError
-from harness.tasks.vision.data.normalise import check_inputs
-from harness.tasks.vision.data.order import hold_out, shares
+from harness.tasks.vision.data.order import hold_out
 from harness.tasks.vision.data.registry import dataset
 from harness.tasks.vision.data.serving import Data, Streams
 
@@ -44,10 +44,10 @@ def info(config: Config) -> Info:
         UsageError: If the data set is unknown, cannot be served in that shape or normalised so, or the validation
             split would leave a part empty, or a class of the training images.
     """
-    check_inputs(config, decoded=decoded(config))
+    checks.inputs(config, decoded=decoded(config))
     counts = {**config, **found(config)}
     tree = _tree(config)
-    _check_split(config, counts["train_examples"], None if tree is None else np.bincount(tree.train.labels))
+    checks.split(config, counts["train_examples"], None if tree is None else np.bincount(tree.train.labels))
     return Info(counts["train_examples"] - config["val_examples"], config["val_examples"], counts["test_examples"])
 
 
@@ -88,7 +88,7 @@ def _tree(config: Config) -> ImageTree | None:
     if not dataset(config).decoded:
         return None
     try:
-        tree = _read(_offline(config))
+        tree = read(_offline(config))
     except MissingDataError:
         return None
     assert isinstance(tree, ImageTree)
@@ -135,7 +135,7 @@ def fingerprint(config: Config) -> str:
 def _digest(config: str, places: tuple[str | None, str]) -> str:
     """Hash once for all runs of a suite; ``places`` is in the key since it decides where the data lie."""
     try:
-        return _read(json.loads(config)).digest()
+        return read(json.loads(config)).digest()
     except OSError as error:
         raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error
 
@@ -198,35 +198,24 @@ def load(
         if value < least:
             raise UsageError(f"{field}={value}: allowed are {least} and more")
     check_loader(config, loader)
-    check_inputs(config, decoded=decoded(config))
-    contents = _read(config)
+    checks.inputs(config, decoded=decoded(config))
+    contents = read(config)
     labels = contents.train_labels.numpy() if isinstance(contents, Arrays) else contents.train.labels
-    _check_split(config, len(labels), np.bincount(labels))
+    checks.split(config, len(labels), np.bincount(labels))
     kept, held = hold_out(labels, config["val_examples"], derive(seed, "split"))
     workers = min(workers, os.cpu_count() or 1)  # more would only wait for each other
     streams = Streams(config, batch_size, eval_batch_size, seed, augment, torch.device(device), loader, workers)
     return streams.of(contents, kept, held)
 
 
-def _read(config: Config) -> Contents:
-    """Read a data set; refuse one with labels that a model of ``dataset.classes`` outputs has no place for."""
+def read(config: Config) -> Contents:
+    """Read a data set.
+
+    Raises:
+        UsageError: It is absent, or not what the config says.
+    """
     contents = dataset(config).read(config)
     if isinstance(contents, Arrays):
-        for part, labels in (("training", contents.train_labels), ("test", contents.test_labels)):
-            low, high = (int(end) for end in labels.aminmax()) if len(labels) else (0, 0)
-            if not 0 <= low <= high < config["classes"]:
-                found = f"the {part} labels of {config['name']} go from {low} to {high}"
-                raise UsageError(f"dataset.classes={config['classes']}, but {found}")
+        checks.labels(config, contents)
+        checks.counts(config, contents)
     return contents
-
-
-def _check_split(config: Config, available: int, sizes: np.ndarray | None) -> None:
-    """Check the validation split, in general and, where the ``sizes`` of the classes are known, for each class."""
-    held = config["val_examples"]
-    if not 0 < held < available:
-        raise UsageError(f"dataset.val_examples={held}: allowed are 1 to {available - 1}, of {available} images")
-    if sizes is not None:
-        try:
-            shares(sizes, held)
-        except UsageError as error:
-            raise UsageError(f"dataset.val_examples={held}: {error}") from None

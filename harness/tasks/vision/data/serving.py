@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.errors import UsageError, unknown
+from harness.errors import unknown
 from harness.tasks.vision.data.contents import Arrays, Contents, ImageList, ImageTree
 from harness.tasks.vision.data.locate import Config
 from harness.tasks.vision.data.memory.arrays import ArrayBatches
@@ -64,7 +64,6 @@ class Streams:
         return self._arrays(contents, kept, held) if isinstance(contents, Arrays) else self._files(contents, kept, held)
 
     def _arrays(self, data: Arrays, kept: np.ndarray, held: np.ndarray) -> Data:
-        self._check(data)
         normalise = self._normalise()
         augment = augmentation(self.augment, data.train_images.shape[1])
 
@@ -108,18 +107,6 @@ class Streams:
 
     def _normalise(self) -> Normalise:
         return Normalise(self.config["mean"], self.config["std"], self.device)
-
-    def _check(self, data: Arrays) -> None:
-        """Refuse a copy that is cut short or another data set: its results would not compare."""
-        name = self.config["name"]
-        _, height, width, channels = data.train_images.shape
-        for field, wanted, found in (
-            ("train_examples", self.config["train_examples"], len(data.train_labels)),
-            ("test_examples", self.config["test_examples"], len(data.test_labels)),
-            ("shape", list(self.config["shape"]), [channels, height, width]),
-        ):
-            if wanted != found:
-                raise UsageError(f"dataset.{field}={wanted}, but the {name} found here has {found}")
 
 
 def _folder_batches(loader: str) -> Callable[..., Batches]:

@@ -28,6 +28,7 @@ HIDDEN = "hidden or system"
 OUTSIDE = "outside of class folders"
 SPECIAL = "not a regular file"
 LOOP = "a link to a folder above"
+_Place = tuple[int, int]  # what tells one folder from every other, by whatever links it is reached
 _ELSEWHERE = ("test", "valid", "validation")  # where others keep what is `val` here
 
 
@@ -52,10 +53,10 @@ def tree(folder: Path) -> ImageTree:
         classes = {part: _classes(folder / part, skipped) for part in ("train", "val")}
         if classes["train"] != classes["val"]:
             raise UsageError(f"{folder}: train and val need the same class folders, but {_unequal(classes)}")
-        parts = [_list(folder / part, classes["train"], skipped) for part in classes]
+        train, val = (_list(folder / part, classes["train"], skipped) for part in classes)
     except OSError as error:
         raise UsageError(f"cannot list the images in {folder}: {error}") from error
-    return ImageTree(*parts, tuple(classes["train"]), dict(sorted(skipped.items())))
+    return ImageTree(train, val, tuple(classes["train"]), dict(sorted(skipped.items())))
 
 
 def skipped_in_words(images: ImageTree) -> str:
@@ -91,12 +92,13 @@ def _classes(folder: Path, skipped: Counter[str]) -> list[str]:
 
 
 def _list(folder: Path, classes: list[str], skipped: Counter[str]) -> ImageList:
+    above = (_identity(folder.parent), _identity(folder))
     paths: list[bytes] = []
     sizes: list[int] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
         inside: Counter[str] = Counter()
-        found = sorted(_below(str(folder / name), inside, ()))
+        found = sorted(_below(str(folder / name), inside, above))
         if not found:
             others = ", ".join(f"{number} {what}" for what, number in sorted(inside.items()))
             raise UsageError(
@@ -109,13 +111,13 @@ def _list(folder: Path, classes: list[str], skipped: Counter[str]) -> ImageList:
     return ImageList(folder, np.array(paths), np.array(sizes, dtype=np.int64), np.array(labels, dtype=np.int64))
 
 
-def _below(folder: str, skipped: Counter[str], above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, int]]:
+def _below(folder: str, skipped: Counter[str], above: tuple[_Place, ...]) -> Iterator[tuple[str, int]]:
     """Yield path and size in bytes of every image below a folder; ``above`` are the folders that lead to it."""
-    here = os.stat(folder)
-    if (here.st_dev, here.st_ino) in above:
+    here = _identity(folder)
+    if here in above:
         skipped[LOOP] += 1
         return
-    above = (*above, (here.st_dev, here.st_ino))
+    above = (*above, here)
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_system(entry.name):
@@ -130,6 +132,11 @@ def _below(folder: str, skipped: Counter[str], above: tuple[tuple[int, int], ...
                     yield entry.path, what.st_size
                 else:
                     skipped[SPECIAL] += 1
+
+
+def _identity(folder: str | Path) -> _Place:
+    what = os.stat(folder)
+    return what.st_dev, what.st_ino
 
 
 def _is_image(name: str) -> bool:

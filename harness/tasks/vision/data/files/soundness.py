@@ -55,15 +55,14 @@ def paths(images: ImageList) -> Iterator[str]:
 
 
 def check(tree: ImageTree) -> None:
-    """Look at every file quickly: some 10 to 20 seconds for a million files that lie in memory.
+    """Look at every file quickly: some 25 microseconds for each that the system has in memory.
 
     Raises:
         UsageError: A file cannot be served; the message names the first and counts the others.
     """
-    found = ((path, why) for part in (tree.train, tree.test) for path in paths(part) if (why := fault(path)))
-    first = next(found, None)
-    if first is not None:
-        path, why = first
-        others = sum(1 for _ in found)
-        more = f" (and {others:,} more: sparsebench doctor data names them)" if others else ""
+    found = ((path, fault(path)) for part in (tree.train, tree.test) for path in paths(part))
+    broken = [(path, why) for path, why in found if why is not None]
+    if broken:
+        path, why = broken[0]
+        more = f" (and {len(broken) - 1:,} more: sparsebench doctor data names them)" if len(broken) > 1 else ""
         raise UsageError(f"cannot read the image {path}: {why}{more}")

@@ -1,0 +1,135 @@
+"""``sparsebench doctor``: what a run would see, before anything is trained."""
+
+import argparse
+import json
+import textwrap
+from typing import Any
+
+from harness import config
+from harness.cli import layout
+from harness.cli.arguments import DONE, FAILED, OVERRIDES
+from harness.console import printable
+
+ABOUT = "look at a data set before anything is trained: counts, broken files, the split a run would see"
+
+_SUBJECTS = ("data",)
+_LABEL = 13  # columns before what is said
+_MOST_CLASSES = 12  # listed one by one
+_MOST_BROKEN = 10
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    command.add_argument("subject", choices=_SUBJECTS, help="what to look at")
+    command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=OVERRIDES)
+    command.add_argument("--full", action="store_true", help="decode every image file, and compare train with test")
+    command.add_argument("--json", action="store_true", help="print a JSON object")
+
+
+def call(given: argparse.Namespace) -> int:
+    """Run the command and return its exit status: 1 if a run would be refused."""
+    run = config.resolve(given.overrides)
+    # Imported once the settings are known to be good: torch takes seconds.
+    from harness.tasks.vision.data.doctor import Doctor
+
+    doctor = Doctor(vars(run.dataset), run.recipe.batch_size, run.recipe.augment, run.loader, given.full)
+    report = doctor.examine()
+    if not report["refused"]:
+        _add_run(report, run, doctor.config)
+    if given.json:
+        print(json.dumps(report, indent=1, ensure_ascii=False))
+    else:
+        columns = min(layout.width() or 80, 120)
+        for label, text in _lines(report):
+            print(_wrapped(label, printable(text), columns))
+    return FAILED if report["refused"] else DONE
+
+
+def _add_run(report: dict[str, Any], run: config.RunConfig, dataset: Any) -> None:
+    """Add what the model and the budget say to these data."""
+    from harness.errors import UsageError
+    from harness.training.prepare import sized
+
+    run.dataset = config.DatasetConfig(**dataset)
+    try:
+        report["notes"] = list(sized(run).notes)
+    except UsageError as error:
+        report["refused"].append(str(error))
+
+
+def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is said, with a label each."""
+    lines = [("data set", report["dataset"] + (f" in {report['folder']}" if report["folder"] else ""))]
+    if "split" in report:
+        lines += _contents(report)
+    for note in report.get("notes", []):
+        lines.append(("note", note))
+    for reason in report["refused"]:
+        lines.append(("refused", reason))
+    if not report["refused"]:
+        lines.append(("", "a run would be trained on these data"))
+    return lines
+
+
+def _contents(report: dict[str, Any]) -> list[tuple[str, str]]:
+    split, batches, inputs = report["split"], report["batches"], report["inputs"]
+    known = f" (of {report['known_by']})" if "known_by" in report else ""
+    lines = [("fingerprint", f"{report['fingerprint']}{known}")]
+    if "formats" in report:
+        lines += _files(report)
+    lines += [
+        ("split", ", ".join(f"{split[part]:,} {part}" for part in ("train", "val", "test"))),
+        *_classes(report["classes"]),
+        ("batches", f"{batches['per_epoch']:,} of {batches['batch_size']} an epoch, the last of {batches['last']}"),
+        ("inputs", f"{inputs['shape']}, mean {inputs['mean']}, std {inputs['std']}"),
+    ]
+    if report["measured"]:
+        lines.append(("measured", f"mean {report['measured']['mean']}, std {report['measured']['std']}"))
+    return lines
+
+
+def _files(report: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = [
+        ("files", f"{_counts(report['formats'])}; {report['bytes']:,} bytes"),
+        ("colours", _counts(report["modes"])),
+        ("odd", _counts(report["oddities"])),
+        ("skipped", _counts(report["skipped"])),
+    ]
+    if report["sizes"]:
+        (least, middle, most), (low, centre, high) = report["sizes"]["width"], report["sizes"]["height"]
+        lines.append(("sizes", f"{least} to {most} wide, {low} to {high} high, median {middle}x{centre}"))
+    broken = report["broken"]
+    lines.append(("broken", f"{len(broken):,}" if report["decoded"] else f"{len(broken):,} (--full decodes all files)"))
+    lines += [("", f"{each['path']}: {each['reason']}") for each in broken[:_MOST_BROKEN]]
+    if len(broken) > _MOST_BROKEN:
+        lines.append(("", f"and {len(broken) - _MOST_BROKEN:,} more (--json names all)"))
+    if repeated := report["repeated"]:
+        first = f"the first is {repeated[0]['test']}, as {repeated[0]['train']}"
+        lines.append(("repeated", f"{len(repeated):,} test files are also training files; {first}"))
+    return lines
+
+
+def _classes(classes: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Say the counts of a few classes one by one, of many by their range."""
+    sizes = {part: sorted(each[part] for each in classes) for part in ("train", "val", "test")}
+    if len(classes) > _MOST_CLASSES:
+        ranges = (f"{values[0]:,} to {values[-1]:,} {part}" for part, values in sizes.items())
+        return [("classes", f"{len(classes):,} of {', '.join(ranges)} images each (--json lists them)")]
+    lines = [f"{each['name']}: " + ", ".join(f"{each[part]:,} {part}" for part in sizes) for each in classes]
+    return [("" if at else "classes", line) for at, line in enumerate(lines)]
+
+
+def _counts(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {what}" for what, number in numbers.items()) or "none"
+
+
+def _wrapped(label: str, text: str, columns: int) -> str:
+    """Return a label and its text, wrapped under where the text begins."""
+    return textwrap.fill(
+        text,
+        columns,
+        initial_indent=f"{label:<{_LABEL}}",
+        subsequent_indent=" " * _LABEL,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
