@@ -33,9 +33,11 @@ def call(given: argparse.Namespace) -> int:
     say(planned.choice.why)
     if given.force:
         planned = execute.anew(planned)
-    (ended,) = follow(LocalExecutor(), [planned], [[planned]])
+    try:
+        (ended,) = follow(LocalExecutor(), [planned], [[planned]])
+    finally:  # an interrupted run is on the board too
+        board.make(Path(run.output) / "records", run.output)
     if not ended.trained and ended.path is not None:
         say(f"{ended.status} already: {shown(ended.path)} (--force trains it again)")
-    board.make(Path(run.output) / "records", run.output)
     tables.row(ended)
     return DONE if ended.status == "done" else FAILED

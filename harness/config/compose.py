@@ -68,7 +68,10 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        config = copy.deepcopy(_tree(method, groups))
+        chosen = dict(groups)
+        config = copy.deepcopy(_tree(tuple(group for group in groups if group[0] != "method")))
+        if "method" in chosen:
+            config.method = OmegaConf.structured(methods()[chosen["method"]])
         for name, value in _of_dataset(dict(groups), dict(settings)):
             _set(config, name, value)
         for name, value in settings:
@@ -89,16 +92,20 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
 
 
 @lru_cache(maxsize=1024)
-def _tree(method: type, groups: Pairs) -> "DictConfig":
-    """Have Hydra compose the tree; it takes a twentieth of a second."""
+def _tree(groups: Pairs) -> "DictConfig":
+    """Have Hydra compose the tree, with the default method: it takes a twentieth of a second, so methods share it."""
     from hydra import compose, initialize_config_dir
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
+    from omegaconf.errors import OmegaConfBaseException
 
     store = ConfigStore.instance()
     store.store(name="schema", node=RunConfig)
-    for name, prototype in methods().items():
-        store.store(group="method", name=name, node=prototype)
+    chosen = dict(groups).get("method", reader.DEFAULT_METHOD)
+    try:
+        store.store(group="method", name=chosen, node=methods()[chosen])
+    except (OmegaConfBaseException, ValueError) as error:
+        raise UsageError(f"method {chosen!r} has a field that cannot be a setting: {_explain(error)}") from None
     for name, kind in KINDS.items():
         store.store(group="budget", name=name, node={"kind": name, "amount": kind.default})
     for name, member in groups:

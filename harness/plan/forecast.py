@@ -10,6 +10,7 @@ from torch import Tensor
 from harness.budget.costs import Costs
 from harness.budget.course import Course
 from harness.budget.size import Budget
+from harness.errors import UsageError
 from methods import Method
 from methods.parts.distributions import layer_counts
 
@@ -78,7 +79,7 @@ class _Walk:
         self._method, self._target = method, target
         self._shapes = costs.shapes
         self._sizes = [layer.weights for layer in costs.layers]
-        initial = method.initial_density(target)
+        initial = _density(method, "initial_density", method.initial_density(target))
         self._base = method.layer_densities(self._shapes, initial) if initial < 1 else [1.0] * len(self._sizes)
         self.active = method.layer_counts(self._shapes, initial) if initial < 1 else list(self._sizes)
         self._magnitudes = _Magnitudes(weights, self._base) if method.prunes_globally else None
@@ -87,6 +88,7 @@ class _Walk:
         """Go on to another global density."""
         if density is None:
             return
+        density = _density(self._method, "density", density)
         if self._magnitudes is not None:
             self.active = layer_counts(self._shapes, self._magnitudes.densities(density), density)
         else:
@@ -96,6 +98,14 @@ class _Walk:
         """Active weights at the target density."""
         self.move(self._target)
         return self.active
+
+
+def _density(method: Method, hook: str, value: float) -> float:
+    """Return what a hook of a method returned, if it is a density; no layer could have any other."""
+    if not isinstance(value, float | int) or not 0 < value <= 1:
+        shown = repr(value)[:80]
+        raise UsageError(f"method {method.name!r}: {hook} returned {shown}, which is not a density in (0, 1]")
+    return value
 
 
 class _Magnitudes:
@@ -133,5 +143,5 @@ class _Magnitudes:
 
 def _sample(weight: Tensor, most: int = 10_000) -> np.ndarray:
     """Return sorted magnitudes of an evenly spaced part of a weight."""
-    flat = weight.detach().reshape(-1).abs().double().numpy()
-    return np.sort(flat[:: math.ceil(flat.size / most)])
+    flat = weight.detach().reshape(-1)
+    return np.sort(flat[:: math.ceil(flat.numel() / most)].abs().double().numpy())

@@ -1,6 +1,6 @@
 """A planned run: what it is, where it will be trained, what it costs and what exists of it, worked out once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -101,17 +101,16 @@ class Planned:
         }
 
 
-def plan(runs: Iterable[RunConfig], on_choice: Callable[[Choice], None] | None = None) -> list[Planned]:
+def plan(runs: Iterable[RunConfig]) -> list[Planned]:
     """Plan runs, each once: of several that are the same run the first stays.
 
     Args:
         runs: Checked settings.
-        on_choice: Told each distinct choice of a runner once.
 
     Raises:
         UsageError: The runner that was requested cannot take a run.
     """
-    planner = _Planner(on_choice or (lambda choice: None))
+    planner = _Planner()
     found: dict[str, Planned] = {}
     for run in runs:
         planned = planner(settled(run))
@@ -141,8 +140,7 @@ def settled(run: RunConfig) -> RunConfig:
 class _Planner:
     """Plans runs that share runners, folders of records and sources, each of which is looked at once."""
 
-    def __init__(self, on_choice: Callable[[Choice], None]) -> None:
-        self._on_choice = on_choice
+    def __init__(self) -> None:
         self._choices: dict[tuple[str, str | None], Choice] = {}
         self._existing: dict[str, Existing] = {}
 
@@ -159,7 +157,6 @@ class _Planner:
         wanted = (run.runner.name, run.runner.image or run.method.image)
         if wanted not in self._choices:
             self._choices[wanted] = choose(run)
-            self._on_choice(self._choices[wanted])
         return self._choices[wanted]
 
 

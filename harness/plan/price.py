@@ -1,9 +1,12 @@
 """What a run will cost, before it is trained. Needs no data and trains nothing."""
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
+from harness import plugins
 from harness.config import RunConfig
+from harness.errors import UsageError
 from harness.plan.forecast import forecast
 
 
@@ -62,7 +65,15 @@ def price(run: RunConfig, name: str) -> Price:
         UsageError: The run cannot be trained as configured.
     """
     if name not in _prices:
-        _prices[name] = _price(run)
+        try:
+            _prices[name] = _price(run)
+        except UsageError:
+            raise
+        except Exception as error:
+            if not plugins.is_foreign(run.method):
+                raise
+            why = plugins.reason(error, inspect.getfile(type(run.method)))
+            raise UsageError(f"method {run.method.name!r} cannot be planned: {why}") from None
     return _prices[name]
 
 
