@@ -28,29 +28,28 @@ def follow(executor: Executor, runs: Sequence[Planned], chains: Sequence[Sequenc
     with Display() as display:
         shown = {}
         while True:
-            try:
+            try:  # wherever Ctrl-C comes, the runs under way are stopped and waited for
                 event = next(events, None)
+                if event is None:
+                    break
+                key = event.planned.key
+                title = event.planned.title if len(runs) == 1 else f"[{numbers[key]}/{len(runs)}] {event.planned.title}"
+                match event:
+                    case Started():
+                        stack = ExitStack()
+                        shown[key] = (stack, stack.enter_context(display.run(title)))
+                    case Progressed() if key in shown:
+                        shown[key][1](event.message)
+                    case Finished():
+                        ended.append(event)
+                        if key in shown:
+                            shown.pop(key)[0].close()
+                            if len(runs) > 1:
+                                display.say(f"{title}: {_outcome(event)}")
             except KeyboardInterrupt:
                 interrupted = True
                 executor.cancel()
                 events = executor.events()
-                continue
-            if event is None:
-                break
-            key = event.planned.key
-            title = event.planned.title if len(runs) == 1 else f"[{numbers[key]}/{len(runs)}] {event.planned.title}"
-            match event:
-                case Started():
-                    stack = ExitStack()
-                    shown[key] = (stack, stack.enter_context(display.run(title)))
-                case Progressed():
-                    shown[key][1](event.message)
-                case Finished():
-                    ended.append(event)
-                    if key in shown:
-                        shown.pop(key)[0].close()
-                        if len(runs) > 1:
-                            display.say(f"{title}: {_outcome(event)}")
     if interrupted:
         raise KeyboardInterrupt
     return ended

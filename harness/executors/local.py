@@ -24,6 +24,7 @@ class LocalExecutor:
         self._pool = ThreadPoolExecutor(jobs)
         self._events: queue.Queue[Event | BaseException] = queue.Queue()
         self._stop = threading.Event()
+        self._lock = threading.Lock()
         self._unfinished = 0
         self._error: BaseException | None = None
         self._started: set[str] = set()
@@ -37,13 +38,15 @@ class LocalExecutor:
 
     def events(self) -> Iterator[Event]:
         """See `Executor.events`."""
-        while self._unfinished:
-            event = self._events.get()
+        while not self._over():
+            try:
+                event = self._events.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                continue
             if isinstance(event, BaseException):
                 self._error = self._error or event
                 self.cancel()
                 continue
-            self._unfinished -= isinstance(event, Finished)
             yield event
         self._pool.shutdown()
         if self._error is not None:
@@ -53,10 +56,20 @@ class LocalExecutor:
         """See `Executor.cancel`."""
         self._stop.set()
 
+    def _over(self) -> bool:
+        """Whether every run has ended and every event was taken; one whose taker was interrupted is lost."""
+        with self._lock:
+            return not self._unfinished and self._events.empty()
+
+    def _finish(self, event: Finished) -> None:
+        with self._lock:
+            self._unfinished -= 1
+            self._events.put(event)
+
     def _train_chain(self, chain: Sequence[Planned]) -> None:
         for number, planned in enumerate(chain):
             try:
-                self._events.put(self._train(planned, chain[number + 1] if number + 1 < len(chain) else None))
+                self._finish(self._train(planned, chain[number + 1] if number + 1 < len(chain) else None))
             except TakenError as error:
                 self._say_once(planned, f"{error}: other runs come first")
                 # Behind what is left to do. Where nothing is, this is how its end is waited for.
@@ -65,7 +78,7 @@ class LocalExecutor:
                 return
             except BaseException as error:  # told to whoever follows the events, in their thread
                 self._events.put(error)
-                self._events.put(Finished(planned, None, None))
+                self._finish(Finished(planned, None, None))
 
     def _train(self, planned: Planned, successor: Planned | None) -> Finished:
         found = existing(planned)

@@ -88,7 +88,7 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
     if result["cost"]["seconds"]["total"] is None:
         result["cost"]["seconds"]["total"] = time.perf_counter() - started
     try:
-        _leave(result, folder)
+        workplace.write(partial(write, result, folder / "record.json"), folder)
     except OSError as error:
         print(f"the record cannot be written to {folder}: {error.strerror}", file=sys.stderr)
         return 1
@@ -182,7 +182,8 @@ class _Run:
         """Score the trained network and write it."""
         report.finish(self._result, trainer, splits.test)
         try:
-            network.write(report.network(trainer), self._folder / network.FINAL)
+            left = report.network(trainer)
+            workplace.write(partial(network.write, left, self._folder / network.FINAL), self._folder)
         except OSError as error:
             text = f"the trained network could not be written: {error.strerror or error}"
             self._emit({"event": "log", "text": text})
@@ -192,20 +193,6 @@ def _anew(request: dict[str, Any], splits: Data) -> Trainer:
     """Return a trainer at the start of a run, which shares nothing but the data with another one."""
     run = from_dict(request["config"])
     return Trainer(run, prepare(run), splits)
-
-
-def _leave(result: Record, folder: Path) -> None:
-    """Write the record; where there is no room for it, in the place of a checkpoint.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    path = folder / "record.json"
-    try:
-        write(result, path)
-    except OSError:
-        workplace.free(folder)
-        write(result, path)
 
 
 def _catch_stop() -> Callable[[], bool]:

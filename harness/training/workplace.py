@@ -50,7 +50,15 @@ def hold(folder: Path, stopped: Callable[[], bool], emit: Emit) -> Iterator[None
             os.close(handle)
 
 
-def free(folder: Path) -> None:
-    """Make room on a full disk: remove what a run can do without."""
-    for name in (BEFORE, BAD):
-        sealed.remove(folder / name)
+def write(what: Callable[[], None], folder: Path) -> None:
+    """Write what a run leaves; where there is no room, in the place of a checkpoint that it can do without.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        what()
+    except OSError:
+        for name in (BEFORE, BAD):
+            sealed.remove(folder / name)
+        what()
