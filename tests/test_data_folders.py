@@ -72,10 +72,11 @@ def test_other_kinds_of_file_are_said_with_their_number(folder):
     (folder / "val/labels.csv").write_bytes(b"x")
     os.mkfifo(folder / "val/n00000000/pipe.jpg")
     (folder / "train/n00000001/loop").symlink_to(folder / "train")
-    assert data.notes(config(folder)) == [
+    (note,) = data.notes(config(folder))
+    assert note == (
         f"{folder}: only .jpeg, .jpg and .png in class folders are read; skipped: 1 .csv, 1 .tif, 2 .webp, "
         "1 a link to a folder above, 1 not a regular file, 1 outside of class folders, 1 without a suffix"
-    ]
+    )
     assert data.info(config(folder)) == data.Info(12, 4, 6)
 
 
@@ -301,3 +302,17 @@ def test_a_run_on_a_folder_records_its_own_counts_and_is_accepted(tmp_path):
     record["config"]["train_samples"] = 80
     path.write_text(json.dumps(record))
     assert "train_samples: 80, but the data set's counts leave 81" in check([path])[path]
+
+
+def test_the_script_of_the_docs_sorts_flat_validation_images(folder):
+    script = (ROOT / "docs/data.md").read_text().partition("```python\n")[2].partition("```")[0]
+    classes = []
+    for number, path in enumerate(sorted((folder / "val").rglob("*.JPEG"))):
+        classes.append(path.parent.name)
+        path.rename(folder / f"val/ILSVRC2012_val_{number:08}.JPEG")
+    for name in set(classes):
+        (folder / "val" / name).rmdir()
+    torch.save(({}, classes), folder / "meta.bin")
+    done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert data.info(config(folder)) == data.Info(12, 4, 6)
