@@ -35,7 +35,15 @@ def nearest(given: str, names: Iterable[str]) -> str | None:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, or its name if it says nothing, cut to a readable length."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST_LINE]
+    return (message(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST_LINE]
+
+
+def message(error: BaseException) -> str:
+    """Return what an error says, as text that can be stored; nothing if even that fails, as in foreign code it may."""
+    try:
+        return str(error).encode(errors="backslashreplace").decode()
+    except Exception:
+        return ""
 
 
 def short(value: object) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.errors import UsageError, short, unknown
+from harness.errors import UsageError, message, short, unknown
 from harness.records.source import source_digest
 from methods import Method, entry_points, registry
 
@@ -52,7 +52,7 @@ def load(group: str, text: str) -> str:
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # importing a file runs its author's code
-        raise UsageError(f"{group}={text} cannot be used: {_reason(error, path)}") from None
+        raise UsageError(f"{group}={text} cannot be used: {reason(error, path)}") from None
 
 
 def load_requested(request: Mapping[str, Any], groups: Collection[str] = GROUPS) -> None:
@@ -100,6 +100,26 @@ def absolute(text: str) -> str:
     """Return ``path/file.py:object`` with an absolute path."""
     path, _, name = text.rpartition(":")
     return f"{Path(os.path.expanduser(path)).resolve()}:{name}"
+
+
+def is_foreign(method: Method) -> bool:
+    """Whether a method is a plug-in, whose hooks may raise or return anything."""
+    return type(method).__module__.partition(".")[0] != "methods"
+
+
+def reason(error: BaseException, path: Path | str) -> str:
+    """Say in one line what went wrong in a plug-in, and on which line of its file.
+
+    Args:
+        error: What its code raised, or what was raised over something that it returned.
+        path: The file.
+    """
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    text = str(error.msg) if isinstance(error, SyntaxError) else message(error)
+    where = f"line {lines[-1]}: " if lines else ""
+    return where + " ".join(f"{type(error).__name__}: {text}".split())[:300]
 
 
 def _split(group: str, text: str) -> tuple[Path, str]:
@@ -169,13 +189,3 @@ def _add_function(group: str, plugin: Any) -> str:
         raise TypeError(f"{plugin!r} is not a function")
     _room(group).add(plugin.__name__, plugin)
     return str(plugin.__name__)
-
-
-def _reason(error: BaseException, path: Path) -> str:
-    """Say in one line what went wrong, and on which line of the file."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines.append(error.lineno)
-    text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
-    where = f"line {lines[-1]}: " if lines else ""
-    return where + " ".join(f"{type(error).__name__}: {text}".split())[:300]

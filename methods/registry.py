@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from methods import entry_points
-from methods.base import Method
+from methods.base import Look, Method
 
 ENTRY_POINTS = "sparsebench.methods"
 
@@ -29,6 +29,14 @@ def register(name: str) -> Callable[[_M], _M]:
     def add(cls: _M) -> _M:
         if not (isinstance(cls, type) and issubclass(cls, Method)):
             raise TypeError(f"{cls!r} is not a subclass of Method")
+        for words in ("family", "summary", "paper"):
+            if not isinstance(getattr(cls, words), str):
+                raise TypeError(f"{cls.__name__}.{words} is not a string")
+        for flag in ("masked", "prunes_globally"):
+            if not isinstance(getattr(cls, flag), bool):
+                raise TypeError(f"{cls.__name__}.{flag} is not a boolean")
+        if not isinstance(cls.look, Look | None):
+            raise TypeError(f"{cls.__name__}.look is not a Look")
         if name in METHODS and type(METHODS[name]) is not cls:
             raise ValueError(f"method {name!r} exists already")
         METHODS[name] = cls(name=name)

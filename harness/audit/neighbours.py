@@ -17,6 +17,7 @@ class _Entry(NamedTuple):
     key: str
     row: Row
     seed: int
+    genuine: bool
 
 
 class Neighbours:
@@ -28,14 +29,16 @@ class Neighbours:
         self._files: dict[str, list[str]] = defaultdict(list)
         self._seeds: dict[Row, set[int]] = defaultdict(set)
 
-    def add(self, file: str, record: Record) -> None:
+    def add(self, file: str, record: Record, *, genuine: bool) -> None:
         """Take in a record.
 
         Args:
             file: Its name, different for each.
             record: A record that keeps its schema.
+            genuine: Whether name and head of the file are what its config says. A copy under another name is refused
+                for that; it does not cause the refusal of the record that it was copied from.
         """
-        entry = self._entries[file] = _Entry(record["key"], _row(file, record), record["seed"])
+        entry = self._entries[file] = _Entry(record["key"], _row(file, record), record["seed"], genuine)
         self._files[entry.key].append(file)
         self._seeds[entry.row].add(entry.seed)
 
@@ -43,9 +46,12 @@ class Neighbours:
         """Return what the neighbours of a record say against it; nothing about a file that was not added."""
         if file not in self._entries:
             return []
-        key, row, _ = self._entries[file]
+        key, row, _, genuine = self._entries[file]
         found = []
-        if others := [other for other in self._files[key] if other != file]:
+        others = [other for other in self._files[key] if other != file]
+        if genuine:
+            others = [other for other in others if self._entries[other].genuine]
+        if others:
             found.append(f"key: {others[0]} has the same key {key}; a run has one result")
         if len(seeds := self._seeds[row]) < SEEDS:
             shown = ", ".join(map(str, sorted(seeds)))

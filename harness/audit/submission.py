@@ -46,7 +46,7 @@ def _check_in(folder: Path, wanted: set[str]) -> dict[str, list[str]]:
     for name in sorted({path.name for path in record_paths(folder)} | wanted):
         found = load_or_problem(folder / name)
         if not isinstance(found, Problem):
-            neighbours.add(name, found)
+            neighbours.add(name, found, genuine=not (_name(name, found) or _tried(_head, found)))
         if name in wanted:
             reasons[name] = [found.reason] if isinstance(found, Problem) else _reasons(name, found)
     return {name: [*lines, *neighbours.refusals(name)] for name, lines in reasons.items()}

@@ -71,7 +71,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         chosen = dict(groups)
         config = copy.deepcopy(_tree(tuple(group for group in groups if group[0] != "method")))
         if "method" in chosen:
-            config.method = OmegaConf.structured(methods()[chosen["method"]])
+            config.method = _of_method(chosen["method"])
         for name, value in _of_dataset(dict(groups), dict(settings)):
             _set(config, name, value)
         for name, value in settings:
@@ -97,15 +97,10 @@ def _tree(groups: Pairs) -> "DictConfig":
     from hydra import compose, initialize_config_dir
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
-    from omegaconf.errors import OmegaConfBaseException
 
     store = ConfigStore.instance()
     store.store(name="schema", node=RunConfig)
-    chosen = dict(groups).get("method", reader.DEFAULT_METHOD)
-    try:
-        store.store(group="method", name=chosen, node=methods()[chosen])
-    except (OmegaConfBaseException, ValueError) as error:
-        raise UsageError(f"method {chosen!r} has a field that cannot be a setting: {_explain(error)}") from None
+    store.store(group="method", name=reader.DEFAULT_METHOD, node=methods()[reader.DEFAULT_METHOD])
     for name, kind in KINDS.items():
         store.store(group="budget", name=name, node={"kind": name, "amount": kind.default})
     for name, member in groups:
@@ -114,6 +109,17 @@ def _tree(groups: Pairs) -> "DictConfig":
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(TREE), version_base="1.3"):
         return compose("config", [f"{group}={member}" for group, member in groups])
+
+
+def _of_method(name: str) -> "DictConfig":
+    """Return the settings of a method with their defaults; a plug-in may have fields that cannot be settings."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.structured(methods()[name])
+    except (OmegaConfBaseException, ValueError) as error:
+        raise UsageError(f"method {name!r} has a field that cannot be a setting: {_explain(error)}") from None
 
 
 def _of_dataset(groups: dict[str, Any], settings: dict[str, Any]) -> Pairs:

@@ -88,7 +88,7 @@ def _choose(found: Overrides, group: str, text: str) -> None:
     allowed = names.choices(group)
     if text not in allowed:
         if values.is_list(text) or "," in text:
-            raise UsageError(f"{group}={text} names several: a run has one {group}, a suite takes a list")
+            raise UsageError(f"{group}={short(text)} names several: a run has one {group}, a suite takes a list")
         raise unknown(group, text, allowed)
     found.groups[group] = text
     found.plugins.pop(group, None)

@@ -11,6 +11,7 @@ from harness.errors import UsageError, short
 
 Value = str | int | float | bool | None | tuple["Value", ...]
 
+_LONGEST_HINT = 60
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -61,7 +62,7 @@ def is_list(text: str) -> bool:
 
 
 def _scalar(name: str, kind: Any, text: str, *, optional: bool) -> Value:
-    if not text:
+    if not text.strip():
         raise UsageError(f"{name}= is empty; " + ("write null for none" if optional else f"it takes {_word(kind)}"))
     if kind is str:
         return _text(name, text)
@@ -80,13 +81,13 @@ def _scalar(name: str, kind: Any, text: str, *, optional: bool) -> Value:
 def _elements(name: str, text: str) -> list[str]:
     """Split ``[a, b]``; the values of a list may be quoted, since a comma ends them."""
     if not is_list(text):
-        raise UsageError(f"{name}={short(text)} is not a list; write {name}=[{text}]")
+        raise UsageError(f"{name}={short(text)} is not a list; write {name}=[{text.strip('[]')[:_LONGEST_HINT]}]")
     import yaml
 
     try:
         # The base loader leaves every value as it is written: 010 is not read as an octal number.
         found = yaml.load(text, Loader=yaml.BaseLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         found = None
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise UsageError(f"{name}={short(text)} is not a list such as [a,b]")
@@ -115,6 +116,12 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _real(text: str) -> float:
+    if not text.isascii() or "_" in text:  # Python reads 1_0 and the digits of other scripts
+        raise ValueError(text)
+    return float(text)
+
+
 def _flag(text: str) -> bool:
     if text.lower() not in _FLAGS:
         raise ValueError(text)
@@ -123,7 +130,7 @@ def _flag(text: str) -> bool:
 
 _READERS: dict[Any, tuple[str, Callable[[str], int | float | bool]]] = {
     int: ("a whole number", _whole),
-    float: ("a number", float),
+    float: ("a number", _real),
     bool: ("true or false", _flag),
 }
 
