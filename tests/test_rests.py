@@ -10,6 +10,7 @@ from runs import small, train
 from harness import config
 from harness.audit import counts, recount
 from harness.budget.epoch import budget_samples, last_batch, steps_per_epoch
+from harness.cli import main as cli
 from harness.records import identity
 from harness.tasks.vision.data.order import bounds
 from harness.training.prepare import sized
@@ -84,3 +85,13 @@ def test_a_record_is_counted_by_the_rule_that_it_was_trained_under():
     assert recount.per_epoch(record) == recount.per_epoch(later) + 1 == size // 37 + 1
     assert recount.recount(record).samples <= recount.recount(later).samples
     assert counts.refusals(record) != counts.refusals(later)
+
+
+def test_the_plan_prints_a_note_once_with_the_number_of_its_runs(capsys):
+    for arguments, line in (
+        (["dataset=digits", "recipe.batch_size=129"], "note: the last batch of each epoch holds 132 images"),
+        (["--suite", "smoke", "recipe.batch_size=129", "seed=[0,1]"], "note on 24: the last batch of each"),
+    ):
+        given = cli.parse(["plan", "runner=local", *arguments])
+        assert given.call(given) == 0
+        assert capsys.readouterr().out.count(line) == 1

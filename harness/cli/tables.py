@@ -44,7 +44,7 @@ def row(result: Finished) -> None:
 
 
 def plan(runs: Sequence[Planned]) -> None:
-    """Print a plan: a line a run, why those that have records are not done, and a total."""
+    """Print a plan: a line a run, why those that have records are not done, what to know of them, and a total."""
     rows = [
         {
             "key": planned.key,
@@ -63,6 +63,9 @@ def plan(runs: Sequence[Planned]) -> None:
     todo = [planned for planned in runs if not planned.done]
     for why, count in Counter(planned.why_not for planned in todo if planned.found is not None).most_common(10):
         print(f"not done: {count} with a record: {printable(why)}")
+    notes = Counter(note for planned in runs for note in planned.price.notes)
+    for note, count in notes.most_common(10):
+        print(f"note{'' if len(runs) == 1 else f' on {count}'}: {printable(note)}")
     known = [flops for planned in todo if (flops := planned.price.train_flops) is not None]
     timed = f", and {len(todo) - len(known)} as many as fit in their seconds" if len(known) < len(todo) else ""
     number = f"{len(runs)} run" + ("" if len(runs) == 1 else "s")

@@ -49,6 +49,7 @@ class Price:
             "inference_flops_ratio": self.inference_flops_ratio,
             "dense_forward_flops": self.dense_forward_flops,
             "layers": list(self.layers),
+            "notes": list(self.notes),
         }
 
 
