@@ -14,7 +14,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.tasks.vision import models
+from harness.budget.parts import select
 from harness.tasks.vision.inputs import load_data
 from harness.training import trainer as training
 from harness.training.graph import RecordedStep
@@ -64,7 +64,7 @@ class Traced:
         run.device = "cuda"
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         _move(task.model)
-        task.layers[:] = models.maskable(task.model)
+        task.layers[:] = select(task.model, [name for name, _ in task.layers])
         for holder, names in ((splits.train, ("_images", "_labels")), (splits.train._normalise, ("_scale", "_shift"))):
             for name in names:
                 setattr(holder, name, _empty(getattr(holder, name)))

@@ -9,8 +9,8 @@ import yaml
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.config.compose import TREE
 from harness.errors import UsageError
+from harness.places import TREE
 from harness.tasks.vision.models import MODELS, build, maskable
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "erk.json").read_text())
@@ -22,8 +22,8 @@ PUBLISHED = [
 SMALL = ["convnet", "mlp", "resnet20", "wrn_22_2"]
 
 
-def count(model):
-    return sum(weight.numel() for _, weight in maskable(model))
+def count(model, shape):
+    return sum(weight.numel() for _, weight in maskable(model, shape))
 
 
 @pytest.mark.parametrize(("name", "task", "density", "classes", "shape"), PUBLISHED)
@@ -31,7 +31,7 @@ def test_layers_of_the_published_networks_have_the_published_names_shapes_and_or
     name, task, density, classes, shape
 ):
     expected = GOLDEN[task][density]
-    layers = maskable(build(name, classes, shape, 0))
+    layers = maskable(build(name, classes, shape, 0), shape)
     assert [(layer, list(weight.shape)) for layer, weight in layers] == [
         (layer["name"], layer["shape"]) for layer in expected["layers"]
     ]
@@ -59,7 +59,7 @@ def test_published_networks_cost_the_published_multiply_accumulates(name, task, 
 )
 def test_small_networks_keep_their_sizes(name, shape, layers, weights):
     model = build(name, 10, shape, 0)
-    assert (len(maskable(model)), count(model)) == (layers, weights)
+    assert (len(maskable(model, shape)), count(model, shape)) == (layers, weights)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
@@ -69,7 +69,7 @@ def test_small_networks_take_one_or_three_channels_and_train(name, shape):
     logits = model(torch.randn(4, *shape))
     assert logits.shape == (4, 7)
     logits.sum().backward()
-    assert all(weight.grad is not None and weight.grad.isfinite().all() for _, weight in maskable(model))
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for _, weight in maskable(model, shape))
 
 
 @pytest.mark.parametrize("name", ["vgg19", "resnet50", "resnet50_cifar"])
@@ -102,24 +102,35 @@ def test_convolutions_start_with_he_s_deviation():
     assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
 
 
-def test_only_weights_of_convolutions_and_linear_layers_are_maskable_and_a_shared_one_comes_once():
-    first = nn.Linear(4, 4)
-    second = nn.Linear(4, 4)
+def test_a_weight_that_two_layers_share_comes_once_and_what_multiplies_nothing_does_not():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
     second.weight = first.weight
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Embedding(3, 4), first, second)
-    assert [name for name, _ in maskable(model)] == ["0.weight", "3.weight"]
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(2), nn.Linear(36, 2), first, second)
+    assert [name for name, _ in maskable(model, (1, 8, 8))] == ["0.weight", "3.weight", "4.weight"]
 
 
-def test_named_layers_stay_dense():
-    model = build("convnet", 10, (1, 8, 8), 0)
-    every = [name for name, _ in maskable(model)]
-    assert [name for name, _ in maskable(model, [every[0], every[-1]])] == every[1:-1]
+@pytest.mark.parametrize("dense", [["0.weight", "3.weight"], ["[03]*"], ["0.*", "3.w?ight"]])
+def test_named_layers_stay_dense(dense):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(2), nn.Linear(36, 2), nn.Linear(2, 2), nn.Linear(2, 2))
+    assert [name for name, _ in maskable(model, (1, 8, 8), dense)] == ["2.weight", "4.weight"]
 
 
 def test_a_dense_layer_that_is_not_there_is_refused_with_the_names_that_are():
     with pytest.raises(UsageError, match=r"unknown layer 'stem.weight'.*classifier.weight") as caught:
-        maskable(build("convnet", 10, (1, 8, 8), 0), ["stem.weight"])
+        maskable(build("convnet", 10, (1, 8, 8), 0), (1, 8, 8), ["stem.weight"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_needs_a_layer_to_mask():
+    with pytest.raises(UsageError, match="all maskable weights of ConvNet; leave one to mask"):
+        maskable(build("convnet", 10, (1, 8, 8), 0), (1, 8, 8), ["*"])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_model_without_values_has_the_same_layers(name):
+    without, with_values = (maskable(build(name, 10, (3, 32, 32), 0, on), (3, 32, 32)) for on in ("meta", "cpu"))
+    assert all(weight.is_meta for _, weight in without)
+    assert [(layer, weight.shape) for layer, weight in without] == [(layer, w.shape) for layer, w in with_values]
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_name():

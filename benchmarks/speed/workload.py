@@ -33,7 +33,7 @@ class Workload:
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
         )
-        self.layers = models.maskable(self.model)
+        self.layers = models.maskable(self.model, self.shape)
         self._draw = torch.Generator().manual_seed(0)
         self.masks = Masks(self.layers, self._draw)
         self.masks.attach(self.optimizer)

@@ -14,7 +14,7 @@ STARTUP_SECONDS = 60.0
 LOSS_TOLERANCE = 1e-3
 MARK = "sparsebench-referee:"
 """Starts the line in which the referee prints its findings; libraries may print others."""
-DESCRIBED = ("layers", "fixed_flops", "train_samples")
+DESCRIBED = ("layers", "fixed_flops", "train_fixed_flops", "train_samples")
 """What a record adds to its config (`harness.budget.costs.Costs.described`); the referee finds the same."""
 
 
@@ -92,7 +92,7 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
     problems = [
         f"{name} is {claimed!r}, counted {counted!r}"
         for name, claimed, counted in (
-            *((f"config.{name}", config.get(name), found[name]) for name in DESCRIBED),
+            *((f"config.{name}", config.get(name), found.get(name)) for name in DESCRIBED),
             ("active", metrics["active"], active),
             ("nonzero", metrics["nonzero"], sum(found["nonzero"])),
             ("maskable", metrics["maskable"], maskable),

@@ -31,8 +31,10 @@ def _topology(record: Record) -> list[str]:
     layers, topology, steps = record["config"]["layers"], record["topology"], record["cost"]["steps"]
     if not layers or any(layer["weights"] != math.prod(layer["shape"]) for layer in layers):
         return ["layers: the weights of a layer must be the product of its shape"]
-    if any(type(layer["uses"]) is not int or layer["uses"] < 1 for layer in layers):
-        return ["layers: uses, how often a weight is used per image, must be 1 or more"]
+    for layer in layers:
+        uses = (layer["uses"], layer.get("train_uses", layer["uses"]))
+        if any(type(each) is not int or each < 0 for each in uses) or uses[1] < 1:
+            return ["layers: uses, how often a weight is used per image, must be 1 or more in training"]
     if not topology or topology[0]["step"] != 0 or topology[0]["dense_gradient"]:
         return ["topology: must begin with the start: step 0, no dense gradient"]
     found = []

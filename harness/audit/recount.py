@@ -42,7 +42,7 @@ def recount(record: Record) -> Recount:
     """Recount everything that topology and config determine.
 
     The rule: iteration i uses the masks of the last topology entry before it and costs three forward passes per
-    image; if an event with dense gradients falls on it, one of the three is dense.
+    image, as in training mode; if an event with dense gradients falls on it, one of the three is dense.
 
     Args:
         record: A record with at least one topology entry, whose entries have one number per layer.
@@ -52,31 +52,37 @@ def recount(record: Record) -> Recount:
     """
     config, topology, steps = record["config"], record["topology"], record["cost"]["steps"]
     layers, fixed = config["layers"], config["fixed_flops"]
+    weights = [layer["weights"] for layer in layers]
 
     def forward(active: list[int]) -> int:
         return 2 * sum(layer["uses"] * kept for layer, kept in zip(layers, active, strict=True)) + fixed
 
-    dense = forward([layer["weights"] for layer in layers])
-    maskable = sum(layer["weights"] for layer in layers)
-    costs = [forward(entry["active"]) for entry in topology]
+    def training(active: list[int]) -> int:
+        uses = (layer.get("train_uses", layer["uses"]) for layer in layers)
+        products = sum(each * kept for each, kept in zip(uses, active, strict=True))
+        return 2 * products + config.get("train_fixed_flops", fixed)
+
+    dense_training = training(weights)
+    costs = [training(entry["active"]) for entry in topology]
     until = [entry["step"] for entry in topology[1:]] + [steps]
     flops = 0
     for entry, cost, end in zip(topology, costs, until, strict=True):
         flops += 3 * cost * (samples(record, end) - samples(record, entry["step"]))
     for entry, before in zip(topology[1:], costs, strict=False):
         if entry["dense_gradient"]:
-            flops += (dense - before) * (samples(record, entry["step"]) - samples(record, entry["step"] - 1))
+            event = samples(record, entry["step"]) - samples(record, entry["step"] - 1)
+            flops += (dense_training - before) * event
     ending = topology[-1]["active"]
     return Recount(
-        maskable=maskable,
+        maskable=sum(weights),
         active=sum(ending),
         layer_density={layer["name"]: kept / layer["weights"] for layer, kept in zip(layers, ending, strict=True)},
         samples=samples(record, steps),
         train_flops=flops,
-        reference_flops=3 * dense * samples(record, round(schedule_steps(record))),
-        inference_flops=costs[-1],
-        dense_forward_flops=dense,
-        step_flops=3 * dense * largest_batch(record),
+        reference_flops=3 * dense_training * samples(record, round(schedule_steps(record))),
+        inference_flops=forward(ending),
+        dense_forward_flops=forward(weights),
+        step_flops=3 * dense_training * largest_batch(record),
     )
 
 

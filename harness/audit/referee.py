@@ -16,6 +16,7 @@ import torch
 from harness import generators, plugins
 from harness.audit.claims import MARK
 from harness.budget.measure import measure
+from harness.budget.parts import select
 from harness.config import from_dict
 from harness.errors import UsageError
 from harness.seeds import derive
@@ -61,14 +62,14 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     network = read(left)
     model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed)
     model.load_state_dict(network.state)
-    layers = models.maskable(model, run.dense_layers)
+    costs = measure(model, run.dataset.shape, run.dense_layers)
+    layers = select(model, [layer.name for layer in costs.layers])
     masks = network.masks
     if list(masks) != sorted(name for name, _ in layers):
         raise ValueError(f"masks of {list(masks)}, not of the model's layers")
     for name, weight in layers:
         if masks[name].dtype != torch.bool or masks[name].shape != weight.shape:
             raise ValueError(f"the mask of {name} is not a boolean tensor of shape {tuple(weight.shape)}")
-    costs = measure(model, [name for name, _ in layers], run.dataset.shape)
     test = load_data(run).test
     generators.seed(derive(run.seed, "test"))  # as the run did
     score = evaluate(model.to(run.device), test)

@@ -16,19 +16,31 @@ class LayerCost:
         name: Name of its weight among the model's parameters.
         shape: Shape of that weight.
         weights: Number of weights.
-        uses: How often each weight is used for one image, so that the layer takes ``weights * uses``
-            multiply-accumulates: an integer, which keeps the whole ledger exact.
+        uses: How often each weight is used for one image in evaluation mode, so that the layer takes
+            ``weights * uses`` multiply-accumulates: an integer, which keeps the whole ledger exact.
+        train_uses: The same in training mode; None where it is equal, as in most networks.
     """
 
     name: str
     shape: tuple[int, ...]
     weights: int
     uses: int
+    train_uses: int | None = None
 
     @property
     def macs(self) -> int:
-        """Dense multiply-accumulates for one image."""
+        """Dense multiply-accumulates for one image in evaluation mode."""
         return self.weights * self.uses
+
+    @property
+    def trained_uses(self) -> int:
+        """How often each weight is used for one image in training mode."""
+        return self.uses if self.train_uses is None else self.train_uses
+
+    def described(self) -> dict[str, Any]:
+        """Return what a record says of the layer."""
+        plain = {"name": self.name, "shape": list(self.shape), "weights": self.weights, "uses": self.uses}
+        return plain if self.train_uses is None else {**plain, "train_uses": self.train_uses}
 
 
 @dataclass(frozen=True)
@@ -37,13 +49,19 @@ class Costs:
 
     Attributes:
         layers: The masked layers, in model order.
-        fixed: FLOPs of products that no mask touches: attention, layers kept dense.
+        fixed: FLOPs of products that no mask touches: attention, layers kept dense; in evaluation mode.
         stem: Index of the model's first convolution among the masked layers; None if it has none or keeps it dense.
+        train_fixed: As ``fixed``, in training mode; None where it is equal.
+        host_random: Whether a training pass draws from a generator on the host, which a recorded step would freeze.
+        notes: What a user should know of how they were measured, a line each.
     """
 
     layers: tuple[LayerCost, ...]
     fixed: int
     stem: int | None = None
+    train_fixed: int | None = None
+    host_random: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def shapes(self) -> Shapes:
@@ -52,11 +70,15 @@ class Costs:
 
     @cached_property
     def dense(self) -> int:
-        """Forward FLOPs of the dense model, two for each multiply-accumulate."""
+        """Forward FLOPs of the dense model in evaluation mode, two for each multiply-accumulate."""
         return self.forward([layer.weights for layer in self.layers])
 
+    @cached_property
+    def _dense_training(self) -> int:
+        return self._forward_training([layer.weights for layer in self.layers])
+
     def forward(self, active: Sequence[int]) -> int:
-        """Return the forward FLOPs of one image with ``active[l]`` weights in each layer."""
+        """Return the FLOPs of classifying one image with ``active[l]`` weights in each layer."""
         return 2 * sum(layer.uses * count for layer, count in zip(self.layers, active, strict=True)) + self.fixed
 
     def training(self, active: Sequence[int], *, dense_gradient: bool = False) -> int:
@@ -66,16 +88,16 @@ class Costs:
             active: Active weights of each layer during the iteration.
             dense_gradient: Whether the weight gradient is computed for inactive weights too.
         """
-        sparse = self.forward(active)
-        return 2 * sparse + (self.dense if dense_gradient else sparse)
+        sparse = self._forward_training(active)
+        return 2 * sparse + (self._dense_training if dense_gradient else sparse)
 
     def described(self, train_samples: int) -> dict[str, Any]:
         """Return what a record adds to its config so that anyone can recompute the ledger."""
-        return {
-            "layers": [
-                {"name": layer.name, "shape": list(layer.shape), "weights": layer.weights, "uses": layer.uses}
-                for layer in self.layers
-            ],
-            "fixed_flops": self.fixed,
-            "train_samples": train_samples,
-        }
+        fixed = {"fixed_flops": self.fixed}
+        if self.train_fixed is not None:
+            fixed["train_fixed_flops"] = self.train_fixed
+        return {"layers": [layer.described() for layer in self.layers], **fixed, "train_samples": train_samples}
+
+    def _forward_training(self, active: Sequence[int]) -> int:
+        fixed = self.fixed if self.train_fixed is None else self.train_fixed
+        return 2 * sum(layer.trained_uses * count for layer, count in zip(self.layers, active, strict=True)) + fixed

@@ -1,91 +1,201 @@
-"""Measuring what a model costs: its products, counted layer by layer with fvcore."""
+"""Measuring what a network costs and which of its weights may be masked, from traced passes in both modes."""
 
-import logging
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import chain
 
-import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
 from harness.budget.costs import Costs, LayerCost
-from harness.errors import UsageError
+from harness.budget.parts import Part, parts
+from harness.budget.tracing import Mode, Survey, survey
+from harness.budget.tracing.operators import CONVOLUTION
+from harness.errors import UsageError, unknown
 
-FREE_OPERATORS = frozenset(
-    f"aten::{name}"
-    for name in (
-        "abs add add_ adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d avg_pool1d avg_pool2d batch_norm "
-        "bernoulli_ cat chunk clamp clamp_ clone constant_pad_nd contiguous detach div div_ dropout dropout_ elu "
-        "elu_ embedding erf exp expand expand_as feature_dropout flatten gelu gelu_ group_norm hardsigmoid hardswish "
-        "hardswish_ hardtanh hardtanh_ index_select instance_norm layer_norm leaky_relu leaky_relu_ log_softmax "
-        "max_pool1d max_pool2d mean mish mul mul_ narrow neg pad permute pow prelu relu relu6 relu6_ relu_ repeat "
-        "reshape rsqrt rsub select sigmoid sigmoid_ silu silu_ slice softmax softplus split split_with_sizes sqrt "
-        "squeeze stack sub sub_ sum tanh tanh_ to transpose unbind unflatten unsqueeze upsample_bilinear2d "
-        "upsample_nearest2d view view_as where zeros_like ones_like"
-    ).split()
-)
-"""Operators that fvcore does not count and that are not products: element-wise, normalising, moving, pooling."""
-
-PRODUCTS = ("conv", "linear", "matmul", "bmm", "addmm", "baddbmm", "einsum")
-"""fvcore's names for products of matrices."""
+_NAMED = 4  # refused weights that a message names for each reason
 
 
-def measure(model: nn.Module, masked: Sequence[str], shape: Sequence[int]) -> Costs:
-    """Count a model's products for one image with fvcore.
+def measure(model: nn.Module, shape: Sequence[int], dense: Sequence[str] = (), *, classes: int | None = None) -> Costs:
+    """Count a network's products for one image, and find which of its weights may be masked.
 
-    Only convolution, linear and attention products count; fvcore's own total would add the operations of
-    normalisation to multiply-accumulates. A tied weight is charged once for each use.
+    Maskable are the parameters of two or more dimensions that enter a product (convolution, linear, matrix product,
+    einsum) as themselves, wherever it is written. Training is measured in training mode and inference in evaluation
+    mode. A weight that multiplies something and cannot be masked or charged is an error, unless it is to be dense.
 
     Args:
-        model: An eager module, which fvcore traces; its mode is restored.
-        masked: Names of the masked weights, in model order.
+        model: A network; it stays as it is. On the meta device, see `harness.budget.tracing.survey`.
         shape: One image, (channels, height, width).
+        dense: Names of weights that stay dense, or patterns such as ``"head.*"``.
+        classes: How many scores the network returns for an image; None if any result will do.
 
     Raises:
-        UsageError: The model uses an operator whose cost is not known; the message names it.
+        UsageError: An operator's cost is not known, a weight can be neither masked nor charged, or ``dense`` matches
+            none; the message names it.
+        harness.budget.tracing.ValuesNeededError: See `harness.budget.tracing.survey`.
     """
-    by_module, operators = _trace(model, shape)
-    if unknown := sorted(operators - FREE_OPERATORS):
+    seen = survey(model, shape, classes)
+    if operators := sorted(set().union(*(found.unknown for found in seen.findings))):
         raise UsageError(
-            f"{type(model).__name__} uses operators of unknown cost: {', '.join(unknown)}; give each a count in "
-            f"harness/budget/measure.py or, if it multiplies no matrices, add it to FREE_OPERATORS"
+            f"{type(model).__name__} uses operators of unknown cost: {', '.join(operators)}; give each a formula in "
+            f"harness/budget/tracing/operators.py or, if it multiplies no matrices, list it there as free"
         )
-    weights = dict(model.named_parameters())
-    layers = []
-    for name in masked:
-        weight = weights[name]
-        macs = sum(by_module[user][product] for user in _users(model, weight) for product in PRODUCTS)
-        size = weight.numel()
-        if macs % size:
-            raise UsageError(f"{name}: {macs:g} multiply-accumulates are not a multiple of its {size} weights")
-        layers.append(LayerCost(name, tuple(weight.shape), size, int(macs) // size))
-    total = sum(int(by_module[""][product]) for product in PRODUCTS)
-    return Costs(tuple(layers), 2 * (total - sum(layer.macs for layer in layers)), _stem(model, masked))
+    names = _Names(model, seen)
+    kept_dense = names.matching(dense)
+    masked = [part for part in names.maskable if part.name not in kept_dense]
+    names.refuse_all_but(kept_dense, {part.parameter for part in masked})
+    if not masked:
+        what = "leave one to mask" if names.maskable else "it has none that a mask can reach"
+        raise UsageError(f"dense_layers: they are all maskable weights of {type(model).__name__}; {what}")
+    return _costs(seen, masked, names.stem, _notes(seen))
 
 
-def _stem(model: nn.Module, masked: Sequence[str]) -> int | None:
-    """Return the index of the model's first convolution among the masked weights, if it is one of them."""
-    kernels = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.modules.conv._ConvNd)}
-    first = next((name for name, weight in model.named_parameters() if id(weight) in kernels), None)
-    return list(masked).index(first) if first is not None and first in masked else None
+class _Names:
+    """The weights of a network by what may be done with them.
+
+    Attributes:
+        maskable: What enters products as itself, in definition order.
+        refused: By name, why a weight can be neither masked nor charged.
+        stem: Name of the first convolution's kernel, in definition order.
+    """
+
+    def __init__(self, model: nn.Module, seen: Survey) -> None:
+        self._seen, self._every = seen, list(parts(model))
+        self._roles = {
+            name: set().union(*(found.roles[name] for found in seen.findings if name in found.roles))
+            for found in seen.findings
+            for name in found.roles
+        }
+        self._pairs = set().union(*(found.pairs for found in seen.findings))
+        self.refused: dict[str, str] = {}
+        self.maskable: list[Part] = []
+        for part in self._every:
+            if why := self._objection(part):
+                self.refused[part.name] = why
+            elif part.parameter in self._roles:
+                self.maskable.append(part)
+        self.stem = next(
+            (part.name for part in self._every if CONVOLUTION in self._roles.get(part.parameter, ())), None
+        )
+
+    def matching(self, patterns: Sequence[str]) -> set[str]:
+        """Return the names that the patterns of ``dense_layers`` match.
+
+        Raises:
+            UsageError: One matches nothing.
+        """
+        known = {part.name for part in self.maskable} | self.refused.keys()
+        allowed = {part.name: part for part in self._every if part.name in known}
+        found = set()
+        for pattern in patterns:
+            hits = {
+                name
+                for name, part in allowed.items()
+                if pattern in (name, part.parameter)
+                or fnmatchcase(name, pattern)
+                or fnmatchcase(part.parameter, pattern)
+            }
+            if not hits:
+                raise unknown("layer", pattern, allowed)
+            found |= hits
+        return found
+
+    def refuse_all_but(self, dense: set[str], masked: set[str]) -> None:
+        """Raise a `UsageError` that names what can be neither masked nor charged and is not to be dense."""
+        refused = {name: why for name, why in self.refused.items() if name not in dense}
+        for pair in self._pairs:
+            if pair <= masked:
+                first, *others = sorted(pair)
+                refused[first] = f"is multiplied with {others[0] if others else 'itself'}, not with the images"
+        if not refused:
+            return
+        reasons: dict[str, list[str]] = {}
+        for name, why in refused.items():
+            reasons.setdefault(why, []).append(name)
+        first = next(iter(refused))
+        raise UsageError(
+            f"cannot mask {'; '.join(f'{_listed(names)}, which {why}' for why, names in reasons.items())}. What shall "
+            f"stay dense must be named: dense_layers=[{first}], or by patterns such as '{first.partition('.')[0]}*'"
+        )
+
+    def _objection(self, part: Part) -> str | None:
+        """Say why a weight can be neither masked nor charged, if so."""
+        name, findings = part.parameter, self._seen.findings
+        for found in findings:
+            if name in found.refused:
+                return found.refused[name]
+        roles = self._roles.get(name, set())
+        if not roles:
+            unused = len(part.weight.shape) > 1 and not any(name in found.touched for found in findings)
+            return "is never used" if unused else None
+        if any(name in found.other_roles for found in findings):
+            roles = {*roles, "values looked up or combined element by element"}
+        if len(roles) > 1:
+            return f"is shared by layers of different kinds ({', '.join(sorted(roles))})"
+        return self._objection_to_uses(part)
+
+    def _objection_to_uses(self, part: Part) -> str | None:
+        if not _requires_grad(part):
+            return "is frozen (requires_grad=False)"
+        modes = (self._seen.training, self._seen.evaluation)
+        if any(part.parameter in one.shared for mode in modes for one in mode.passes):
+            return "enters a product that is computed once for all images"
+        levels = [[one.level(part.parameter, part.start, part.stop) for one in mode.passes] for mode in modes]
+        if any(level is None or level.denominator > 1 for level in chain(*levels)):
+            return "has rows that are used more often than others"
+        if not any(levels[0]) and not self._seen.training.random:
+            return "is used in evaluation mode alone: nothing would train it"
+        return None
 
 
-def _trace(model: nn.Module, shape: Sequence[int]) -> tuple[dict[str, Counter[str]], set[str]]:
-    """Return fvcore's counts by module and operator, and the operators that it cannot count."""
-    device = next(model.parameters()).device
-    training = model.training
-    model.eval()
-    analysis = FlopCountAnalysis(model, torch.zeros(1, *shape, device=device))
-    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-    logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
-    try:
-        return analysis.by_module_and_operator(), set(analysis.unsupported_ops())
-    finally:
-        model.train(training)
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
-def _users(model: nn.Module, weight: nn.Parameter) -> list[str]:
-    """Return the names of the modules that hold a weight: several where it is tied."""
-    return [
-        name for name, module in model.named_modules() if any(held is weight for held in module._parameters.values())
+def _requires_grad(part: Part) -> bool:
+    return part.weight.requires_grad if isinstance(part.weight, nn.Parameter) else part.weight.parameter.requires_grad
+
+
+@dataclass(frozen=True)
+class _Charge:
+    """What the masked layers and all else cost in one mode, in the costliest of its passes."""
+
+    uses: list[int]
+    fixed: int
+
+
+def _charge(mode: Mode, masked: Sequence[Part]) -> _Charge:
+    per_pass = [[int(one.level(part.parameter, part.start, part.stop) or 0) for part in masked] for one in mode.passes]
+    fixed = [
+        2 * (one.macs - sum(uses * (part.stop - part.start) for uses, part in zip(levels, masked, strict=True)))
+        for one, levels in zip(mode.passes, per_pass, strict=True)
     ]
+    return _Charge([max(levels) for levels in zip(*per_pass, strict=True)], max(fixed))
+
+
+def _costs(seen: Survey, masked: Sequence[Part], stem: str | None, notes: Iterator[str]) -> Costs:
+    training, evaluation = _charge(seen.training, masked), _charge(seen.evaluation, masked)
+    layers = []
+    for part, trained, uses in zip(masked, training.uses, evaluation.uses, strict=True):
+        # A layer that no traced training pass ran is one that is skipped at random: it is charged as it is evaluated.
+        train_uses = None if trained in (0, uses) else trained
+        layers.append(LayerCost(part.name, tuple(part.weight.shape), part.stop - part.start, uses, train_uses))
+    names = [part.name for part in masked]
+    return Costs(
+        tuple(layers),
+        evaluation.fixed,
+        names.index(stem) if stem in names else None,
+        None if training.fixed == evaluation.fixed else training.fixed,
+        seen.training.drawn,
+        tuple(notes),
+    )
+
+
+def _notes(seen: Survey) -> Iterator[str]:
+    for mode, name in ((seen.training, "training"), (seen.evaluation, "evaluation")):
+        if mode.random:
+            yield (
+                f"the model does not do the same in every {name} pass: each layer is charged as in the costliest of "
+                f"the traced ones"
+            )

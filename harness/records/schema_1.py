@@ -15,7 +15,7 @@ from typing import Any
 NOT_THE_RUN = frozenset(
     (
         *("output", "runner", "workers", "packed", "checkpoint_seconds", "graph", "plugins"),
-        *("layers", "fixed_flops", "train_samples", "rules"),
+        *("layers", "fixed_flops", "train_fixed_flops", "train_samples", "rules"),
     )
 )
 NOT_THE_DATA = frozenset(("root", "download"))

@@ -21,3 +21,18 @@ def build(model: nn.Module, recipe: RecipeConfig, *, recorded: bool = False) -> 
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.lr, fused=True, capturable=recorded)
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)
+
+
+def treat_missing_gradients_as_zero(optimizer: torch.optim.Optimizer) -> None:
+    """Make an optimiser take a missing gradient for zero, for models that skip layers at random.
+
+    Otherwise torch leaves the parameter out of the step, and its fused SGD fails where only some have momentum yet.
+    """
+
+    def fill(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.requires_grad and parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+
+    optimizer.register_step_pre_hook(fill)

@@ -4,6 +4,7 @@ An epoch's last batch holds the images that remain, with the batch before it if 
 What cannot train on it is refused, and what was joined is noted, before anything is trained.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -17,13 +18,12 @@ from harness.budget.course import Course
 from harness.budget.epoch import last_batch, steps_per_epoch
 from harness.budget.kinds import kind
 from harness.budget.measure import measure
+from harness.budget.parts import Layers, select
 from harness.budget.schedule import Schedule
 from harness.budget.size import Budget, size
 from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.tasks.vision import data, models
-
-Layers = list[tuple[str, nn.Parameter]]
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,10 @@ def prepare(run: RunConfig) -> Task:
         UsageError: Model, budget, batches, distribution or layer names do not fit together.
     """
     architecture = _Architecture.of(run)
-    model, layers = architecture.build(run.seed)
-    _measure_once(architecture, model, layers)
-    return Task(**vars(sized(run)), model=model, layers=layers)
+    model = architecture.build(run.seed)
+    if architecture not in _measured:
+        _measured[architecture] = architecture.measure(model)
+    return Task(**vars(sized(run)), model=model, layers=architecture.layers(model))
 
 
 def sized(run: RunConfig) -> Sized:
@@ -90,6 +91,11 @@ def sized(run: RunConfig) -> Sized:
         UsageError: See `prepare`.
     """
     costs = measured(run)
+    if run.graph and costs.host_random:
+        raise UsageError(
+            f"graph=true would repeat what {run.model.name} draws at random (or decides) on the host in one step for "
+            f"all steps: set graph=false"
+        )
     train_samples = data.info(asdict(run.dataset)).train_samples
     target = 1 - run.sparsity
     schedule = Schedule(run.method.rewinding(target))
@@ -106,7 +112,7 @@ def sized(run: RunConfig) -> Sized:
         shortest=min([schedule.shortest, *(1 - mark for mark in run.method.marks())]),
     )
     notes = [*data.notes(asdict(run.dataset)), *_check_densities(run, costs), *_check_rest(run, budget, train_samples)]
-    return Sized(costs, budget, train_samples, tuple(notes))
+    return Sized(costs, budget, train_samples, (*costs.notes, *notes))
 
 
 def measured(run: RunConfig) -> Costs:
@@ -117,12 +123,13 @@ def measured(run: RunConfig) -> Costs:
     """
     architecture = _Architecture.of(run)
     if architecture not in _measured:
-        _measure_once(architecture, *architecture.build())
+        _measured[architecture] = architecture.measure_unbuilt()
     return _measured[architecture]
 
 
 def initial_weights(run: RunConfig) -> list[torch.Tensor]:
     """Return the masked weights of a run's model as initialised from seed 0; built once for each architecture."""
+    measured(run)
     return _initial_weights(_Architecture.of(run))
 
 
@@ -141,24 +148,27 @@ class _Architecture:
         name, dataset = run.model.name, run.dataset
         return cls(name, models.MODELS.get(name), dataset.classes, tuple(dataset.shape), tuple(run.dense_layers))
 
-    def build(self, seed: int = 0) -> tuple[nn.Module, Layers]:
-        model = models.build(self.model, self.classes, self.shape, seed)
-        names = {name for name, _ in models.maskable(model)}
-        for name in self.dense_layers:
-            if name not in names:
-                raise UsageError(f"dense_layers: {self.model} has no maskable weight {name!r}")
-        layers = models.maskable(model, self.dense_layers)
-        if not layers:
-            raise UsageError(f"dense_layers: they are all maskable weights of {self.model}; leave one to mask")
-        return model, layers
+    def build(self, seed: int = 0, device: str = "cpu") -> nn.Module:
+        return models.build(self.model, self.classes, self.shape, seed, device)
+
+    def measure(self, model: nn.Module) -> Costs:
+        return measure(model, self.shape, self.dense_layers, classes=self.classes)
+
+    def measure_unbuilt(self) -> Costs:
+        """Measure without values, of which large models have many, if the model can be built and run so."""
+        try:
+            with warnings.catch_warnings(action="ignore"):  # as of weights that are loaded into nothing
+                model = self.build(device="meta")
+            return self.measure(model)
+        except Exception:  # whatever a model raises where tensors have no values; with values it tells the truth
+            return self.measure(self.build())
+
+    def layers(self, model: nn.Module) -> Layers:
+        """Return the masked weights of a model that was measured."""
+        return select(model, [layer.name for layer in _measured[self].layers])
 
 
 _measured: dict[_Architecture, Costs] = {}
-
-
-def _measure_once(architecture: _Architecture, model: nn.Module, layers: Layers) -> None:
-    if architecture not in _measured:
-        _measured[architecture] = measure(model, [name for name, _ in layers], architecture.shape)
 
 
 def _check_densities(run: RunConfig, costs: Costs) -> list[str]:
@@ -202,13 +212,13 @@ def _check_rest(run: RunConfig, budget: Budget, train_samples: int) -> list[str]
 
 @lru_cache(maxsize=8)
 def _initial_weights(architecture: _Architecture) -> list[torch.Tensor]:
-    return [weight.detach() for _, weight in architecture.build()[1]]
+    return [weight.detach() for _, weight in architecture.layers(architecture.build())]
 
 
 @lru_cache(maxsize=256)
 def _single_image_error(architecture: _Architecture) -> str | None:
     """Return why a model cannot train on a batch of one image, as batch normalisation of one value cannot."""
-    model, _ = architecture.build()
+    model = architecture.build()
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             model.train()(torch.zeros(1, *architecture.shape))

@@ -60,6 +60,8 @@ class Trainer:
         if self._device.type == "cuda":
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizers.build(self.model, run.recipe, recorded=bool(run.graph))
+        if task.costs.host_random:
+            optimizers.treat_missing_gradients_as_zero(self.optimizer)
         self.masks = Masks(task.layers, torch.Generator().manual_seed(derive(run.seed, "masks")), task.costs.shapes)
         self.masks.attach(self.optimizer)
         self.course = task.course(run)

@@ -1,11 +1,12 @@
 """The masks of a run: the one place where weights, gradients and optimiser state are kept sparse."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from methods.parts.distributions import Shape
+from methods.parts.rows import Rows, state_of
 from methods.parts.select import count_each, exchange_each, top_k_each, top_k_jointly
 from methods.parts.transfer import moved
 from methods.parts.zero import zero_outside
@@ -31,7 +32,7 @@ class Masks:
 
     def __init__(
         self,
-        layers: Sequence[tuple[str, nn.Parameter]],
+        layers: Sequence[tuple[str, nn.Parameter | Rows]],
         generator: torch.Generator,
         shapes: Sequence[Shape] | None = None,
     ) -> None:
@@ -42,10 +43,10 @@ class Masks:
         self.active = list(self.sizes)
         self.generator = generator
         # Same dtype and strides as the gradients: otherwise torch._foreach_mul_ takes its slow path.
-        self._masks = [torch.ones_like(weight, requires_grad=False) for weight in self._weights]
+        self._masks = [torch.ones_like(weight.detach()) for weight in self._weights]
         # Events read these copies of the masks: one byte per weight instead of four.
         self._alive = [torch.ones(weight.numel(), dtype=torch.bool, device=weight.device) for weight in self._weights]
-        self._explored = [torch.ones_like(weight, dtype=torch.bool) for weight in self._weights]
+        self._explored = [torch.ones_like(weight.detach(), dtype=torch.bool) for weight in self._weights]
         self._held: list[Tensor] = []
         self._holds = False
         self._optimizer: torch.optim.Optimizer | None = None
@@ -137,9 +138,8 @@ class Masks:
 
     def mask_gradients(self) -> None:
         """Zero the gradients of inactive weights: the only cost of masking between events."""
-        if sparse := self.sparse_layers:
-            gradients = self._present_gradients()
-            torch._foreach_mul_([gradients[layer] for layer in sparse], [self._masks[layer] for layer in sparse])
+        if present := self._gradients(self.sparse_layers):
+            torch._foreach_mul_(list(present.values()), [self._masks[layer] for layer in present])
 
     @property
     def sparse_layers(self) -> tuple[int, ...]:
@@ -150,12 +150,15 @@ class Masks:
     def hold_gradients(self) -> None:
         """Copy the dense gradients for the coming event.
 
-        Masking and ``SGD(foreach=True, nesterov=True, weight_decay=0)`` change ``grad`` in place, hence a copy. Its
-        memory is kept from event to event: allocating it costs more than copying.
+        Masking and ``SGD(foreach=True, nesterov=True, weight_decay=0)`` change ``grad`` in place, hence a copy, whose
+        memory is kept from event to event. The gradient of a layer that the model skipped in this step is zero.
         """
-        gradients = [gradient.detach() for gradient in self._present_gradients()]
-        self._held = self._held or [torch.empty_like(gradient) for gradient in gradients]
-        torch._foreach_copy_(self._held, gradients)
+        present = self._gradients(range(len(self)))
+        likes = (present.get(layer, weight).detach() for layer, weight in enumerate(self._weights))
+        self._held = self._held or [torch.empty_like(like) for like in likes]
+        torch._foreach_copy_([self._held[layer] for layer in present], [part.detach() for part in present.values()])
+        for layer in set(range(len(self))).difference(present):
+            self._held[layer].zero_()
         self._holds = True
 
     def release_gradients(self) -> None:
@@ -173,9 +176,9 @@ class Masks:
     def outside(self) -> int:
         """Number of non-zero entries of weights and optimiser state outside the masks; 0 when all is well."""
         escaped = [
-            torch.count_nonzero((tensor.detach() != 0) & ~alive.view_as(weight))
+            torch.count_nonzero((tensor.detach() != 0) & ~alive.view(weight.shape))
             for weight, alive in zip(self._weights, self._alive, strict=True)
-            for tensor in (weight, *self._state(weight))
+            for tensor in (weight.detach(), *self._state(weight))
         ]
         return int(torch.stack(escaped).sum())
 
@@ -211,11 +214,9 @@ class Masks:
         self.generator.set_state(state["generator"])  # type: ignore[arg-type]
         self.active = self.counted()
 
-    def _present_gradients(self) -> list[Tensor]:
-        gradients = [weight.grad for weight in self._weights]
-        if missing := [name for name, gradient in zip(self.names, gradients, strict=True) if gradient is None]:
-            raise RuntimeError(f"no gradient reached {', '.join(missing)}: a masked weight that the model does not use")
-        return gradients  # type: ignore[return-value]
+    def _gradients(self, layers: Iterable[int]) -> dict[int, Tensor]:
+        """Return gradients by layer; those that the model skipped in this step have none."""
+        return {layer: gradient for layer in layers if (gradient := self._weights[layer].grad) is not None}
 
     def _flat(self, layer: int) -> Tensor:
         return self._weights[layer].detach().reshape(-1)
@@ -241,10 +242,7 @@ class Masks:
     def _zero(self, layer: int, alive: Tensor) -> None:
         """Zero a layer's weights and optimiser state where they are not alive."""
         weight = self._weights[layer]
-        zero_outside(alive.view_as(weight), (weight, *self._state(weight)))
+        zero_outside(alive.view(weight.shape), (weight.detach(), *self._state(weight)))
 
-    def _state(self, weight: Tensor) -> Iterator[Tensor]:
-        if self._optimizer is not None:
-            for value in self._optimizer.state.get(weight, {}).values():
-                if isinstance(value, Tensor) and value.shape == weight.shape:
-                    yield value
+    def _state(self, weight: nn.Parameter | Rows) -> Iterator[Tensor]:
+        return iter(()) if self._optimizer is None else state_of(self._optimizer, weight)

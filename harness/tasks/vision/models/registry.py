@@ -1,11 +1,15 @@
 """Models by name: how one is made, and which of its weights a method may mask."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import cache
 
+import torch
 from torch import nn
 
 from harness import generators
+from harness.budget.measure import measure
+from harness.budget.parts import Layers, select
 from harness.errors import UsageError, unknown
 from harness.seeds import derive
 from methods import entry_points
@@ -67,8 +71,8 @@ def load_installed() -> None:
     entry_points.load(ENTRY_POINTS, add)
 
 
-def build(name: str, classes: int, shape: Sequence[int], seed: int) -> nn.Module:
-    """Build a model on the CPU with initial weights that depend on the name, the sizes and the seed alone.
+def build(name: str, classes: int, shape: Sequence[int], seed: int, device: str = "cpu") -> nn.Module:
+    """Build a model with initial weights that depend on the name, the sizes and the seed alone.
 
     Args:
         name: A key of `MODELS`.
@@ -76,37 +80,32 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int) -> nn.Module
         shape: Channels, height and width of one image.
         seed: The run's seed; the weights come from its stream ``"init"``. Global generators are left as
             they were.
+        device: ``"cpu"``, or ``"meta"`` for a model without values, which not every builder can make.
 
     Raises:
         UsageError: If no model has that name.
     """
     make = builder(name)
     channels, height, width = shape
-    with generators.seeded(derive(seed, "init")):
+    with generators.seeded(derive(seed, "init")), nullcontext() if device == "cpu" else torch.device(device):
         return make(classes, (channels, height, width))
 
 
-def maskable(model: nn.Module, dense: Sequence[str] = ()) -> list[tuple[str, nn.Parameter]]:
-    """List the weights that a method may mask: those of convolutions and linear layers, in definition order.
+def maskable(model: nn.Module, shape: Sequence[int], dense: Sequence[str] = ()) -> Layers:
+    """List the weights that a method may mask, in definition order.
 
     Args:
-        model: Any module.
-        dense: Names of weights to leave out, as this function returns them.
+        model: A network.
+        shape: One image.
+        dense: Names of weights to leave out, or patterns; see `harness.budget.measure.measure`.
 
     Returns:
-        Pairs of name (``"layer1.0.conv1.weight"``) and parameter; a weight that two layers share comes once.
+        Pairs of name (``"layer1.0.conv1.weight"``) and weight; a weight that two layers share comes once.
 
     Raises:
-        UsageError: If ``dense`` has a name that is none of them.
+        UsageError: See `harness.budget.measure.measure`.
     """
-    layers = (module for module in model.modules() if isinstance(module, nn.modules.conv._ConvNd | nn.Linear))
-    chosen = {id(layer.weight) for layer in layers}
-    # named_parameters keeps the order of definition and names a shared parameter once.
-    found = {name: weight for name, weight in model.named_parameters() if id(weight) in chosen}
-    for name in dense:
-        if name not in found:
-            raise unknown("layer", name, found)
-    return [(name, weight) for name, weight in found.items() if name not in dense]
+    return select(model, [layer.name for layer in measure(model, shape, dense).layers])
 
 
 def kaiming(modules: Iterable[nn.Module]) -> None:

@@ -1,0 +1,39 @@
+"""What one traced pass of a network found, and why a weight cannot be masked."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+RECOMPUTED = "is recomputed before it enters a product (a parametrisation, a normalisation, a mask of its own)"
+IN_PARTS = "enters a product in parts that are not whole rows"
+FLAT = "has one dimension but enters a product as a matrix"
+BY_HAND = "enters a product written as multiplication and sum"
+IN_ATTENTION = "enters attention itself, whose cost goes by shape"
+WRITTEN = "is written to in the forward pass"
+
+
+@dataclass
+class Findings:
+    """What one pass found.
+
+    Attributes:
+        macs: Multiply-accumulates of all products.
+        uses: By parameter, the multiply-accumulates of each run of its elements (first, one past the last) that
+            entered products as itself.
+        roles: By parameter, the kinds of those products.
+        pairs: Parameters that were multiplied with each other.
+        refused: By parameter, why its cost or its mask cannot be told.
+        other_roles: Parameters that were used element by element, or looked up.
+        touched: Parameters that any operator read.
+        unknown: Names of operators of unknown cost.
+        decides: Whether the network asked for a value that follows from the images, and may branch on it.
+    """
+
+    macs: int = 0
+    uses: dict[str, Counter[tuple[int, int]]] = field(default_factory=lambda: defaultdict(Counter))
+    roles: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    pairs: set[frozenset[str]] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    other_roles: set[str] = field(default_factory=set)
+    touched: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+    decides: bool = False

@@ -1,0 +1,234 @@
+"""A dispatch mode that follows parameters through a network to the products that they enter.
+
+Values are followed by storage: views share it, and writing into one view changes what all of them hold. Of each storage
+it is known whether it follows from the images, which parameters it was computed from, and whether it *is* a
+parameter or a copy of one, so that masked weights in the parameter are masked weights in the product.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.budget.tracing import findings, operators
+from harness.budget.tracing.findings import Findings
+from harness.budget.tracing.operators import Product
+
+
+@dataclass(frozen=True)
+class Source:
+    """A storage that holds a run of a parameter's elements.
+
+    Attributes:
+        parameter: Its name.
+        start: The first element, in the parameter's own order.
+        stop: One past the last.
+        ordered: Whether they lie in that order; else only all of them together can be told.
+    """
+
+    parameter: str
+    start: int
+    stop: int
+    ordered: bool = True
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a storage.
+
+    Attributes:
+        data: Whether it follows from the images.
+        origins: Parameters that its values were computed from since the last product with the images.
+        source: The parameter that it is or copies, if it does nothing else.
+        scaled: Parameters of several dimensions that were multiplied with the images element by element.
+    """
+
+    data: bool = False
+    origins: frozenset[str] = frozenset()
+    source: Source | None = None
+    scaled: frozenset[str] = frozenset()
+
+
+class Follow(TorchDispatchMode):
+    """Follows what happens to images and parameters while it is entered.
+
+    Args:
+        parameters: By name; they must lie contiguously in storages of their own.
+        images: What the network is given.
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], images: Tensor) -> None:
+        super().__init__()
+        self.found = Findings()
+        self._dimensions = {name: parameter.dim() for name, parameter in parameters.items()}
+        self._own = {_key(parameter): name for name, parameter in parameters.items()}
+        self._facts: dict[int, Facts] = {}
+        self._alive: dict[int, Any] = {}  # storages, so that no address is taken twice
+        for name, parameter in parameters.items():
+            source = Source(name, 0, parameter.numel())
+            self._learn(parameter, Facts(origins=frozenset([name]), source=source))
+        self._learn(images, Facts(data=True))
+
+    def follows_from_images(self, tensor: Tensor) -> bool:
+        """Whether a tensor follows from the images by operators that were seen."""
+        return self._of(tensor).data
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Compute an operator and learn about its results."""
+        kwargs = kwargs or {}
+        inputs = [*_tensors(args), *_tensors(tuple(kwargs.values()))]
+        before = {_key(tensor) for tensor in inputs}
+        result = operators.normalised_without_values(func, args) or func(*args, **kwargs)
+        facts = self._after(func, args, kwargs, inputs, result)
+        for tensor in _written(func, args, kwargs):
+            self._write(tensor, facts)
+        for tensor in _tensors(result):
+            if _key(tensor) not in before:
+                self._learn(tensor, facts)
+        return result
+
+    def _after(self, func: Any, args: Any, kwargs: Any, inputs: list[Tensor], result: Any) -> Facts:
+        """Return what is known of an operator's result, having noted what it says of its arguments."""
+        known = [self._of(tensor) for tensor in inputs]
+        self.found.touched.update(*(facts.origins for facts in known if facts.source))
+        formula = operators.PRODUCTS.get(func.overloadpacket)
+        if formula is not None:
+            return self._product(formula(result, *args, **kwargs))
+        if operators.depends_on_shapes_only(func):
+            return Facts()
+        if func.overloadpacket in operators.COPIES and (copied := self._copied(inputs[0], result)):
+            return copied
+        data = any(facts.data for facts in known)
+        if data and not operators.is_free(func):
+            self.found.unknown.add(operators.name_of(func))
+        self.found.decides |= data and func.overloadpacket is operators.VALUE
+        if data and not func.is_view:
+            self.found.other_roles.update(facts.source.parameter for facts in known if facts.source)
+        origins = frozenset().union(*(facts.origins for facts in known))
+        scaled = frozenset().union(*(facts.scaled for facts in known)) if func.is_view else frozenset()
+        if data and operators.is_elementwise_product(func):
+            scaled = frozenset(
+                facts.source.parameter
+                for facts, tensor in zip(known, inputs, strict=True)
+                if facts.source and _extent(tensor) > 1
+            )
+        if func.overloadpacket in operators.SUMS and known[0].scaled:
+            self.found.macs += inputs[0].numel()
+            self._refuse(known[0].scaled, findings.BY_HAND)
+        return Facts(data, origins, scaled=scaled)
+
+    def _product(self, product: Product) -> Facts:
+        """Note a product and return what is known of its result."""
+        self.found.macs += product.macs
+        known = [self._of(operand) for operand in product.operands]
+        themselves = []
+        for operand, facts in zip(product.operands, known, strict=True):
+            if facts.source is None:
+                # Activations carry what was added to them; as a kernel they would stand for their parameters.
+                if not facts.data or (operators.CONVOLUTION in product.role and operand is product.operands[-1]):
+                    self._refuse(facts.origins, findings.RECOMPUTED)
+                continue
+            run = _run(operand, facts.source)
+            name = facts.source.parameter
+            if product.role == operators.ATTENTION:
+                self._refuse([name], findings.IN_ATTENTION)
+            elif run is None:
+                self._refuse([name], findings.IN_PARTS)
+            elif self._dimensions[name] > 1:
+                themselves.append(name)
+                self.found.uses[name][run] += product.macs
+                self.found.roles[name].add(product.role)
+            elif _extent(operand) > 1:
+                self._refuse([name], findings.FLAT)
+        if len(themselves) > 1:
+            self.found.pairs.add(frozenset(themselves))
+        if any(facts.data for facts in known):
+            return Facts(data=True)
+        return Facts(origins=frozenset().union(*(facts.origins for facts in known)))
+
+    def _refuse(self, names: Any, why: str) -> None:
+        """Refuse parameters of several dimensions, or if there are none, all of them."""
+        names = sorted(names)
+        for name in [name for name in names if self._dimensions[name] > 1] or names:
+            self.found.refused.setdefault(name, why)
+
+    def _copied(self, original: Tensor, copy: Tensor) -> Facts | None:
+        """Return what is known of a copy of a parameter or of a part of it; None if it is of something else."""
+        facts = self._of(original)
+        if facts.source is None or copy.layout is not torch.strided:
+            return None
+        run = _run(original, facts.source)
+        if run is None:
+            return replace(facts, source=None)
+        same = original.is_contiguous() and copy.is_contiguous() and original.numel() == copy.numel()
+        return replace(facts, source=Source(facts.source.parameter, *run, ordered=same and facts.source.ordered))
+
+    def _write(self, tensor: Tensor, facts: Facts) -> None:
+        """Learn that something was written into a tensor, beside what its storage holds."""
+        old = self._of(tensor)
+        if (name := self._own.get(_key(tensor))) and self._dimensions[name] > 1:
+            self.found.refused.setdefault(name, findings.WRITTEN)
+        self._learn(tensor, Facts(old.data or facts.data, old.origins | facts.origins, None, facts.scaled))
+
+    def _of(self, tensor: Tensor) -> Facts:
+        return self._facts.get(_key(tensor), _CONSTANT)
+
+    def _learn(self, tensor: Tensor, facts: Facts) -> None:
+        key = _key(tensor)
+        self._facts[key] = facts
+        self._alive[key] = tensor.untyped_storage()
+
+
+_CONSTANT = Facts()
+
+
+def _key(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
+    """Yield the tensors that an operator writes into."""
+    for place, name in operators.written_arguments(func):
+        yield from _tensors(args[place] if place < len(args) else kwargs.get(name))
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in an operator's arguments or results, which are never nested deeper than a list."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from _tensors(each)
+
+
+def _extent(tensor: Tensor) -> int:
+    """Return the number of sides along which a tensor's elements differ."""
+    return sum(side > 1 and stride != 0 for side, stride in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def _run(tensor: Tensor, source: Source) -> tuple[int, int] | None:
+    """Return which elements of its parameter a tensor holds, each equally often: the first, and one past the last.
+
+    None if they are not a run without gaps, or cannot be told.
+    """
+    sides = sorted(
+        (stride, side)
+        for stride, side in zip(tensor.stride(), tensor.shape, strict=True)
+        if side > 1 and stride  # an expanded side repeats the same elements
+    )
+    length = 1
+    for stride, side in sides:
+        if stride != length:
+            return None
+        length *= side
+    if not source.ordered:
+        whole = tensor.numel() and tensor.numel() % (source.stop - source.start) == 0
+        stored = tensor.untyped_storage().nbytes() // tensor.element_size()
+        return (source.start, source.stop) if whole and length == stored else None
+    start = source.start + tensor.storage_offset()
+    return (int(start), int(start + length)) if start + length <= source.stop else None

@@ -1,0 +1,194 @@
+"""Running a network under a trace: in both modes, on two batch sizes, without its values where that is possible."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.budget.tracing.findings import Findings
+from harness.budget.tracing.follow import Follow
+from harness.budget.tracing.network import counterpart, drawing, plain_operators, require_ordinary, snapshot
+from harness.errors import UsageError, first_line
+
+BATCHES = (2, 3)
+"""Two batch sizes tell what an image costs from what is computed once; batch normalisation needs several images."""
+_PASSES = 4
+"""Passes of a network that draws random numbers, each from a seed of its own."""
+
+Runs = Counter[tuple[int, int]]
+
+
+class ValuesNeededError(Exception):
+    """A network on the meta device cannot be traced without its values."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one image costs in one pass.
+
+    Attributes:
+        macs: Multiply-accumulates of all products.
+        uses: By parameter, the multiply-accumulates of each run of its elements (first, one past the last).
+        shared: Parameters of products that are computed once for all images.
+    """
+
+    macs: int
+    uses: dict[str, Runs]
+    shared: frozenset[str]
+
+    def level(self, name: str, start: int, stop: int) -> Fraction | None:
+        """Return how often each of a run of elements is used; None if some are used more often than others."""
+        runs = self.uses.get(name, Counter())
+        ends = sorted({start, stop, *(end for run in runs for end in run if start < end < stop)})
+        levels = {
+            sum(
+                (Fraction(macs, last - first) for (first, last), macs in runs.items() if first <= at < last), Fraction()
+            )
+            for at in ends[:-1]
+        }
+        return levels.pop() if len(levels) == 1 else None
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What the passes of one mode found.
+
+    Attributes:
+        passes: One, or several that differ where the network draws at random.
+        findings: Of every pass and batch size.
+        drawn: Whether the network drew from a generator on the host, or may branch on what it computes.
+    """
+
+    passes: tuple[Pass, ...]
+    findings: tuple[Findings, ...]
+    drawn: bool
+
+    @property
+    def random(self) -> bool:
+        """Whether passes differ in what they compute."""
+        return len(self.passes) > 1
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a network does with its parameters in both modes."""
+
+    training: Mode
+    evaluation: Mode
+
+    @property
+    def findings(self) -> tuple[Findings, ...]:
+        """Of every pass, in both modes."""
+        return self.training.findings + self.evaluation.findings
+
+
+def survey(model: nn.Module, shape: Sequence[int], classes: int | None = None) -> Survey:
+    """Trace a network in training and in evaluation mode; it and all generators stay as they are.
+
+    Args:
+        model: On any device. On the meta device it is traced without values, which need not be possible.
+        shape: One image, (channels, height, width).
+        classes: How many scores it returns for each image; None if any result will do.
+
+    Raises:
+        UsageError: It cannot be run on such images, or does what no trace can follow.
+        ValuesNeededError: It is on the meta device and branches on values.
+    """
+    require_ordinary(model)
+    try:
+        return _survey(counterpart(model, "meta"), shape, classes)
+    except UsageError:
+        raise
+    except Exception:  # whatever a network raises where tensors have no values
+        if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+            raise ValuesNeededError from None
+    try:
+        return _survey(counterpart(model, "cpu"), shape, classes)
+    except UsageError:
+        raise
+    except Exception as error:
+        what = f"{type(model).__name__} cannot be run on images of shape {tuple(shape)}"
+        raise UsageError(f"{what}: {first_line(error)}") from error
+
+
+def _survey(model: nn.Module, shape: Sequence[int], classes: int | None) -> Survey:
+    model.train()
+    training = _mode(model, shape, classes, least=2)
+    model.eval()
+    with torch.no_grad():
+        return Survey(training, _mode(model, shape, classes, least=1))
+
+
+def _mode(model: nn.Module, shape: Sequence[int], classes: int | None, least: int) -> Mode:
+    passes: list[Pass] = []
+    findings: list[Findings] = []
+    drawn = False
+    while len(passes) < (_PASSES if drawn else least):
+        found = []
+        # Both batches meet the same generators, those of the network's own included, which then move on.
+        for batch, twin in zip(BATCHES, (snapshot(model), model), strict=True):
+            with drawing(len(passes)) as moved:
+                found.append(_run(twin, _images(batch, shape, len(passes)), classes))
+                drawn |= moved() or found[-1].decides
+        findings += found
+        passes.append(_per_image(type(model).__name__, *found))
+        drawn |= passes[-1] != passes[0]
+    distinct = [one for i, one in enumerate(passes) if one not in passes[:i]]
+    return Mode(tuple(distinct), tuple(findings), drawn)
+
+
+def _images(batch: int, shape: Sequence[int], seed: int) -> Tensor:
+    """Draw noise from a generator of its own, so that what the network draws can be told."""
+    return torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _run(model: nn.Module, noise: Tensor, classes: int | None) -> Findings:
+    """Trace one forward pass."""
+    device = next(model.parameters()).device
+    images = noise.to(device)
+    with torch.device(device), plain_operators():
+        follow = Follow(dict(model.named_parameters()), images)
+        kept = {name: parameter.untyped_storage()._cdata for name, parameter in model.named_parameters()}
+        with follow:
+            result = model(images)
+    _require_followed(model, follow, result, (len(noise), classes))
+    for name, parameter in model.named_parameters():
+        if name not in kept:
+            raise UsageError(f"{type(model).__name__} makes the parameter {name} in its forward pass: make it before")
+        if parameter.untyped_storage()._cdata != kept[name]:
+            follow.found.refused[name] = "is replaced in the forward pass"
+    return follow.found
+
+
+def _per_image(model: str, fewer: Findings, more: Findings) -> Pass:
+    """Return what one further image costs, and what was computed once, from passes on `BATCHES`."""
+    few, many = BATCHES
+    if many * fewer.macs < few * more.macs:
+        raise UsageError(f"{model} multiplies images with each other: what one costs depends on how many there are")
+    uses, shared = {}, set()
+    for name in fewer.uses | more.uses:
+        runs = {run: more.uses[name][run] - fewer.uses[name][run] for run in fewer.uses[name] | more.uses[name]}
+        uses[name] = Counter({run: macs // (many - few) for run, macs in runs.items() if macs > 0})
+        if any(many * fewer.uses[name][run] != few * more.uses[name][run] for run in runs):
+            shared.add(name)
+    return Pass((more.macs - fewer.macs) // (many - few), uses, frozenset(shared))
+
+
+def _require_followed(model: nn.Module, follow: Follow, result: Any, shape: tuple[int, int | None]) -> None:
+    """Refuse what is not one tensor of class scores, a row for each image, that follows from it by operators."""
+    name, mode = type(model).__name__, "training" if model.training else "evaluation"
+    images, classes = shape
+    if not isinstance(result, Tensor):
+        raise UsageError(f"{name} returns a {type(result).__name__} in {mode} mode, not one tensor of class scores")
+    found = tuple(result.shape)
+    if found[:1] != (images,) or (classes is not None and found != (images, classes)):
+        raise UsageError(
+            f"{name} returns a tensor of shape {found} for {images} images in {mode} mode, not ({images}, "
+            f"{'...' if classes is None else classes})"
+        )
+    if not follow.follows_from_images(result):
+        raise UsageError(f"{name} computes outside torch in {mode} mode: its result cannot be followed to the images")

@@ -1,0 +1,136 @@
+"""Networks with a weight that can be neither masked nor charged."""
+
+import torch
+from networks import CLASSES, Embedded
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations, parametrize, prune
+
+
+class Small(nn.Module):
+    """A convolution, a linear layer and a head, for others to change."""
+
+    def __init__(self, change=lambda model: None):
+        super().__init__()
+        self.conv, self.linear, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 16), nn.Linear(16, CLASSES)
+        change(self)
+
+    def forward(self, images):
+        return self.head(self.linear(self.conv(images).relu().mean((2, 3))).relu())
+
+
+class Standardised(nn.Conv2d):
+    """Weight standardisation."""
+
+    def forward(self, images):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return self._conv_forward(images, weight / weight.std((1, 2, 3), keepdim=True), self.bias)
+
+
+class Half(nn.Module):
+    """A parametrisation that halves."""
+
+    def forward(self, weight):
+        return weight / 2
+
+
+class Modulated(nn.Module):
+    """A kernel scaled by what the image says."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernel, self.style, self.head = nn.Parameter(torch.randn(8, 3, 3, 3)), nn.Linear(3, 3), nn.Linear(8, 5)
+
+    def forward(self, images):
+        style = self.style(images.mean((2, 3)))
+        kernels = (self.kernel[None] * style[:, None, :, None, None]).flatten(0, 1)
+        maps = F.conv2d(images.flatten(0, 1)[None], kernels, groups=len(images))
+        return self.head(maps.view(len(images), 8, -1).mean(2))
+
+
+class ByHand(nn.Module):
+    """A linear layer written as multiplication and sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.matrix, self.head = nn.Parameter(torch.randn(16, 192)), nn.Linear(16, CLASSES)
+
+    def forward(self, images):
+        return self.head((images.flatten(1)[:, None] * self.matrix).sum(-1))
+
+
+class Product(nn.Module):
+    """A low-rank layer: two weights that are multiplied with each other first."""
+
+    def __init__(self):
+        super().__init__()
+        self.tall, self.wide = nn.Parameter(torch.randn(192, 4)), nn.Parameter(torch.randn(4, 16))
+        self.head = nn.Linear(16, CLASSES)
+
+    def forward(self, images):
+        return self.head(images.flatten(1) @ (self.tall @ self.wide))
+
+
+class Pieces(nn.Module):
+    """A weight of which some rows are used more often than others."""
+
+    def __init__(self):
+        super().__init__()
+        self.packed, self.head = nn.Parameter(torch.randn(20, 192)), nn.Linear(20, CLASSES)
+
+    def forward(self, images):
+        flat = images.flatten(1)
+        return self.head(torch.cat([flat @ self.packed[:5].t(), flat.flip(1) @ self.packed.t()], 1)[:, :20])
+
+
+def _standardise(model):
+    model.conv = Standardised(3, 8, 3)
+
+
+def _freeze(model):
+    model.linear.requires_grad_(False)
+
+
+def _unused(model):
+    model.spare = nn.Linear(4, 4)
+
+
+REFUSED = {
+    "parametrised": (
+        lambda: Small(lambda model: parametrize.register_parametrization(model.linear, "weight", Half())),
+        "linear.parametrizations.weight.original, which is recomputed",
+    ),
+    "weight_norm": (
+        lambda: Small(lambda model: parametrizations.weight_norm(model.linear)),
+        "linear.parametrizations.weight.original0, linear.parametrizations.weight.original1, which is recomputed",
+    ),
+    "spectral_norm": (
+        lambda: Small(lambda model: parametrizations.spectral_norm(model.linear)),
+        "linear.parametrizations.weight.original, which is recomputed",
+    ),
+    "old_weight_norm": (
+        lambda: Small(lambda model: nn.utils.weight_norm(model.linear)),
+        "linear.weight_g, linear.",
+    ),
+    "old_spectral_norm": (
+        lambda: Small(lambda model: nn.utils.spectral_norm(model.conv)),
+        "conv.weight_orig, which",
+    ),
+    "orthogonal": (
+        lambda: Small(lambda model: parametrizations.orthogonal(model.linear)),
+        "linear.parametrizations.weight.original, which is recomputed",
+    ),
+    "pruned": (
+        lambda: Small(lambda model: prune.l1_unstructured(model.linear, "weight", 0.5)),
+        "linear.weight_orig, which is recomputed",
+    ),
+    "standardised": (lambda: Small(_standardise), "conv.weight, which is recomputed"),
+    "modulated": (Modulated, "kernel, which is recomputed"),
+    "by_hand": (ByHand, "matrix, which enters a product written as multiplication and sum"),
+    "product": (Product, "tall, wide, which is recomputed"),
+    "frozen": (lambda: Small(_freeze), "linear.weight, which is frozen"),
+    "unused": (lambda: Small(_unused), "spare.weight, which is never used"),
+    "embedded": (lambda: Embedded(tied=True), "table.weight, which is shared by layers of different kinds"),
+    "pieces": (Pieces, "packed, which has rows that are used more often than others"),
+}
+"""Networks with a weight that can be neither masked nor charged, and what is said of it."""

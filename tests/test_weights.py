@@ -1,0 +1,152 @@
+"""Where weights go in a network: what follows them, what they cost when they are skipped, what cannot be followed."""
+
+import random
+import time
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from networks import CLASSES, COUNTED, SHAPE, Auxiliary, Skipping, run_of
+from runs import record, train
+from torch import nn
+
+from harness.audit import counts
+from harness.budget.measure import measure
+from harness.errors import UsageError
+from harness.training.prepare import sized
+
+
+def test_a_packed_projection_is_three_masked_matrices(monkeypatch):
+    made = train(run_of(monkeypatch, COUNTED["attention"], "rigl", budget="steps:4"))
+    masks = dict(made.masks.tensors())
+    names = [f"itself.in_proj_weight.{part}" for part in "qkv"]
+    assert [name for name in masks if name.startswith("itself")] == [*names, "itself.out_proj.weight"]
+    whole = made.model.itself.in_proj_weight
+    momentum = next(part for part in made.optimizer.state[whole].values() if part.shape == whole.shape)
+    for name, rows, velocity in zip(names, whole.chunk(3), momentum.chunk(3), strict=True):
+        alive = masks[name]
+        assert 0 < int(alive.sum()) < alive.numel() == rows.numel()
+        assert not rows[~alive].any()
+        assert not velocity[~alive].any()
+        assert velocity[alive].any()
+    assert made.masks.outside() == 0
+    made.model.itself.in_proj_weight.data[0] = 1.0
+    assert made.masks.outside() > 0
+    made.masks.reapply()
+    assert made.masks.outside() == 0
+
+
+@pytest.mark.parametrize("method", ["static", "rigl", "gmp"])
+def test_a_layer_that_steps_skip_at_random_trains_as_if_its_gradient_were_zero(method, monkeypatch, tmp_path):
+    run = run_of(monkeypatch, Skipping, method, budget="steps:12")
+    made = record(run, tmp_path)
+    assert (made["status"], made["reason"]) == ("done", None)
+    assert counts.refusals(made) == []
+    (note,) = sized(run).notes[:1]
+    assert note.startswith("the model does not do the same in every training pass")
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: torch.rand(()).item()])
+def test_a_layer_that_is_skipped_at_random_is_charged_as_in_the_costliest_pass(draw):
+    costs = measure(Skipping(draw), SHAPE)
+    assert [(layer.name, layer.uses, layer.trained_uses) for layer in costs.layers] == [
+        ("entry.weight", 1, 1),
+        ("head.weight", 1, 1),
+        *((f"blocks.{i}.weight", 1, 1) for i in range(3)),
+    ]
+    assert costs.host_random
+
+
+def test_a_recorded_step_does_not_repeat_what_the_host_drew_once(monkeypatch):
+    run = run_of(monkeypatch, Skipping, "static")
+    run.graph = True
+    with pytest.raises(UsageError, match="graph=true would repeat"):
+        sized(run)
+    run = run_of(monkeypatch, COUNTED["bare"], "static")
+    run.graph = True
+    assert sized(run)
+
+
+def test_a_layer_that_runs_in_training_alone_is_charged_there(monkeypatch, tmp_path):
+    made = record(run_of(monkeypatch, Auxiliary, "rigl"), tmp_path)
+    layers = {layer["name"]: layer for layer in made["config"]["layers"]}
+    assert layers["extra.0.weight"] == {
+        "name": "extra.0.weight",
+        "shape": [256, 192],
+        "weights": 256 * 192,
+        "uses": 0,
+        "train_uses": 1,
+    }
+    assert "train_uses" not in layers["body.weight"]
+    assert made["cost"]["dense_forward_flops"] == 2 * (192 * 32 + 32 * CLASSES)
+    assert made["cost"]["train_flops_ratio"] < 0.5
+    assert counts.refusals(made) == []
+    layers["extra.0.weight"]["train_uses"] = 0
+    assert counts.refusals(made)
+
+
+class Odd(nn.Module):
+    """A small network that ends in something odd."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.body, self.end = nn.Linear(192, CLASSES), end
+
+    def forward(self, images):
+        return self.end(self, self.body(images.flatten(1)))
+
+
+def _make_late(model, scores):
+    model.late = nn.Parameter(torch.ones(CLASSES, CLASSES, device=scores.device))
+    return scores @ model.late
+
+
+def _replace(model, scores):
+    model.body.weight.data = model.body.weight.data * 0.9
+    return scores
+
+
+def _write(model, scores):
+    with torch.no_grad():
+        model.body.weight.clamp_(-1, 1)
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (lambda model, scores: (scores, scores), "returns a tuple in training mode, not one tensor of class scores"),
+        (lambda model, scores: scores[:, :3], r"returns a tensor of shape \(2, 3\) for 2 images in training mode"),
+        (lambda model, scores: torch.from_numpy(scores.detach().numpy() * 2), "computes outside torch in training"),
+        (lambda model, scores: (scores @ scores.t()) @ scores, "multiplies images with each other"),
+        (lambda model, scores: torch.linalg.pinv(scores).t(), "uses operators of unknown cost: aten::"),
+        (_make_late, "makes the parameter late in its forward pass"),
+        (_replace, "body.weight, which is replaced in the forward pass"),
+        (_write, "body.weight, which is written to in the forward pass"),
+        (lambda model, scores: 1 / 0, "cannot be run on images of shape .*: division by zero"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(end, said):
+    with pytest.raises(UsageError, match=said) as caught:
+        measure(Odd(end), SHAPE, classes=CLASSES)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lazy_layer_is_refused_by_name():
+    with pytest.raises(UsageError, match=r"1\.weight of Sequential has no shape yet"):
+        measure(nn.Sequential(nn.Flatten(), nn.LazyLinear(CLASSES)), SHAPE)
+
+
+def test_a_network_that_branches_on_values_is_traced_with_them():
+    costs = measure(Odd(lambda model, scores: scores if scores.isfinite().all() else scores * 0), SHAPE)
+    assert [(layer.name, layer.uses) for layer in costs.layers] == [("body.weight", 1)]
+    assert costs.host_random
+
+
+def test_a_large_network_is_planned_within_a_second(monkeypatch):
+    make = torchvision.models.vit_b_16
+    run = run_of(monkeypatch, lambda: make(image_size=224, num_classes=CLASSES), "rigl", (3, 224, 224))
+    begun = time.process_time()
+    assert sized(run)
+    assert time.process_time() - begun < 1
