@@ -65,13 +65,21 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
     """
     requested = json.loads(request.read_text())
     stopped = _catch_stop()
+    try:
+        with workplace.hold(folder, stopped, emit):
+            return _work(requested, folder, emit, stopped)
+    except workplace.OccupiedError as error:
+        print(error, file=sys.stderr)  # whatever is in the folder is not this process's to replace
+        return 1
+
+
+def _work(requested: dict[str, Any], folder: Path, emit: Emit, stopped: Callable[[], bool]) -> int:
     started = time.perf_counter()
     result = empty(requested["config"], requested["key"], requested["runner"])
     result["provenance"].update(requested["provenance"], started=_now(), resumed=False)
     with Nondeterministic() as unsure:
         try:
-            with workplace.hold(folder, stopped, emit):
-                _Run(requested, folder, result, emit, stopped).train()
+            _Run(requested, folder, result, emit, stopped).train()
         except _StoppedError as stop:
             result.update(status="interrupted", reason=f"told to stop; {stop}")
         except DivergedError as error:

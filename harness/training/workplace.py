@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.errors import UsageError
 from harness.machine import locks
 from harness.training import sealed
 from harness.training.checkpoint import BAD, BEFORE
@@ -15,6 +14,10 @@ from harness.training.trainer import Emit
 PATIENCE_SECONDS = 90.0
 """For a process whose harness was killed: it is given a minute to write its checkpoint."""
 POLL_SECONDS = 0.2
+
+
+class OccupiedError(Exception):
+    """Another process trains in a folder."""
 
 
 @contextmanager
@@ -27,16 +30,14 @@ def hold(folder: Path, stopped: Callable[[], bool], emit: Emit) -> Iterator[None
         emit: Takes a line if another process is there.
 
     Raises:
-        UsageError: Another process is there and stays.
+        OccupiedError: Another process is there, and it stays, or this one was told to stop.
     """
     path = folder / "training.lock"
     deadline, said = time.monotonic() + PATIENCE_SECONDS, False
     try:
         while (handle := locks.acquire(path)) is None:
-            if stopped():
-                break  # the run ends before it touches the folder
-            if time.monotonic() > deadline:
-                raise UsageError(f"another process is still training in {folder}")
+            if stopped() or time.monotonic() > deadline:
+                raise OccupiedError(f"another process is still training in {folder}")
             if not said:
                 emit({"event": "log", "text": "waiting for the end of a process that was left from an earlier try"})
                 said = True
