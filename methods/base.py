@@ -122,7 +122,7 @@ class Method:
         """
         if self.distribution not in DISTRIBUTIONS:
             allowed = ", ".join(DISTRIBUTIONS)
-            raise ValueError(f"method.distribution: {self.distribution!r} is not one of {allowed}")
+            raise ValueError(f"method.distribution: {self.distribution[:80]!r} is not one of {allowed}")
         if self.interval < 0:
             raise ValueError(f"method.interval: {self.interval} is negative")
 

@@ -3,6 +3,7 @@
 import math
 import os
 
+from harness import plugins
 from harness.budget import kinds
 from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UsageError, unknown
@@ -26,6 +27,10 @@ def check(run: RunConfig) -> None:
         run.method.rewinding(1 - run.sparsity)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    except Exception as error:
+        if not plugins.is_foreign(run.method):
+            raise
+        raise plugins.unusable(run.method, error) from None
     if run.runner.name not in RUNNERS:
         raise unknown("runner", run.runner.name, RUNNERS)
     if run.runner.timeout is not None:

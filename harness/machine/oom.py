@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from harness.errors import message
+
 
 def oom_kills() -> int:
     """Return how many processes this machine's kernel has killed for it since boot; 0 where it does not say."""
@@ -15,4 +17,4 @@ def ran_out_of_memory(error: BaseException) -> bool:
     import torch  # not by those who only count
 
     # Where a CPU's memory ends, torch raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in message(error)

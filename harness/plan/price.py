@@ -1,6 +1,5 @@
 """What a run will cost, before it is trained. Needs no data and trains nothing."""
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +72,7 @@ def price(run: RunConfig, name: str) -> Price:
         except Exception as error:
             if not plugins.is_foreign(run.method):
                 raise
-            why = plugins.reason(error, inspect.getfile(type(run.method)))
-            raise UsageError(f"method {run.method.name!r} cannot be planned: {why}") from None
+            raise plugins.unusable(run.method, error) from None
     return _prices[name]
 
 
