@@ -22,7 +22,9 @@ def load(group: str, add: Callable[[str, Any], None]) -> None:
         except (Exception, SystemExit) as error:  # importing a plug-in runs its author's code
             _skipped.add((group, entry.name))
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            print(f"sparsebench: plug-in {entry.name!r} ({entry.value}) was skipped: {reason}", file=sys.stderr)
+            line = f"sparsebench: plug-in {entry.name!r} ({entry.value}) was skipped: {reason}"
+            shown = (sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)  # nothing steers a terminal
+            print("".join(shown), file=sys.stderr)
 
 
 def names(group: str) -> list[str]:

@@ -142,6 +142,16 @@ def test_closed_streams_are_no_reason_to_fail(tmp_path, closed):
     assert (tmp_path / "leaderboard.md").exists()
 
 
+def test_output_that_cannot_be_written_is_an_error_in_one_line():
+    with open("/dev/full", "w") as full:
+        done = sparsebench("list", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, "sparsebench: No space left on device\n")
+
+
+def test_checking_a_folder_without_records_is_a_mistake(tmp_path):
+    assert "holds no records" in refused("check", str(tmp_path))
+
+
 def test_a_reader_that_goes_away_is_no_error():
     done = subprocess.run(
         f"{sys.executable} -m harness.cli list | head -1", shell=True, cwd=ROOT, capture_output=True, check=True

@@ -8,13 +8,13 @@ from harness.cli.arguments import DONE, FAILED
 from harness.console import printable
 from harness.errors import UsageError
 
-ABOUT = "check records as a submission is checked"
+ABOUT = "check records against the rules and recompute their FLOPs"
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     command.add_argument("records", nargs="+", metavar="RECORD", help="a record's file, or a folder of records")
-    command.add_argument("--rerun", action="store_true", help="also train each again and compare the metrics")
+    command.add_argument("--rerun", action="store_true", help="also train each run again and compare the metrics")
 
 
 def call(given: argparse.Namespace) -> int:
@@ -41,7 +41,10 @@ def _paths(names: Sequence[str]) -> list[Path]:
         path = Path(name)
         if not path.exists():
             raise UsageError(f"{name!r} does not exist; records are in results/records/")
-        found += sorted(record_paths(path)) if path.is_dir() else [path]
+        inside = sorted(record_paths(path)) if path.is_dir() else [path]
+        if not inside:
+            raise UsageError(f"{name!r} holds no records (*.json); records are in results/records/")
+        found += inside
     return found
 
 

@@ -5,17 +5,19 @@ import argparse
 from harness.cli.arguments import DONE
 from harness.console import say
 
-ABOUT = "build the pinned image, or say that it is there"
+ABOUT = "build the pinned image if it is missing"
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    command.add_argument("folder", nargs="?", help="of a method's own image; without it, the suite's")
-    command.add_argument("--pin", action="store_true", help="first pin the present Dockerfile and locks in images.lock")
+    command.add_argument("folder", nargs="?", help="folder of a method's own image (default: the suite's)")
+    command.add_argument("--pin", action="store_true", help="first pin the current Dockerfile and locks in images.lock")
     command.add_argument(
-        "--base", default="auto", help="auto, pinned (pulled by digest) or local (made by debootstrap)"
+        "--base",
+        default="auto",
+        help="where the base comes from: pinned (pulled by digest), local (made by debootstrap) or auto",
     )
-    command.add_argument("--force", action="store_true", help="build although the image is there")
+    command.add_argument("--force", action="store_true", help="build even if the image exists")
 
 
 def call(given: argparse.Namespace) -> int:

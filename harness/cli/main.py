@@ -35,11 +35,21 @@ def main() -> int:
         console.say(f"sparsebench: {error}")
         return USAGE
     except BrokenPipeError:  # the reader of a pipe went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return DONE
+    except OSError as error:  # the disk is full, a folder is read-only: nothing that a traceback would explain
+        _drop_output()
+        where = f"{error.filename}: " if error.filename else ""
+        console.say(f"sparsebench: {where}{error.strerror or error}")
+        return FAILED
     except KeyboardInterrupt:
         console.say("sparsebench: interrupted")
         return FAILED
+
+
+def _drop_output() -> None:
+    """Send what is still to be written to stdout nowhere, since Python would try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

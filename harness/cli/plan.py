@@ -7,7 +7,7 @@ from harness import config
 from harness.cli.arguments import DONE, OVERRIDES
 from harness.plan import grid
 
-ABOUT = "say which runs there are, what they will cost and which are done; train nothing"
+ABOUT = "show runs, what they will cost and which are done; train nothing"
 
 
 def arguments(command: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ ABOUT = "train one run and update the board"
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=OVERRIDES)
-    command.add_argument("--force", action="store_true", help="train it again although its record exists")
+    command.add_argument("--force", action="store_true", help="train it again even if its record exists")
 
 
 def call(given: argparse.Namespace) -> int:

@@ -15,14 +15,14 @@ ABOUT = "train a grid of runs, skipping those that are done, and update the boar
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=OVERRIDES)
-    command.add_argument("--suite", default="", metavar="NAME", help="a file of benchmarks/suite")
-    command.add_argument("--executor", default="local", metavar="NAME", help="where its runs go; local is the only one")
+    command.add_argument("--suite", default="", metavar="NAME", help="name of a file in benchmarks/suite")
+    command.add_argument("--executor", default="local", metavar="NAME", help="where its runs are trained: local")
     command.add_argument(
         "--jobs",
         type=jobs,
         default=1,
         metavar="N",
-        help="runs at a time, auto for what is fastest here; their wall-clock is marked as shared",
+        help="runs at a time, or auto to find the fastest number; their wall-clock is marked as shared",
     )
 
 
