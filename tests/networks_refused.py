@@ -71,6 +71,63 @@ class Product(nn.Module):
         return self.head(images.flatten(1) @ (self.tall @ self.wide))
 
 
+class Experts(nn.Module):
+    """Matrices of which each image chooses one."""
+
+    def __init__(self):
+        super().__init__()
+        self.experts, self.head = nn.Parameter(torch.randn(4, 192, 16)), nn.Linear(16, CLASSES)
+
+    def forward(self, images):
+        flat = images.flatten(1)
+        chosen = self.experts[flat[:, :4].argmax(1)]
+        return self.head(torch.bmm(flat[:, None], chosen)[:, 0])
+
+
+class Demodulated(nn.Module):
+    """A matrix scaled by what the image says, in a batched product."""
+
+    def __init__(self):
+        super().__init__()
+        self.matrix, self.style, self.head = nn.Parameter(torch.randn(192, 16)), nn.Linear(3, 16), nn.Linear(16, 5)
+
+    def forward(self, images):
+        matrices = self.matrix * self.style(images.mean((2, 3)))[:, None]
+        return self.head(torch.bmm(images.flatten(1)[:, None], matrices)[:, 0])
+
+
+class NoGradient(nn.Module):
+    """A body whose features are taken without gradients, and a detached weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.linear, self.head = nn.Linear(192, 32), nn.Linear(32, 32), nn.Linear(32, CLASSES)
+
+    def forward(self, images):
+        with torch.no_grad():
+            hidden = self.body(images.flatten(1)).relu()
+        return self.head(F.linear(hidden, self.linear.weight.detach()))
+
+
+class Binary(torch.autograd.Function):
+    """Signs forward, gradients straight through."""
+
+    @staticmethod
+    def forward(_, weight):
+        return weight.sign()
+
+    @staticmethod
+    def backward(_, gradient):
+        return gradient
+
+
+class Binarised(nn.Linear):
+    """A linear layer on the signs of its weight."""
+
+    def forward(self, images):
+        return F.linear(images, Binary.apply(self.weight), self.bias)
+
+
 class Pieces(nn.Module):
     """A weight of which some rows are used more often than others."""
 
@@ -85,6 +142,10 @@ class Pieces(nn.Module):
 
 def _standardise(model):
     model.conv = Standardised(3, 8, 3)
+
+
+def _binarise(model):
+    model.linear = Binarised(8, 16)
 
 
 def _freeze(model):
@@ -125,7 +186,11 @@ REFUSED = {
         "linear.weight_orig, which is recomputed",
     ),
     "standardised": (lambda: Small(_standardise), "conv.weight, which is recomputed"),
-    "modulated": (Modulated, "kernel, which is recomputed"),
+    "modulated": (Modulated, "kernel, which is scaled or chosen by the images"),
+    "demodulated": (Demodulated, "matrix, which is scaled or chosen by the images"),
+    "experts": (Experts, "experts, which is scaled or chosen by the images"),
+    "no_gradient": (NoGradient, "body.weight, linear.weight, which receives no gradient"),
+    "binarised": (lambda: Small(_binarise), "linear.weight, which is recomputed"),
     "by_hand": (ByHand, "matrix, which enters a product written as multiplication and sum"),
     "product": (Product, "tall, wide, which is recomputed"),
     "frozen": (lambda: Small(_freeze), "linear.weight, which is frozen"),

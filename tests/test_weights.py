@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from networks import CLASSES, COUNTED, SHAPE, Auxiliary, Skipping, run_of
+from networks import CLASSES, COUNTED, SHAPE, Auxiliary, Encoder, Skipping, run_of
 from runs import record, train
 from torch import nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from harness.audit import counts
 from harness.budget.measure import measure
@@ -63,7 +65,7 @@ def test_a_recorded_step_does_not_repeat_what_the_host_drew_once(monkeypatch):
     run.graph = True
     with pytest.raises(UsageError, match="graph=true would repeat"):
         sized(run)
-    run = run_of(monkeypatch, COUNTED["bare"], "static")
+    run = run_of(monkeypatch, Encoder, "static")  # its dropout draws on the device
     run.graph = True
     assert sized(run)
 
@@ -136,6 +138,46 @@ def test_what_cannot_be_followed_is_refused(end, said):
 def test_a_lazy_layer_is_refused_by_name():
     with pytest.raises(UsageError, match=r"1\.weight of Sequential has no shape yet"):
         measure(nn.Sequential(nn.Flatten(), nn.LazyLinear(CLASSES)), SHAPE)
+
+
+def test_parameters_that_share_memory_without_being_one_are_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 192), nn.Linear(192, 192), nn.Linear(192, CLASSES))
+    model[2].weight = nn.Parameter(model[1].weight.data)
+    with pytest.raises(UsageError, match=r"1\.weight and 2\.weight of Sequential share memory"):
+        measure(model, SHAPE)
+
+
+class Rows(nn.Module):
+    """A convolution with circular padding, by a checkpoint, and its kernel once more by hand."""
+
+    def __init__(self, reentrant):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular"), nn.Linear(4, CLASSES)
+        self.depth = nn.Parameter(torch.randn(1, 1, 3, 3))
+        self.reentrant = reentrant
+
+    def forward(self, images):
+        maps = checkpoint(self.conv, images.requires_grad_(), use_reentrant=self.reentrant)
+        maps = F.conv2d(maps, self.depth.repeat(4, 1, 1, 1), groups=4)
+        return self.head(maps.to(memory_format=torch.channels_last).mean((2, 3)))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpoints_and_repeated_kernels_are_followed(reentrant):
+    layers = measure(Rows(reentrant), SHAPE, classes=CLASSES).layers
+    assert [(layer.name, layer.uses) for layer in layers] == [
+        ("depth", 4 * 36),
+        ("conv.weight", 64),
+        ("head.weight", 1),
+    ]
+
+
+def test_a_compiled_network_is_counted_and_a_scripted_one_refused():
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(192, CLASSES))
+    costs = measure(torch.compile(plain, backend="eager"), SHAPE)
+    assert ([layer.uses for layer in costs.layers], costs.dense) == ([1], 2 * 192 * CLASSES)
+    with pytest.raises(UsageError, match="is or holds a scripted module"):
+        measure(torch.jit.trace(plain, torch.zeros(2, *SHAPE)), SHAPE)
 
 
 def test_a_network_that_branches_on_values_is_traced_with_them():

@@ -143,9 +143,15 @@ class _Names:
         levels = [[one.level(part.parameter, part.start, part.stop) for one in mode.passes] for mode in modes]
         if any(level is None or level.denominator > 1 for level in chain(*levels)):
             return "has rows that are used more often than others"
-        if not any(levels[0]) and not self._seen.training.random:
-            return "is used in evaluation mode alone: nothing would train it"
-        return None
+        return self._objection_to_training(part, trained=any(levels[0]))
+
+    def _objection_to_training(self, part: Part, *, trained: bool) -> str | None:
+        training = self._seen.training
+        if not trained:  # unless no traced pass happened to run it
+            return None if training.random else "is used in evaluation mode alone: nothing would train it"
+        if any(found.reached is None or part.parameter in found.reached for found in training.findings):
+            return None
+        return "receives no gradient (it is detached, or used under no_grad)"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ What cannot train on it is refused, and what was joined is noted, before anythin
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,6 +22,7 @@ from harness.budget.measure import measure
 from harness.budget.parts import Layers, select
 from harness.budget.schedule import Schedule
 from harness.budget.size import Budget, size
+from harness.budget.tracing import is_small
 from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.tasks.vision import data, models
@@ -156,12 +158,12 @@ class _Architecture:
 
     def measure_unbuilt(self) -> Costs:
         """Measure without values, of which large models have many, if the model can be built and run so."""
-        try:
+        with suppress(Exception):  # whatever a model raises without values; with values it tells the truth
             with warnings.catch_warnings(action="ignore"):  # as of weights that are loaded into nothing
                 model = self.build(device="meta")
-            return self.measure(model)
-        except Exception:  # whatever a model raises where tensors have no values; with values it tells the truth
-            return self.measure(self.build())
+            if not is_small(model):
+                return self.measure(model)
+        return self.measure(self.build())
 
     def layers(self, model: nn.Module) -> Layers:
         """Return the masked weights of a model that was measured."""

@@ -7,6 +7,7 @@ RECOMPUTED = "is recomputed before it enters a product (a parametrisation, a nor
 IN_PARTS = "enters a product in parts that are not whole rows"
 FLAT = "has one dimension but enters a product as a matrix"
 BY_HAND = "enters a product written as multiplication and sum"
+MIXED = "is scaled or chosen by the images before it enters a product"
 IN_ATTENTION = "enters attention itself, whose cost goes by shape"
 WRITTEN = "is written to in the forward pass"
 
@@ -25,7 +26,8 @@ class Findings:
         other_roles: Parameters that were used element by element, or looked up.
         touched: Parameters that any operator read.
         unknown: Names of operators of unknown cost.
-        decides: Whether the network asked for a value that follows from the images, and may branch on it.
+        reached: Parameters that a gradient reaches; None where that cannot be told.
+        decides: Whether the network asked for a tensor's value, and may branch on it.
     """
 
     macs: int = 0
@@ -36,4 +38,5 @@ class Findings:
     other_roles: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
+    reached: set[str] | None = None
     decides: bool = False

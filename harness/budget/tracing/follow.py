@@ -43,13 +43,13 @@ class Facts:
         data: Whether it follows from the images.
         origins: Parameters that its values were computed from since the last product with the images.
         source: The parameter that it is or copies, if it does nothing else.
-        scaled: Parameters of several dimensions that were multiplied with the images element by element.
+        mixed: Parameters of several dimensions that the images scaled element by element or chose matrices from.
     """
 
     data: bool = False
     origins: frozenset[str] = frozenset()
     source: Source | None = None
-    scaled: frozenset[str] = frozenset()
+    mixed: frozenset[str] = frozenset()
 
 
 class Follow(TorchDispatchMode):
@@ -75,6 +75,12 @@ class Follow(TorchDispatchMode):
     def follows_from_images(self, tensor: Tensor) -> bool:
         """Whether a tensor follows from the images by operators that were seen."""
         return self._of(tensor).data
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch would wrap __torch_dispatch__ to keep torch.compile off it, for which it imports torch._dynamo: two
+        # seconds at the first operator. Nothing is compiled here.
+        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -106,21 +112,28 @@ class Follow(TorchDispatchMode):
         data = any(facts.data for facts in known)
         if data and not operators.is_free(func):
             self.found.unknown.add(operators.name_of(func))
-        self.found.decides |= data and func.overloadpacket is operators.VALUE
+        self.found.decides |= func.overloadpacket is operators.VALUE
         if data and not func.is_view:
             self.found.other_roles.update(facts.source.parameter for facts in known if facts.source)
         origins = frozenset().union(*(facts.origins for facts in known))
-        scaled = frozenset().union(*(facts.scaled for facts in known)) if func.is_view else frozenset()
-        if data and operators.is_elementwise_product(func):
-            scaled = frozenset(
-                facts.source.parameter
-                for facts, tensor in zip(known, inputs, strict=True)
-                if facts.source and _extent(tensor) > 1
-            )
-        if func.overloadpacket in operators.SUMS and known[0].scaled:
+        mixed = self._mixed(func, inputs, known) if data else frozenset()
+        if func.overloadpacket in operators.SUMS and known[0].mixed:
             self.found.macs += inputs[0].numel()
-            self._refuse(known[0].scaled, findings.BY_HAND)
-        return Facts(data, origins, scaled=scaled)
+            self._refuse(known[0].mixed, findings.BY_HAND)
+        return Facts(data, origins, mixed=mixed)
+
+    def _mixed(self, func: Any, inputs: list[Tensor], known: list[Facts]) -> frozenset[str]:
+        """Return the parameters that an operator mixes with the images, or passes on where they were mixed before."""
+        times, chooses = operators.is_elementwise_product(func), func.overloadpacket in operators.CHOICES
+        if not (func.is_view or times or chooses or func.overloadpacket in operators.COPIES):
+            return frozenset()
+        least = {times: 2, chooses: 3}.get(True, len(inputs[0].shape) + 1)  # of a vector nothing is a matrix
+        new = (
+            facts.source.parameter
+            for facts, tensor in zip(known, inputs, strict=True)
+            if facts.source and _extent(tensor) >= least
+        )
+        return frozenset(new).union(*(facts.mixed for facts in known))
 
     def _product(self, product: Product) -> Facts:
         """Note a product and return what is known of its result."""
@@ -128,6 +141,7 @@ class Follow(TorchDispatchMode):
         known = [self._of(operand) for operand in product.operands]
         themselves = []
         for operand, facts in zip(product.operands, known, strict=True):
+            self._refuse(facts.mixed, findings.MIXED)
             if facts.source is None:
                 # Activations carry what was added to them; as a kernel they would stand for their parameters.
                 if not facts.data or (operators.CONVOLUTION in product.role and operand is product.operands[-1]):
@@ -173,7 +187,7 @@ class Follow(TorchDispatchMode):
         old = self._of(tensor)
         if (name := self._own.get(_key(tensor))) and self._dimensions[name] > 1:
             self.found.refused.setdefault(name, findings.WRITTEN)
-        self._learn(tensor, Facts(old.data or facts.data, old.origins | facts.origins, None, facts.scaled))
+        self._learn(tensor, Facts(old.data or facts.data, old.origins | facts.origins, None, facts.mixed))
 
     def _of(self, tensor: Tensor) -> Facts:
         return self._facts.get(_key(tensor), _CONSTANT)

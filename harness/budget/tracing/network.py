@@ -2,8 +2,9 @@
 
 import copy
 import random
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,24 @@ from harness.errors import UsageError, first_line
 
 
 def require_ordinary(model: nn.Module) -> None:
-    """Raise a `UsageError` if a network has no parameters, or one without a shape."""
+    """Raise a `UsageError` if a network is scripted, has no parameters, one without a shape, or two in one memory."""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise UsageError(
+            f"{type(model).__name__} is or holds a scripted module, which cannot be followed: leave it plain"
+        )
+    taken: dict[int, list[tuple[int, int, str]]] = {}
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise UsageError(f"{name} of {type(model).__name__} has no shape yet (a lazy module): give it its sizes")
+        start = int(parameter.storage_offset())
+        stop = start + parameter.numel()
+        for first, last, other in taken.setdefault(parameter.untyped_storage()._cdata, []):
+            if start < last and first < stop:
+                raise UsageError(
+                    f"{other} and {name} of {type(model).__name__} share memory without being one parameter: tie them "
+                    f"by assigning the parameter itself"
+                )
+        taken[parameter.untyped_storage()._cdata].append((start, stop, name))
     if not any(True for _ in model.parameters()):
         raise UsageError(f"{type(model).__name__} has no parameters")
 
@@ -58,12 +73,15 @@ def _twin(tensor: Tensor, device: str) -> Tensor:
 
 @contextmanager
 def plain_operators() -> Iterator[None]:
-    """Keep torch from fusing a whole layer into one operator, which costs the same but hides its parts."""
+    """Keep torch from fusing what costs the same but hides its parts: a layer, or all that it would compile."""
     fast, onednn = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     torch._C._set_mkldnn_enabled(False)
+    # Importing the compiler takes seconds; nothing is compiled where nobody did.
+    eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     try:
-        yield
+        with eager:
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         torch._C._set_mkldnn_enabled(onednn)
@@ -71,7 +89,10 @@ def plain_operators() -> Iterator[None]:
 
 @contextmanager
 def drawing(seed: int) -> Iterator[Callable[[], bool]]:
-    """Seed the generators of the host inside, and yield what tells whether one was drawn from."""
+    """Seed all generators inside, and yield what tells whether Python's or NumPy's was drawn from.
+
+    Dropout draws from torch's; a network that decides by what that gives has to ask for a value.
+    """
     with generators.seeded(seed):
         start = _states()
         yield lambda: _states() != start
@@ -79,4 +100,23 @@ def drawing(seed: int) -> Iterator[Callable[[], bool]]:
 
 def _states() -> tuple[Any, ...]:
     _, keys, *place = np.random.get_state(legacy=True)
-    return random.getstate(), np.asarray(keys).tobytes(), place, torch.get_rng_state().numpy().tobytes()
+    return random.getstate(), np.asarray(keys).tobytes(), place
+
+
+def reached_by_gradients(result: Tensor) -> set[int] | None:
+    """Return the storages of the leaves that a gradient of a result reaches; None where torch does not tell.
+
+    A reentrant checkpoint hides what it holds.
+    """
+    found, waiting, seen = set(), [result.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if "CheckpointFunction" in type(node).__name__:
+            return None
+        if (leaf := getattr(node, "variable", None)) is not None:
+            found.add(leaf.untyped_storage()._cdata)
+        waiting.extend(following for following, _ in node.next_functions)
+    return found

@@ -93,6 +93,9 @@ COPIES = frozenset(
 
 SUMS = frozenset(getattr(aten, name) for name in ("sum", "mean", "nansum", "cumsum"))
 
+CHOICES = frozenset((aten.index, aten.index_select, aten.gather, aten.embedding, aten.take))
+"""Operators that choose parts of their first input."""
+
 VALUE = aten._local_scalar_dense
 """What ``item()`` and a branch on a tensor call."""
 

@@ -11,13 +11,22 @@ from torch import Tensor, nn
 
 from harness.budget.tracing.findings import Findings
 from harness.budget.tracing.follow import Follow
-from harness.budget.tracing.network import counterpart, drawing, plain_operators, require_ordinary, snapshot
+from harness.budget.tracing.network import (
+    counterpart,
+    drawing,
+    plain_operators,
+    reached_by_gradients,
+    require_ordinary,
+    snapshot,
+)
 from harness.errors import UsageError, first_line
 
 BATCHES = (2, 3)
 """Two batch sizes tell what an image costs from what is computed once; batch normalisation needs several images."""
 _PASSES = 4
 """Passes of a network that draws random numbers, each from a seed of its own."""
+
+_SMALL = 2_000_000  # weights
 
 Runs = Counter[tuple[int, int]]
 
@@ -60,7 +69,7 @@ class Mode:
     Attributes:
         passes: One, or several that differ where the network draws at random.
         findings: Of every pass and batch size.
-        drawn: Whether the network drew from a generator on the host, or may branch on what it computes.
+        drawn: Whether the network drew from a generator on the host, or may branch on what it computes or draws.
     """
 
     passes: tuple[Pass, ...]
@@ -90,7 +99,8 @@ def survey(model: nn.Module, shape: Sequence[int], classes: int | None = None) -
     """Trace a network in training and in evaluation mode; it and all generators stay as they are.
 
     Args:
-        model: On any device. On the meta device it is traced without values, which need not be possible.
+        model: On any device. On the meta device it is traced without values, which need not be possible; elsewhere
+            with its values if it is small.
         shape: One image, (channels, height, width).
         classes: How many scores it returns for each image; None if any result will do.
 
@@ -99,13 +109,15 @@ def survey(model: nn.Module, shape: Sequence[int], classes: int | None = None) -
         ValuesNeededError: It is on the meta device and branches on values.
     """
     require_ordinary(model)
-    try:
-        return _survey(counterpart(model, "meta"), shape, classes)
-    except UsageError:
-        raise
-    except Exception:  # whatever a network raises where tensors have no values
-        if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
-            raise ValuesNeededError from None
+    without_values = any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
+    if without_values or not is_small(model):
+        try:
+            return _survey(counterpart(model, "meta"), shape, classes)
+        except UsageError:
+            raise
+        except Exception:  # whatever a network raises where tensors have no values
+            if without_values:
+                raise ValuesNeededError from None
     try:
         return _survey(counterpart(model, "cpu"), shape, classes)
     except UsageError:
@@ -113,6 +125,14 @@ def survey(model: nn.Module, shape: Sequence[int], classes: int | None = None) -
     except Exception as error:
         what = f"{type(model).__name__} cannot be run on images of shape {tuple(shape)}"
         raise UsageError(f"{what}: {first_line(error)}") from error
+
+
+def is_small(model: nn.Module) -> bool:
+    """Whether a network is faster traced with its values.
+
+    For its first operators on the meta device, torch imports its compiler, which takes two seconds.
+    """
+    return sum(parameter.numel() for parameter in model.parameters()) <= _SMALL
 
 
 def _survey(model: nn.Module, shape: Sequence[int], classes: int | None) -> Survey:
@@ -161,6 +181,8 @@ def _run(model: nn.Module, noise: Tensor, classes: int | None) -> Findings:
             raise UsageError(f"{type(model).__name__} makes the parameter {name} in its forward pass: make it before")
         if parameter.untyped_storage()._cdata != kept[name]:
             follow.found.refused[name] = "is replaced in the forward pass"
+    if model.training and (reached := reached_by_gradients(result)) is not None:
+        follow.found.reached = {name for name, storage in kept.items() if storage in reached}
     return follow.found
 
 
