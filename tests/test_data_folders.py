@@ -231,3 +231,13 @@ def test_the_script_of_the_docs_sorts_flat_validation_images(folder):
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert data.info(config(folder)) == data.Info(12, 4, 6)
+
+
+def test_a_root_one_level_too_high_or_too_low_is_put_right(folder):
+    for root in (folder.parent, folder / "train"):
+        message = refused(lambda root=root: data.info(config(root)))
+        assert message.endswith(f"is a folder without train, so not imagenet; did you mean dataset.root={folder}?")
+
+
+def test_a_root_that_cannot_be_looked_at_is_refused_in_one_line():
+    assert "File name too long" in refused(lambda: data.info(config("/tmp/" + "x" * 300)))

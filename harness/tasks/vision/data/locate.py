@@ -55,7 +55,9 @@ class Layout:
         if root and places[0].exists():
             kind = "folder" if places[0].is_dir() else "file"
             wanted = " or ".join(self.markers)
-            raise UsageError(f"dataset.root={root} is a {kind} without {wanted}, so not {name}; {self.remedy}")
+            near = self._near(places[0])
+            remedy = self.remedy if near is None else f"did you mean dataset.root={near}?"
+            raise UsageError(f"dataset.root={root} is a {kind} without {wanted}, so not {name}; {remedy}")
         looked = ", ".join(str(place) for place in places)
         raise MissingDataError(f"data set {name!r} is missing: looked for {self.markers[0]} in {looked}; {self.remedy}")
 
@@ -72,9 +74,20 @@ class Layout:
         for place in places:
             for inner in self.inner:
                 folder = place / inner
-                if any((folder / marker).exists() for marker in self.markers):
-                    return folder
+                try:
+                    if any((folder / marker).exists() for marker in self.markers):
+                        return folder
+                except OSError as error:  # no permission, or a name that is too long
+                    raise UsageError(f"cannot look for data in {folder}: {error.strerror}") from None
         return None
+
+    def _near(self, place: Path) -> Path | None:
+        """Return the folder with the data that is one level above or below a place, if there is one."""
+        below = []
+        if place.is_dir():
+            with contextlib.suppress(OSError):
+                below = sorted(child for child in place.iterdir() if child.is_dir())
+        return self._search([*below, place.absolute().parent])
 
     def _download(self, name: str, place: Path) -> None:
         assert self.fetch is not None
