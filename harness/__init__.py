@@ -1,1 +1,1 @@
-"""The harness: what is the same for every method (config, plan, runners, training loop, ledger, records, board)."""
+"""The harness: everything that is shared by all methods (config, plan, runners, training loop, ledger, records, board)."""

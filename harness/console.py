@@ -1,4 +1,4 @@
-"""Lines for the person who started a command, and the streams that they go to."""
+"""Messages for the user, and the streams that they are written to."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Errors that a person can act on."""
+"""Errors that a user can act on."""
 
 import difflib
 from collections.abc import Iterable
@@ -34,12 +34,12 @@ def nearest(given: str, names: Iterable[str]) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name if it says nothing, cut to a readable length."""
+    """Return the first line of an error's message, or its type if it has none, cut to a readable length."""
     return (message(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST_LINE]
 
 
 def message(error: BaseException) -> str:
-    """Return what an error says, as text that can be stored; nothing if even that fails, as in foreign code it may."""
+    """Return an error's message as text that can be stored; empty if even that fails, as it may in foreign code."""
     try:
         return str(error).encode(errors="backslashreplace").decode()
     except Exception:

@@ -1,4 +1,4 @@
-"""Where the project's own files are, and those that it keeps for its user."""
+"""Locations of the project's own files, and of those that it keeps for its user."""
 
 from pathlib import Path
 

@@ -4,10 +4,10 @@ RULES = "1.1"
 """Version of the rules that runs are made under (RULES.md); records carry it."""
 
 STATUSES = ("done", "invalid", "diverged", "timeout", "out_of_memory", "interrupted", "failed")
-"""How a run can end."""
+"""Statuses of a run."""
 
 RUNNERS = ("docker", "local")
-"""Where a run can take place."""
+"""Where a run can be trained."""
 
 BUDGET_ROUNDS = ("shared", "each")
 """What the trainings of a rewinding method get: a share of the budget, or all of it each, as in the papers."""
@@ -19,7 +19,7 @@ LOADERS = ("auto", "dali", "torchvision")
 """What can decode image files."""
 
 OPTIMIZERS = ("sgd", "adamw")
-"""What can take the steps."""
+"""Optimisers."""
 
 LR_SHAPES = ("constant", "cosine", "step")
 """Shapes of the learning rate after its warm-up."""

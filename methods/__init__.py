@@ -1,4 +1,4 @@
-"""How each method decides: one file each, over shared families and pure parts.
+"""Sparse-training methods: one file each, built on shared families and pure parts.
 
 Importing this package does not import torch, so that commands which only name methods start at once.
 """

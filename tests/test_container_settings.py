@@ -1,4 +1,4 @@
-"""Limits and pins that are checked before any engine is asked."""
+"""Limits and pins that are checked before any engine is queried."""
 
 import json
 

@@ -312,7 +312,7 @@ def test_a_data_set_that_reads_files_gets_its_folder(tmp_path):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("return 1, 2, 3", "returns no four arrays"),
+        ("return 1, 2, 3", "does not return four arrays"),
         ("return np.zeros((5, 4, 4)), [0] * 5, [], []", r"training images are float64 \[5, 4, 4\], not uint8"),
         ("return np.zeros((5, 4, 4), 'u1'), [0] * 4, [], []", "labels are not one integer from 0 for each of 5 images"),
         ("return np.zeros((5, 4, 4), 'u1'), [-1] * 5, [], []", "labels are not one integer from 0"),

@@ -1,4 +1,4 @@
-"""The training loop: what a stopped run goes on from, what ends a run, and what rewinding brings back."""
+"""The training loop: what a stopped run resumes from, what ends a run, and what rewinding restores."""
 
 import copy
 import io

@@ -47,9 +47,9 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 @pytest.fixture
 def whole_commands(request: pytest.FixtureRequest) -> None:
-    """Skip what takes minutes unless it was asked for."""
+    """Skip what takes minutes unless it was requested."""
     if not request.config.getoption("--all"):
-        pytest.skip("takes minutes: asked for with --all")
+        pytest.skip("takes minutes: requested with --all")
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""The judges, outside the wall: what a finished run and a submitted record are checked by."""
+"""The judges, outside the wall: they check finished runs and submitted records."""

@@ -1,4 +1,4 @@
-"""What a record is checked against besides itself: the other records of its folder, indexed once."""
+"""The other records of a folder, indexed once: a record is checked against them too."""
 
 from collections import defaultdict
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The ledger recomputed from a record alone: its topology and what its config says about the model.
+"""Recomputes the ledger from a record alone: its topology, and what its config says about the model.
 
 Written independently of `harness.budget`, which charges a run while it trains, so that each checks the other.
 """

@@ -1,4 +1,4 @@
-"""The checker of submissions: what is wrong with a record, found from the record and its neighbours alone.
+"""The checker of submissions: finds what is wrong with a record from the record and its neighbours alone.
 
 Anyone can run it; it trains nothing and needs no data. A record that passes is consistent with itself to the last
 FLOP, which does not prove that it is honest: `harness.executors.rerun` repeats a short run for that. A failed run

@@ -1,4 +1,4 @@
-"""Records to the board's files; nothing is computed or written when nothing changed."""
+"""From records to the board's files; nothing is computed or written if nothing has changed."""
 
 import os
 from dataclasses import dataclass

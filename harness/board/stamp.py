@@ -1,4 +1,4 @@
-"""Whether a board is up to date, told by content without computing it.
+"""Tells from content alone, without computing the board, whether it is up to date.
 
 Each board leaves a stamp alongside it: a digest of all that it was made from and of the files that were written.
 Times of files are not used: a clone or a copy changes them.

@@ -1,4 +1,4 @@
-"""Numbers as people and machines read them; a dash, or nothing, for one that is not known."""
+"""Numbers as people and machines read them; an unknown one is a dash, or empty."""
 
 
 def exact(value: float | None) -> str:

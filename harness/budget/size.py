@@ -1,4 +1,4 @@
-"""A run's budget in the unit of its clock, worked out before the first step."""
+"""A run's budget in the unit of its clock, computed before the first step."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What several commands share: exit statuses, and arguments that are read alike."""
+"""What several commands share: exit statuses and the parsing of common arguments."""
 
 import argparse
 import os

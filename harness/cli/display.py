@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of runs: bars on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Following an executor: its events become bars and lines."""
+"""Follows an executor and shows its events as bars and lines."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack

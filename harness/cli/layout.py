@@ -1,4 +1,4 @@
-"""Rows of text: aligned columns where they fit, else one field a line."""
+"""Rows of text: aligned columns where they fit, otherwise one field per line."""
 
 import os
 import sys

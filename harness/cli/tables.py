@@ -1,4 +1,4 @@
-"""What commands print: one row for a run, a table for a plan, lines for a board."""
+"""Output of commands: one row for a run, a table for a plan, lines for a board."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a resolved config may hold: checked once, before anything is built from it."""
+"""Limits on the values of a resolved config, checked once, before anything is built from it."""
 
 import math
 import os

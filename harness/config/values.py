@@ -1,4 +1,4 @@
-"""The text of a value, read as the type of its setting; a text is taken as it stands, without quoting rules."""
+"""Parses the text of a value as the type of its setting; strings are taken literally, without quoting rules."""
 
 import re
 import types

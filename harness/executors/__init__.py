@@ -1,1 +1,1 @@
-"""Who trains a list of planned runs, and how a planned run becomes a published record."""
+"""Trains planned runs and turns each of them into a published record."""

@@ -1,4 +1,4 @@
-"""What an executor is: it trains planned runs somewhere and tells what happens to them.
+"""The protocol of executors: they train planned runs somewhere and report what happens to them.
 
 An executor is one file. It draws nothing and makes no board: whoever uses it follows its events.
 """
@@ -76,4 +76,4 @@ class Executor(Protocol):
         """
 
     def cancel(self) -> None:
-        """Stop: runs under way are interrupted and leave a checkpoint, the rest does not begin. `events` goes on."""
+        """Stop: runs under way are interrupted and leave a checkpoint, the rest do not start. `events` continues."""

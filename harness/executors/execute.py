@@ -1,4 +1,4 @@
-"""One planned run to its published record, whichever runner takes it."""
+"""From one planned run to its published record, whichever runner trains it."""
 
 import json
 import os

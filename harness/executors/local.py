@@ -1,4 +1,4 @@
-"""The local executor: so many runs at a time on this machine, each in a process or container of its own."""
+"""The local executor: trains several runs at a time on this machine, each in its own process or container."""
 
 import queue
 import threading

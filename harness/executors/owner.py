@@ -1,4 +1,4 @@
-"""One owner per run: of all processes that would train a run into one output folder, one does at a time.
+"""One owner per run: of all processes that want to train a run into one output folder, one does so at a time.
 
 The owner holds a lock on ``OUTPUT/runs/KEY.lock``, which also says who it is, for the others to tell their users. The
 kernel releases it when its process ends, also by SIGKILL.

@@ -1,4 +1,4 @@
-"""Repeating a run to see whether it gives what its record says."""
+"""Repeats a run to see whether it reproduces its record."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How many runs share this machine at a time."""
+"""Decides how many runs share this machine at a time."""
 
 import math
 from collections.abc import Callable, Sequence

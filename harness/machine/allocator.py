@@ -1,4 +1,4 @@
-"""Keeping freed memory: while a process trains, the C library returns none to the kernel."""
+"""Keeps freed memory in the process while it trains: the C library returns none of it to the kernel."""
 
 import ctypes
 

@@ -1,4 +1,4 @@
-"""Lack of memory: how it is recognised."""
+"""Recognises when memory has run out."""
 
 from pathlib import Path
 

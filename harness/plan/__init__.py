@@ -1,1 +1,1 @@
-"""Which runs there are, what tells each from every other, and what each will cost. Trains nothing."""
+"""Plans runs: which there are, what identifies each, and what each will cost. Trains nothing."""

@@ -1,4 +1,4 @@
-"""What exists already of planned runs: a folder of records, listed once."""
+"""Finds the existing records of planned runs; a folder is listed once."""
 
 import os
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What a run will cost, by the code that will charge it, before anything is trained."""
+"""Forecasts the cost of a run before it is trained, using the code that will charge it."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A planned run: what it is, where it will be trained, what it costs and what exists of it, worked out once."""
+"""A planned run: its identity, runner, price and existing record, each computed once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

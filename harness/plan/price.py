@@ -1,4 +1,4 @@
-"""What a run will cost, before it is trained. Needs no data and trains nothing."""
+"""The price of a run before it is trained. Needs no data and trains nothing."""
 
 from dataclasses import dataclass
 from typing import Any

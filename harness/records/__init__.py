@@ -1,4 +1,4 @@
-"""Records: their schema, validation, identity, and the folder that they are kept in."""
+"""Records: their schema, validation, identity and files."""
 
 from harness.records.folder import Problem, load_files
 from harness.records.record import Record, cell_name, empty, record_name, whole_budget

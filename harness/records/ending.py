@@ -1,4 +1,4 @@
-"""How a run ended, as whoever started it saw it: the one type for that, from containers up to executors."""
+"""How a run ended, as seen from outside: the one type for this, from containers up to executors."""
 
 from dataclasses import dataclass
 

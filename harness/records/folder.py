@@ -1,4 +1,4 @@
-"""A folder of records, read whole."""
+"""Reads all records of a folder."""
 
 import os
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""Outside the wall: what trains a run, in a local process or in a container."""
+"""Outside the wall: starts runs, in a local process or in a container."""

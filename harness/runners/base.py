@@ -1,4 +1,4 @@
-"""What a runner is: it trains one requested run somewhere and says how that ended. A runner is one file."""
+"""The protocol of runners: each trains one requested run somewhere and reports how it ended. A runner is one file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

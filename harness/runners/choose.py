@@ -1,4 +1,4 @@
-"""Which runner takes a run, and why."""
+"""Chooses the runner of a run, and says why."""
 
 from harness.config import RunConfig
 from harness.errors import UsageError
@@ -10,7 +10,7 @@ def choose(run: RunConfig) -> Choice:
     """Choose the runner of a run.
 
     ``docker`` and ``local`` are binding; ``auto`` takes a container where an engine answers and has the image of the
-    present Dockerfile and locks, else a process on this machine. An engine is asked each time: whoever plans many runs
+    present Dockerfile and locks, else a process on this machine. The engine is queried each time: code that plans many runs
     keeps the choice for those of one ``runner.name`` and image.
 
     Raises:

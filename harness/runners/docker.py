@@ -1,4 +1,4 @@
-"""The container runner: a run in a verified image, and a record that is believed only as far as it was checked."""
+"""The container runner: trains in a verified image, and believes of the record only what has been checked."""
 
 import json
 import os

@@ -122,7 +122,7 @@ class Server:
     def _kill_strangers(self) -> None:
         """Kill this process's children that it has not forked itself: their parents have ended.
 
-        Also where another run that still goes on has left them: nothing that a run needs has lost its parent.
+        Also where another run that is still under way has left them: nothing that a run needs has lost its parent.
         """
         deadline = time.monotonic() + 1
         # Their own children become this process's in turn.

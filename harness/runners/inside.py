@@ -1,4 +1,4 @@
-"""What a container sees: the request as the inside reads it, and the read-only mounts."""
+"""What a container sees: the request as read inside it, and the read-only mounts."""
 
 import json
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What is learnt: data, models and scores."""
+"""Tasks: data, models and evaluation."""

@@ -1,4 +1,4 @@
-"""What a run was seen to do: its curve, its topology and its rewinding rounds, as they go into the record."""
+"""The history of a run as it goes into the record: curve, topology and rewinding rounds."""
 
 from collections.abc import Sequence
 from typing import Any

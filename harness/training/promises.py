@@ -1,10 +1,10 @@
-"""What the harness checks of a run while it trains: that masks keep what was booked, and nothing escapes them."""
+"""Checks during training that the masks keep the booked numbers of weights and that nothing is non-zero outside them."""
 
 from methods import Masks
 
 
 class Promises:
-    """Counts weights, rather than believe the method.
+    """Counts weights instead of trusting the method.
 
     Attributes:
         broken: One line for each broken promise found so far.

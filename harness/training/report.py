@@ -1,4 +1,4 @@
-"""What a run leaves: the figures of its record, and its final weights."""
+"""The results of a run: the figures of its record, and its final weights."""
 
 import math
 import time

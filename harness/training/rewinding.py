@@ -1,4 +1,4 @@
-"""Weight rewinding: the state at the rewind point, kept once and brought back after each round."""
+"""Weight rewinding: keeps the state at the rewind point and restores it after each round."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""Files of tensors that are whole or not used: written to the disk for certain, and loaded only if every bit is right.
+"""Files of tensors that are complete or not used: flushed to the disk, and loaded only if every bit is right.
 
 A sealed file is one of ``torch.save``, which ``torch.load`` reads as any other, followed by a mark and the SHA-256 of
 all that comes before it.
@@ -28,7 +28,7 @@ def write(state: dict[str, Any], path: Path) -> None:
     """Write tensors and plain values so that the file is whole or not there, even after a power failure.
 
     Raises:
-        OSError: It cannot be written; what was there before still is, and nothing is left beside it.
+        OSError: It cannot be written; what was there before still is, and no partial file is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)

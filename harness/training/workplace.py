@@ -1,4 +1,4 @@
-"""The folder that a run is trained in: one process at a time."""
+"""The folder that a run is trained in, by one process at a time."""
 
 import os
 import time

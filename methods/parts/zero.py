@@ -1,4 +1,4 @@
-"""Zeroing what a mask does not keep, whatever the values are."""
+"""Zeroes whatever a mask does not keep, NaN and infinities included."""
 
 from collections.abc import Iterable
 

@@ -96,7 +96,7 @@ def _read(name: str, function: Function, folder: str | None) -> Arrays:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UsageError(f"dataset {name!r} cannot be read: {reason}") from error
     if not isinstance(parts, tuple | list) or len(parts) != 4:
-        raise UsageError(f"dataset {name!r} returns no four arrays: training images, labels, test images, labels")
+        raise UsageError(f"dataset {name!r} does not return four arrays: training images, labels, test images, labels")
     train, test = (_pair(name, part, *parts[at : at + 2]) for part, at in (("training", 0), ("test", 2)))
     if train[0].shape[1:] != test[0].shape[1:]:
         raise UsageError(f"dataset {name!r}: training and test images differ in shape")

@@ -60,7 +60,7 @@ class Reading(Generic[Sample, Batch]):
         """Start the workers, and return the batches of epoch ``index`` from step ``start`` on.
 
         Raises:
-            UsageError: If a file cannot be read, when its batch is asked for.
+            UsageError: If a file cannot be read, when its batch is requested.
         """
         self._sampler.epoch, self._sampler.start = index, start
         # What workers are forked with is never theirs to collect: the end of a DALI pipeline, say, would wait for
