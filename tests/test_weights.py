@@ -1,5 +1,6 @@
 """Where weights go in a network: what follows them, what they cost when they are skipped, what cannot be followed."""
 
+import json
 import random
 import time
 
@@ -86,6 +87,18 @@ def test_a_layer_that_runs_in_training_alone_is_charged_there(monkeypatch, tmp_p
     assert counts.refusals(made) == []
     layers["extra.0.weight"]["train_uses"] = 0
     assert counts.refusals(made)
+
+
+def test_a_dense_layer_that_runs_in_training_alone_is_charged_there_too(monkeypatch, tmp_path):
+    run = run_of(monkeypatch, Auxiliary, "rigl")
+    run.dense_layers = ["extra.*"]
+    config = record(run, tmp_path)["config"]
+    assert [layer["name"] for layer in config["layers"]] == ["body.weight", "head.weight"]
+    assert (config["fixed_flops"], config["train_fixed_flops"]) == (0, 2 * (192 * 256 + 256 * CLASSES))
+    made = json.loads((tmp_path / "record.json").read_text())
+    assert counts.refusals(made) == []
+    made["config"]["train_fixed_flops"] += 2
+    assert any("train_flops" in problem for problem in counts.refusals(made))
 
 
 class Odd(nn.Module):
