@@ -1,1 +1,1 @@
-"""The harness: everything that is shared by all methods (config, plan, runners, training loop, ledger, records, board)."""
+"""The harness: what all methods share (config, plan, runners, training loop, ledger, records, board)."""

@@ -79,8 +79,8 @@ def test_an_image_counts_by_content_and_not_by_the_machine_that_made_its_base():
     assert local_environment("2.11.0+cu130") == local_environment("2.11.0")
 
 
-@given(st.permutations(["name", "amount", "kind"]), st.integers(0, 2**63 - 1))
-def test_the_order_of_settings_does_not_matter(_, seed):
+@given(st.integers(0, 2**63 - 1))
+def test_the_order_of_settings_does_not_matter(seed):
     run = small("static", seed=seed)
     what = identity.settings(config.to_dict(run))
     turned = json.loads(json.dumps(dict(reversed(what.items()))))

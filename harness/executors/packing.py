@@ -205,7 +205,7 @@ class _Trained:
         splits = load_data(run)
         self._trainer = Trainer(run, prepare(run), splits)
         self._device = torch.device(run.device)
-        # Runs do validate, on larger batches: the memory that this takes must be free in addition to that of the others.
+        # Runs do validate, on larger batches: the memory for this must be free besides that of the others.
         images, _ = next(splits.val.epoch(0))
         with torch.no_grad(), precision(self._device):
             self._trainer.model.eval()(images)

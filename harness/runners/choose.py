@@ -10,8 +10,8 @@ def choose(run: RunConfig) -> Choice:
     """Choose the runner of a run.
 
     ``docker`` and ``local`` are binding; ``auto`` takes a container where an engine answers and has the image of the
-    present Dockerfile and locks, else a process on this machine. The engine is queried each time: code that plans many runs
-    keeps the choice for those of one ``runner.name`` and image.
+    present Dockerfile and locks, else a process on this machine. The engine is queried each time: code that plans many
+    runs keeps the choice for those of one ``runner.name`` and image.
 
     Raises:
         UsageError: ``docker`` is requested and there is no engine, or no image that may be run.

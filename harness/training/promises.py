@@ -1,4 +1,4 @@
-"""Checks during training that the masks keep the booked numbers of weights and that nothing is non-zero outside them."""
+"""Checks during training that the masks keep what was booked and that nothing is non-zero outside them."""
 
 from methods import Masks
 
