@@ -46,6 +46,18 @@ def test_a_commit_that_git_does_not_know_is_named_before_anything_is_measured():
         speed.main(against="6bd07dfff")
 
 
+@pytest.mark.parametrize("model", ["mlp", "convnet", "resnet20"])
+def test_a_plan_imports_neither_torch_s_compiler_nor_scikit_learn_which_take_seconds(model):
+    code = (
+        "import sys;"
+        f"sys.argv = ['sparsebench', 'plan', 'method=rigl', 'dataset=digits', 'model={model}', 'device=cpu'];"
+        "from harness.cli.main import main; status = main();"
+        "print(status, sorted({'torch._dynamo', 'sympy', 'sklearn', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
 def measured(gpu=None, **info):
     """What pytest-benchmark would have written of one comparison."""
     row = {"name": "a step / another, net", "ratio": 1.004, "value": 0.2008, "baseline": 0.2, "unit": "s"}

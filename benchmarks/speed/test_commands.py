@@ -134,6 +134,8 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sys.path.append(str(ROOT / "tests"))  # where records are made
     from records import board, resealed
 
+    from harness.records import record_name
+
     folder = tmp_path_factory.mktemp("generated")
     template = board(seeds=(0,), sparsities=(0.8, 0.9, 0.95, 0.98))
     for number in range(GENERATED):
@@ -142,7 +144,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         base = template[row % len(template)]
         recipe = {**base["config"]["recipe"], "lr": 0.1 + row // len(template)}
         made = {**base, "seed": seed, "config": {**base["config"], "seed": seed, "recipe": recipe}}
-        (folder / f"{number:05}.json").write_text(json.dumps(resealed(made)))
+        (folder / record_name(resealed(made))).write_text(json.dumps(made))
     return folder
 
 

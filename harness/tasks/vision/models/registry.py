@@ -1,11 +1,13 @@
 """Models by name: how one is made, and which of its weights a method may mask."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from functools import cache
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from harness import generators
 from harness.budget.measure import measure
@@ -87,8 +89,20 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int, device: str 
     """
     make = builder(name)
     channels, height, width = shape
-    with generators.seeded(derive(seed, "init")), nullcontext() if device == "cpu" else torch.device(device):
+    with generators.seeded(derive(seed, "init")), ExitStack() as without_values:
+        if device == "meta":
+            without_values.enter_context(torch.device(device))
+            without_values.enter_context(_NoNormals())
         return make(classes, (channels, height, width))
+
+
+class _NoNormals(TorchFunctionMode):
+    """Skips normal draws, which the meta device takes from Python code that imports torch._dynamo: two seconds."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return args[0] if function is Tensor.normal_ else function(*args, **(kwargs or {}))
 
 
 def maskable(model: nn.Module, shape: Sequence[int], dense: Sequence[str] = ()) -> Layers:
