@@ -21,6 +21,7 @@ from methods import methods
 LOCK = Path(__file__).with_name("sources.lock")
 
 _SHARED = (
+    "harness/generators.py",
     "harness/seeds.py",
     "harness/budget",
     "harness/tasks/vision",

@@ -136,11 +136,12 @@ class Server:
 
     def _stop_all(self) -> None:
         """Stop every process: gracefully, then by force."""
-        for pid in self._status:
-            os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
-        while self._status and (left := deadline - time.monotonic()) > 0:
-            if select.select([self._woken], [], [], left)[0]:
+        # Told again each second: a process may not have been ready to hear it at first.
+        while self._status and time.monotonic() < deadline:
+            for pid in self._status:
+                os.kill(pid, signal.SIGTERM)
+            if select.select([self._woken], [], [], 1.0)[0]:
                 self._reap()
         for pid in self._status:
             kill_group(pid)

@@ -16,6 +16,7 @@ from harness.machine import gpus, logs
 from harness.machine.oom import oom_kills
 from harness.records.ending import Ending
 from harness.runners.base import OnEvent
+from harness.runners.forkserver import GRACE_SECONDS
 from harness.runners.processes import Process
 
 POLL_SECONDS = 1.0
@@ -61,7 +62,7 @@ def _supervise(child: Process, timeout: float | None, on_event: OnEvent, log: Pa
                 return Ending("timeout", f"over its {timeout:g} seconds", time.monotonic() - started)
         _pass_on(child.connection, on_event)
     finally:
-        child.stop()
+        child.stop(GRACE_SECONDS)
     return _judge(child.exitcode, log, time.monotonic() - started, oom=oom_kills() > killed)
 
 
