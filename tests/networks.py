@@ -56,6 +56,20 @@ class Attentive(nn.Module):
         return self.head(rows.mean(1))
 
 
+class Latent(nn.Module):
+    """Learned queries, projected for each image, that attend to rows of pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.latents, self.query = nn.Parameter(torch.randn(4, 12)), nn.Linear(12, 24)
+        self.head = nn.Linear(24, CLASSES)
+
+    def forward(self, images):
+        rows = images.transpose(1, 2).flatten(2)
+        queries = self.query(self.latents.expand(len(images), -1, -1))
+        return self.head(F.scaled_dot_product_attention(queries, rows, rows).mean(1))
+
+
 class Encoder(nn.Module):
     """A Transformer encoder over rows of pixels."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from networks import CLASSES, COUNTED, SHAPE, Auxiliary, Encoder, Skipping, run_of
+from networks import CLASSES, COUNTED, SHAPE, Auxiliary, Encoder, Latent, Skipping, run_of
 from runs import record, train
 from torch import nn
 from torch.nn import functional as F
@@ -99,6 +99,14 @@ def test_a_dense_layer_that_runs_in_training_alone_is_charged_there_too(monkeypa
     assert counts.refusals(made) == []
     made["config"]["train_fixed_flops"] += 2
     assert any("train_flops" in problem for problem in counts.refusals(made))
+
+
+def test_of_two_parameters_that_are_multiplied_one_has_to_be_dense():
+    with pytest.raises(UsageError, match=r"cannot mask latents, which is multiplied with query\.weight"):
+        measure(Latent(), SHAPE)
+    costs = measure(Latent(), SHAPE, ["latents"])
+    assert [(layer.name, layer.uses) for layer in costs.layers] == [("query.weight", 4), ("head.weight", 1)]
+    assert costs.fixed == 2 * (4 * 8 * 24 * 2)
 
 
 class Odd(nn.Module):

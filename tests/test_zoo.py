@@ -112,6 +112,7 @@ def test_what_is_written_in_another_way_costs_what_torch_counts_in_both_modes(na
     assert sum(layer.weights for layer in costs.layers) == sum(weight.numel() for weight in weights)
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated:FutureWarning")
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_weight_that_cannot_be_masked_is_refused_by_name_unless_it_is_to_be_dense(name):
     make, why = REFUSED[name]

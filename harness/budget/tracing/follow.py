@@ -16,23 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.budget.tracing import findings, operators
 from harness.budget.tracing.findings import Findings
 from harness.budget.tracing.operators import Product
-
-
-@dataclass(frozen=True)
-class Source:
-    """A storage that holds a run of a parameter's elements.
-
-    Attributes:
-        parameter: Its name.
-        start: The first element, in the parameter's own order.
-        stop: One past the last.
-        ordered: Whether they lie in that order; else only all of them together can be told.
-    """
-
-    parameter: str
-    start: int
-    stop: int
-    ordered: bool = True
+from harness.budget.tracing.spans import Source, extent, run_of
 
 
 @dataclass(frozen=True)
@@ -64,6 +48,7 @@ class Follow(TorchDispatchMode):
         super().__init__()
         self.found = Findings()
         self._dimensions = {name: parameter.dim() for name, parameter in parameters.items()}
+        self._images = len(images)
         self._own = {_key(parameter): name for name, parameter in parameters.items()}
         self._facts: dict[int, Facts] = {}
         self._alive: dict[int, Any] = {}  # storages, so that no address is taken twice
@@ -131,7 +116,7 @@ class Follow(TorchDispatchMode):
         new = (
             facts.source.parameter
             for facts, tensor in zip(known, inputs, strict=True)
-            if facts.source and _extent(tensor) >= least
+            if facts.source and extent(tensor) >= least
         )
         return frozenset(new).union(*(facts.mixed for facts in known))
 
@@ -147,7 +132,7 @@ class Follow(TorchDispatchMode):
                 if not facts.data or (operators.CONVOLUTION in product.role and operand is product.operands[-1]):
                     self._refuse(facts.origins, findings.RECOMPUTED)
                 continue
-            run = _run(operand, facts.source)
+            run = run_of(operand, facts.source)
             name = facts.source.parameter
             if product.role == operators.ATTENTION:
                 self._refuse([name], findings.IN_ATTENTION)
@@ -157,13 +142,20 @@ class Follow(TorchDispatchMode):
                 themselves.append(name)
                 self.found.uses[name][run] += product.macs
                 self.found.roles[name].add(product.role)
-            elif _extent(operand) > 1:
+            elif extent(operand) > 1:
                 self._refuse([name], findings.FLAT)
         if len(themselves) > 1:
             self.found.pairs.add(frozenset(themselves))
-        if any(facts.data for facts in known):
+        if any(facts.data for facts in known) or any(map(self._for_each_image, product.operands, known)):
             return Facts(data=True)
         return Facts(origins=frozenset().union(*(facts.origins for facts in known)))
+
+    def _for_each_image(self, operand: Tensor, facts: Facts) -> bool:
+        """Whether an operand is a parameter repeated for each image, as learned queries are: an activation then."""
+        if facts.source is None or (run := run_of(operand, facts.source)) is None:
+            return False
+        repeated = operand.numel() // (run[1] - run[0])
+        return repeated > 1 and repeated % self._images == 0
 
     def _refuse(self, names: Any, why: str) -> None:
         """Refuse parameters of several dimensions, or if there are none, all of them."""
@@ -176,7 +168,7 @@ class Follow(TorchDispatchMode):
         facts = self._of(original)
         if facts.source is None or copy.layout is not torch.strided:
             return None
-        run = _run(original, facts.source)
+        run = run_of(original, facts.source)
         if run is None:
             return replace(facts, source=None)
         same = original.is_contiguous() and copy.is_contiguous() and original.numel() == copy.numel()
@@ -218,31 +210,3 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, tuple | list):
         for each in value:
             yield from _tensors(each)
-
-
-def _extent(tensor: Tensor) -> int:
-    """Return the number of sides along which a tensor's elements differ."""
-    return sum(side > 1 and stride != 0 for side, stride in zip(tensor.shape, tensor.stride(), strict=True))
-
-
-def _run(tensor: Tensor, source: Source) -> tuple[int, int] | None:
-    """Return which elements of its parameter a tensor holds, each equally often: the first, and one past the last.
-
-    None if they are not a run without gaps, or cannot be told.
-    """
-    sides = sorted(
-        (stride, side)
-        for stride, side in zip(tensor.stride(), tensor.shape, strict=True)
-        if side > 1 and stride  # an expanded side repeats the same elements
-    )
-    length = 1
-    for stride, side in sides:
-        if stride != length:
-            return None
-        length *= side
-    if not source.ordered:
-        whole = tensor.numel() and tensor.numel() % (source.stop - source.start) == 0
-        stored = tensor.untyped_storage().nbytes() // tensor.element_size()
-        return (source.start, source.stop) if whole and length == stored else None
-    start = source.start + tensor.storage_offset()
-    return (int(start), int(start + length)) if start + length <= source.stop else None

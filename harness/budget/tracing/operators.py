@@ -131,6 +131,7 @@ _FREE = frozenset(
         "relu6 rrelu selu silu gelu hardshrink softshrink threshold "
         "bernoulli bernoulli_ dropout feature_dropout glu native_dropout "
         "multinomial normal normal_ rrelu_with_noise uniform uniform_ _prelu_kernel softplus log_sigmoid_forward "
+        "fake_quantize_per_channel_affine_cachemask fake_quantize_per_tensor_affine_cachemask "
         "random_ exponential_ _assert_async _assert_scalar sym_size"
     ).split()
 )
