@@ -22,13 +22,12 @@ class Net(nn.Module):
         self.norm = nn.BatchNorm2d(4)
         self.register_buffer("flags", torch.tensor([True, False]))
         self.register_buffer("scalar", torch.tensor(2.0, dtype=torch.float64))
-        self.register_buffer("expanded", torch.arange(3).expand(2, 3))
         self.register_buffer("brief", torch.ones(2, dtype=torch.bfloat16))
         self.register_buffer("empty", torch.zeros(0, 3))
 
 
 def test_a_network_comes_back_as_it_was(tmp_path):
-    state = Net().state_dict()
+    state = Net().state_dict() | {"expanded": torch.arange(3).expand(2, 3)}
     masks = {"first.weight": torch.rand(6, 6) > 0.5, "convolution.weight": torch.rand(4, 3, 3, 3) > 0.5}
     network.write(Network(state, masks), tmp_path / FINAL)
     found = network.read(tmp_path / FINAL)
@@ -38,7 +37,7 @@ def test_a_network_comes_back_as_it_was(tmp_path):
         for name, tensor in expected.items():
             assert kept[name].dtype == tensor.dtype
             assert torch.equal(kept[name], tensor)
-    Net().load_state_dict(found.state)
+    Net().load_state_dict({name: tensor for name, tensor in found.state.items() if name != "expanded"})
     assert [path.name for path in tmp_path.iterdir()] == [FINAL]
 
 
