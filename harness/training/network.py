@@ -48,6 +48,7 @@ def write(network: Network, path: Path) -> None:
         # A copy each: tied weights share memory and others do not lie in the order of their dimensions, which the
         # format cannot say.
         save_file({name: _plain(tensor) for name, tensor in tensors.items()}, part)
+        part.chmod(0o644)  # the library makes it private, and the referee, another user, reads it
         with part.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
