@@ -32,7 +32,7 @@ def changed(record, draw):
                 parent.append(copy.deepcopy(draw.choice(VALUES)))
             case 3 if isinstance(parent[last], int | float):
                 value = parent[last]
-                parent[last] = draw.choice((value + 1, -value, value * 2, value / 3, value * 10**17))
+                parent[last] = draw.choice((value + 1, -value, value * 2, value // 3, value * 10**17))
             case 4:
                 parent[last] = copy.deepcopy(_at(made, draw.choice(places)))
             case _:
