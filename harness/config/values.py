@@ -73,6 +73,9 @@ def _scalar(name: str, kind: Any, text: str, *, optional: bool) -> Value:
         return reader(text)
     except ValueError:
         hint = " or null" if optional else ""
+        if kind is float and (percent := re.fullmatch(r"([0-9.]+)\s*%", text)):
+            with suppress(ValueError):
+                hint += f"; did you mean {float(percent[1]) / 100:g}?"
         if is_list(text) or "," in text:
             hint += "; a run has one value, a suite takes a list"
         raise UsageError(f"{name}={short(text)} is not {word}{hint}") from None
