@@ -1,0 +1,30 @@
+"""The referee's second count of a model's products: equal to ours wherever fvcore can count at all."""
+
+import pytest
+from networks import COUNTED, SHAPE
+from test_zoo import TORCHVISION
+
+from harness.audit.second_count import forward_flops
+from harness.budget.measure import measure
+from harness.tasks.vision.models import MODELS, build
+
+SIDES = {"resnet50": 224, "mlp": 28}
+#: Attention and recurrent kernels, for which fvcore has no count, and what it cannot trace.
+BEYOND_FVCORE = {"attention", "encoder", "lstm_cell", "gru_cell", "lstm", "gru", "vit", "swin"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_projects_models_are_counted_twice(name):
+    shape = (3, SIDES.get(name, 32), SIDES.get(name, 32))
+    model = build(name, 10, shape, 0)
+    assert forward_flops(model, shape) == measure(model, shape).dense
+
+
+@pytest.mark.parametrize("name", [*COUNTED, *TORCHVISION])
+def test_where_fvcore_counts_it_agrees(name):
+    made, shape = (COUNTED[name], SHAPE) if name in COUNTED else (TORCHVISION[name], (3, 32, 32))
+    model = made()
+    second = forward_flops(model, shape)
+    assert (second is None) == (name in BEYOND_FVCORE)
+    if second is not None:
+        assert second == measure(model, shape).dense
