@@ -13,7 +13,7 @@ ABOUT = "check records against the rules and recompute their FLOPs"
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    command.add_argument("records", nargs="+", metavar="RECORD", help="a record's file, or a folder of records")
+    command.add_argument("records", nargs="+", metavar="RECORD", help="a record's file, a folder of records, or one that holds records/")
     command.add_argument("--rerun", action="store_true", help="also train each run again and compare the metrics")
 
 
@@ -41,7 +41,8 @@ def _paths(names: Sequence[str]) -> list[Path]:
         path = Path(name)
         if not path.exists():
             raise UsageError(f"{name!r} does not exist; records are in results/records/")
-        inside = sorted(record_paths(path)) if path.is_dir() else [path]
+        folder = path / "records" if (path / "records").is_dir() else path
+        inside = sorted(record_paths(folder)) if path.is_dir() else [path]
         if not inside:
             raise UsageError(f"{name!r} holds no records (*.json); records are in results/records/")
         found += inside
