@@ -13,7 +13,9 @@ ABOUT = "check records against the rules and recompute their FLOPs"
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    command.add_argument("records", nargs="+", metavar="RECORD", help="a record's file, a folder of records, or one that holds records/")
+    command.add_argument(
+        "records", nargs="+", metavar="RECORD", help="a record's file, or a folder of records or with records/"
+    )
     command.add_argument("--rerun", action="store_true", help="also train each run again and compare the metrics")
 
 

@@ -25,7 +25,6 @@ from harness.training.stopwatch import Stopwatch
 from methods import Masks
 
 LOG_SECONDS = 0.5
-
 Emit = Callable[[dict[str, Any]], None]
 
 
@@ -218,8 +217,7 @@ class Trainer:
         self._book("eval")
 
     def _mean_loss(self) -> float:
-        mean = self._step.mean_loss()
-        if not math.isfinite(mean):
+        if not math.isfinite(mean := self._step.mean_loss()):
             raise DivergedError(f"the training loss is {mean} at step {self.course.ledger.steps}")
         return mean
 
