@@ -54,7 +54,7 @@ def read_csv(text):
 
 
 def test_every_method_gets_one_row_per_sparsity_and_dense_is_the_unranked_reference():
-    table = only_table(board())
+    table = only_table(board(runner="docker"))
     assert len(table.rows) == 1 + 3 * (len(METHODS) - 1)
     assert [(row.method, wording.rank(row)) for row in table.rows if row.sparsity == 0] == [("dense", "ref")]
     for level in (0.9, 0.95, 0.98):
@@ -62,7 +62,7 @@ def test_every_method_gets_one_row_per_sparsity_and_dense_is_the_unranked_refere
         assert {row.method for row in rows} == set(METHODS) - {"dense"}
         means = [row.accuracy.mean for row in rows]
         assert means == sorted(means, reverse=True)
-        assert rows[0].place.rank == 1
+        assert rows[0].place.may_lead
 
 
 def test_a_mean_with_its_interval_is_over_all_seeds_that_ended():
@@ -145,13 +145,6 @@ def test_runs_of_older_code_do_not_enter_the_mean():
     row = only_table([*old, new]).rows[0]
     assert row.accuracies == {0: 0.9}
     assert row.superseded == 3
-
-
-def test_runs_on_a_cpu_and_on_a_gpu_are_rows_of_their_own_for_their_arithmetic_differs():
-    cpu, gpu = make("set", 0.9, 0), make("set", 0.9, 1, gpu=GPU)
-    gpu["config"]["device"] = "cuda"
-    assert sorted(row.method for row in only_table([cpu, gpu]).rows) == ["set [device=cpu]", "set [device=cuda]"]
-    assert "set [device=cuda] (local)" in readme_table([cpu, gpu])
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,11 @@ def browser():
 def full(tmp_path_factory):
     cifar = {"dataset": "cifar10", "model": "resnet50_cifar", "recipe": "cifar"}
     records = [
-        *board(),
-        *board(seeds=(0,), sparsities=(0.9, 0.95), runner="docker", gpu=GPU, **cifar),
-        make("rigl", 0.95, 3, gpu=GPU),
-        make("set", 0.9, 3, status="diverged"),
-        make("static", 0.95, 4, status="timeout"),
+        *board(runner="docker"),
+        *board(sparsities=(0.9, 0.95), runner="docker", gpu=GPU, **cifar),
+        make("rigl", 0.95, 3, gpu=GPU, runner="docker"),
+        make("set", 0.9, 3, status="diverged", runner="docker"),
+        make("static", 0.95, 4, status="timeout", runner="docker"),
     ]
     return write_board(tmp_path_factory.mktemp("full"), records)
 
@@ -129,7 +129,7 @@ def test_the_filters_leave_what_was_requested(browser, full):
             opened.page.fill("#filter", sparsity)
             assert set(opened.column("sparsity")) == {"95 %"}
         opened.page.fill("#filter", "")
-        opened.page.select_option("#mark", "verified")
+        opened.page.select_option("#mark", "local")
         assert "No row has all of that" in opened.page.inner_text("#board")
 
 
@@ -150,10 +150,11 @@ def test_the_first_press_of_a_sparsity_leaves_it_alone_in_table_plots_and_answer
 def test_answers_from_runs_other_than_those_requested_are_hidden_and_the_page_says_so(browser, full):
     with Opened(browser, full) as opened:
         assert opened.page.locator("#answers .card").count() == 3
-        opened.page.select_option("#mark", "verified")
-        assert opened.page.locator("#answers .card").count() == 0
-        assert "No answer from verified runs at 90 %, 95 %, 98 %" in opened.page.inner_text("#answers-hidden")
         opened.page.select_option("#mark", "local")
+        assert opened.page.locator("#answers .card").count() == 0
+        note = opened.page.inner_text("#answers-hidden")
+        assert "No answer from local runs at 90 %, 95 %, 98 %: only rows made in a container are ranked." in note
+        opened.page.select_option("#mark", "verified")
         assert opened.page.locator("#answers .card").count() == 3
         assert not opened.page.locator("#answers-hidden").is_visible()
 
@@ -207,12 +208,12 @@ def test_a_tap_beside_a_point_tells_of_it(browser, full):
 def test_a_row_opens_its_curves_by_mouse_and_by_keyboard(browser, full):
     with Opened(browser, full) as opened:
         opened.page.click("#board tr:has-text('granet_s0'):has-text('95 %') td:nth-child(4)")
-        assert opened.page.locator("#run-row option:checked").inner_text() == "granet_s0, 95 % (local)"
+        assert opened.page.locator("#run-row option:checked").inner_text() == "granet_s0, 95 % (verified)"
         assert "granet_s0" in opened.page.inner_text("#board tr.picked")
         assert opened.page.evaluate("document.querySelector('#run').getBoundingClientRect().top < innerHeight / 2")
         opened.page.locator("#board tr:has-text('rigl_itop'):has-text('90 %') td.method button").focus()
         opened.page.keyboard.press("Enter")
-        assert opened.page.locator("#run-row option:checked").inner_text() == "rigl_itop, 90 % (local)"
+        assert opened.page.locator("#run-row option:checked").inner_text() == "rigl_itop, 90 % (verified)"
         assert opened.page.locator("#board tr.picked").count() == 1
 
 
@@ -248,6 +249,19 @@ def test_the_front_is_listed_by_name_cheapest_first(browser, full):
         opened.page.click("#legend button[data-method=dense]")
         opened.page.wait_for_function("!document.querySelector('#front').innerText.includes('dense')")
         assert opened.page.locator("#front li").all_inner_texts() == names[:-1]
+
+
+def test_ranks_and_what_the_tests_can_show_stand_beside_the_table(browser, full):
+    with Opened(browser, full) as opened:
+        opened.page.fill("#filter", "95")
+        ranks = opened.column("rank")
+        assert len(ranks) == 11
+        assert all(re.fullmatch(r"\d+|\[\d+, \d+\]", rank) for rank in ranks)
+        assert "At 0.95 (3 seeds, 55 pairs): " in opened.page.inner_text("#resolution")
+        assert opened.page.inner_text("#unranked") == "Not ranked: set: seed 3 diverged."
+        shares = [text for text in opened.column("Pareto") if text]
+        assert shares
+        assert all(re.fullmatch(r"(front ?)?(\d+ %)?", text) for text in shares)
 
 
 def test_many_sparsities_leave_the_grid_of_exploration_without_its_numbers_on_a_phone(browser, tmp_path):
@@ -295,6 +309,7 @@ def test_a_lost_seed_is_marked_on_the_page(browser, full):
     with Opened(browser, full) as opened:
         row = opened.page.locator("#board tr", has_text="1 diverged").inner_text()
         assert "3 seeds, 1 lost" in row
+        assert "seed 3 diverged" in row
         assert "A lost seed was started" in opened.page.inner_text("#lost-note")
         opened.page.fill("#filter", "gmp")
         assert not opened.page.locator("#lost-note").is_visible()
@@ -340,7 +355,7 @@ def test_the_answers_name_method_cost_certainty_hardware_and_papers(browser, ful
     with Opened(browser, full) as opened:
         opened.page.select_option("#task", label="cifar10 · resnet50_cifar · recipe cifar · budget 10 epochs")
         card = opened.page.locator("#answers .card", has_text="95 % sparse").inner_text()
-        for words in ("1 seed, no interval", "the dense run's", "nothing can be told apart", "Against dense"):
+        for words in ("3 seeds", "the dense run's", "of 11, with 95 % confidence", "whichever of the 11 leads"):
             assert words in card
         assert "verified, on NVIDIA H100 80GB HBM3" in card
         assert "granet_s05 94.38" in card
@@ -367,7 +382,7 @@ def test_published_numbers_stand_beside_ours_and_are_tagged(browser, full):
 def test_the_curves_are_those_of_the_chosen_run_and_link_to_its_records(browser, full):
     with Opened(browser, full) as opened:
         opened.drawn("run-accuracy")
-        opened.page.select_option("#run-row", label="gmp, 98 % (local)")
+        opened.page.select_option("#run-row", label="gmp, 98 % (verified)")
         opened.page.select_option("#run-seed", "2")
         links = opened.page.locator("#run-record a")
         assert links.count() == 1

@@ -61,16 +61,6 @@ def test_a_method_without_a_look_gets_a_spare_one(monkeypatch):
     assert look["color"] not in {made.look.color for made in methods().values() if made.look}
 
 
-def test_of_equal_costs_the_better_mean_is_the_cheapest():
-    means = {"static": (0.80, 0.85, 0.76), "set": (0.85, 0.77, 0.81)}  # crossing, so that no test separates them
-    records = [make(name, 0.9, seed, accuracy=each) for name in means for seed, each in enumerate(means[name])]
-    (table,) = page_data.data(of(records), "records")["tables"]
-    cheapest = dict(table["answers"][0]["lines"])["Cheapest of these"]
-    rows = {row.method: row.mean("cost", "train_flops_ratio") for row in of(records).tables[0].rows}
-    assert f"{rows['static']:.3g}" == f"{rows['set']:.3g}"
-    assert cheapest.startswith("set:")
-
-
 def test_a_name_cannot_put_markup_or_control_characters_into_the_picture():
     odd = make("set", 0.9, 0)
     odd["method"] = "</svg><script>alert(1)</script>\x00\u202e"

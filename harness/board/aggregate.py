@@ -1,19 +1,20 @@
 """Records to the rows of the board: what is compared with what, and which runs stand for a method.
 
-A *table* holds the runs of one task (data set, model and recipe, as resolved) under one budget; nothing is
-compared across tables. A *row* is one method with its settings at one sparsity, by one kind of runner and device,
-over its seeds: runs made in a container are never averaged with runs made outside of one.
+A *table* holds the runs of one task (data set, model and recipe, as resolved) under one budget on one kind of device,
+which decides the precision of the arithmetic; nothing is compared across tables. A *row* is one method with its
+settings at one sparsity, by one kind of runner, over its seeds: runs made in a container are never averaged with runs
+made outside of one. `harness.board.eligible` says which rows are ranked.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from harness.board import grouping
-from harness.board.statistics import Place, places
+from harness.board import eligible, grouping, levels
 from harness.board.tables import Row, Table
 from harness.records import Record
+from harness.records.identity import of_record
 
 Files = Mapping[str, Record]
 
@@ -31,17 +32,18 @@ def tables(files: Files) -> list[Table]:
     groups: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
     for name, record in files.items():
         table = grouping.table(record)
-        key = _canonical([table.task, table.kind, table.amount, table.stretch, table.rounds])
+        key = _canonical([table.task, table.kind, table.amount, table.stretch, table.rounds, table.device])
         found.setdefault(key, table)
         sparsity = round(record["sparsity"], 9)
-        row = [record["method"], grouping.settings(record), sparsity, record["runner"], grouping.device(record)]
+        row = [record["method"], grouping.settings(record), sparsity, record["runner"]]
         groups[key][_canonical(row)][name] = record
     for key, table in found.items():
         table.rows = [_row(candidates) for candidates in groups[key].values()]
         _tell_methods_apart(table.rows)
-        _rank(table)
+        levels.rank(table)
     ordered = [found[key] for key in sorted(found, key=lambda key: (_order(found[key]), key))]
     _tell_recipes_apart(ordered)
+    _tell_devices_apart(ordered)
     return ordered
 
 
@@ -49,9 +51,9 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _order(table: Table) -> tuple[str, str, str, str, float, float, bool]:
+def _order(table: Table) -> tuple[str, str, str, str, float, float, bool, str]:
     budget = (table.kind, table.amount, table.stretch, table.rounds == "each")
-    return (table.dataset, table.model, table.recipe, *budget)
+    return (table.dataset, table.model, table.recipe, *budget, table.device)
 
 
 def _age(item: tuple[str, Record]) -> tuple[str, str, str]:
@@ -63,19 +65,23 @@ def _age(item: tuple[str, Record]) -> tuple[str, str, str]:
 def _row(candidates: Files) -> Row:
     """Choose the runs of one row.
 
-    For each seed the newest run that is done counts. Runs of a method whose source, or whose data, have
-    changed since do not: a mean must not mix two programs, and the newest says what this method does now.
+    The newest run that says something of the method decides which code, data and environment the row stands for:
+    a mean must not mix two programs, and the newest says what this method does now, be it to fail. For each seed the
+    newest run that is done counts, unless one of the same program ended by what the method did: that is final.
     """
     ordered = sorted(candidates.items(), key=_age)
-    done = [item for item in ordered if item[1]["status"] == "done"]
-    current = [item for item in done if grouping.code(item[1]) == grouping.code(done[-1][1])]
-    chosen = {record["seed"]: (name, record) for name, record in current}  # a newer one replaces an older
-    last_words = {record["seed"]: record["status"] for _, record in ordered}
-    last_words |= dict.fromkeys(chosen, "done")
-    statuses: dict[str, int] = defaultdict(int)
-    for status in last_words.values():
-        statuses[status] += 1
-    example = ordered[-1][1]
+    verdicts = [item for item in ordered if item[1]["status"] in eligible.VERDICTS]
+    newest = of_record((verdicts or ordered)[-1][1])
+    ended = ordered.index(verdicts[-1]) if verdicts else len(ordered)
+    later = [record for _, record in ordered[ended + 1 :] if not grouping.same_program(of_record(record), newest)]
+    current = [item for item in verdicts if grouping.same_program(of_record(item[1]), newest)]
+    failed = {record["seed"]: record["status"] for _, record in current if record["status"] != "done"}
+    # a newer one replaces an older
+    chosen = {item[1]["seed"]: item for item in current if item[1]["seed"] not in failed}
+    replaced = {record["seed"] for _, record in verdicts} - chosen.keys() - failed.keys()
+    last_words = {record["seed"]: record["status"] for _, record in ordered if record["seed"] not in replaced}
+    last_words |= failed | dict.fromkeys(chosen, "done")
+    example = (current or ordered)[-1][1]
     return Row(
         method=example["method"],
         name=example["method"],
@@ -85,8 +91,11 @@ def _row(candidates: Files) -> Row:
         device=grouping.device(example),
         runs={seed: chosen[seed][1] for seed in sorted(chosen)},
         files={seed: chosen[seed][0] for seed in sorted(chosen)},
-        statuses=dict(sorted(statuses.items())),
-        superseded=len(done) - len(chosen),
+        failed=failed,
+        statuses=dict(sorted(Counter(last_words.values()).items())),
+        newer=dict(sorted(Counter(record["status"] for record in later).items())),
+        superseded=len(verdicts) - len(chosen) - len(failed),
+        example=example,
     )
 
 
@@ -104,14 +113,14 @@ def _tell_methods_apart(rows: list[Row]) -> None:
     """Append what differs to the name of a method that has several rows at one sparsity."""
     by_name: dict[str, dict[float, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        by_name[row.name][row.sparsity].append(row.settings | {"device": row.device})
+        by_name[row.name][row.sparsity].append(row.settings)
     differing = {
         name: sorted({key for variants in levels.values() for key in _differing(variants)})
         for name, levels in by_name.items()
     }
     for row in rows:
         if names := differing[row.name]:
-            row.method = f"{row.name} [{_words(row.settings | {'device': row.device}, names)}]"
+            row.method = f"{row.name} [{_words(row.settings, names)}]"
 
 
 def _tell_recipes_apart(ordered: list[Table]) -> None:
@@ -129,30 +138,11 @@ def _tell_recipes_apart(ordered: list[Table]) -> None:
                 table.recipe = f"{table.recipe} [{_words(variant, names)}]".replace("recipe.", "")
 
 
-def _rank(table: Table) -> None:
-    """Order the rows by sparsity and accuracy and give each level its places; dense has none."""
-
-    def order(row: Row) -> tuple[float, bool, bool, float, str, str]:
-        best_first = -row.accuracy.mean if row.accuracy else 0.0
-        return (row.sparsity, not row.runs, row.lost > 0, best_first, row.method, row.runner)
-
-    table.rows.sort(key=order)
-    examples = table.task["dataset"].get("test_examples")
-    resolution = 1 / examples if examples else 0.0
-    for level in sorted({row.sparsity for row in table.rows}):
-        ranked = [row for row in table.rows if row.sparsity == level and row.runs and row.name != "dense"]
-        for row, place in zip(ranked, _places(ranked, resolution), strict=True):
-            row.place = place
-
-
-def _places(ranked: list[Row], resolution: float) -> list[Place]:
-    """Return the places of one level: rows that lost a seed come after, and never share a place with, the others.
-
-    The seeds that a method lost may well be its worst, so the mean of the rest says too much.
-    """
-    complete = [row.accuracies for row in ranked if not row.lost]
-    lossy = [row.accuracies for row in ranked if row.lost]
-    return places(complete, resolution) + [
-        Place(len(complete) + place.rank, place.shared, place.beaten or bool(complete))
-        for place in places(lossy, resolution)
-    ]
+def _tell_devices_apart(ordered: list[Table]) -> None:
+    """Have the titles name the device where a task and budget was run on both."""
+    same: dict[str, list[Table]] = defaultdict(list)
+    for table in ordered:
+        same[table.title].append(table)
+    for group in same.values():
+        for table in group:
+            table.alone = len(group) == 1

@@ -1,15 +1,33 @@
 """What tells tables and rows of the board apart, in the terms of `harness.records.identity`."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.board.tables import Table
 from harness.records import Record, whole_budget
-from harness.records.identity import DEFAULTS, canonical, of_record
+from harness.records.identity import DEFAULTS, HISTORY, Identity, canonical, of_record
 from harness.records.identity import settings as settings_of_run
 
 
+class Made(NamedTuple):
+    """A way of making runs: what the rows that are compared must share.
+
+    Attributes:
+        results: Version of the results of the project's own code.
+        model: Digest of a model that is not the project's own; else empty.
+        shared: Digest of shared code that is not the project's own; else empty.
+        data: Fingerprint of the data; empty if unknown.
+        environment: The image, as text.
+    """
+
+    results: str
+    model: str
+    shared: str
+    data: str
+    environment: str
+
+
 def table(record: Record) -> Table:
-    """Return the table that a record belongs to, without rows: its task as resolved, and its budget."""
+    """Return the table that a record belongs to, without rows: its task as resolved, budget and device."""
     found = settings_of_run(record["config"])
     task = {name: dict(found.get(name) or {}) for name in ("dataset", "model", "recipe")}
     for part in ("dataset", "model"):
@@ -17,7 +35,7 @@ def table(record: Record) -> Table:
     recipe = str(task["recipe"].get("name") or "unnamed")
     budget = whole_budget(record["budget"])
     length = (budget["kind"], budget["amount"], budget["stretch"], budget["rounds"])
-    return Table(record["dataset"], record["model"], recipe, *length, task)
+    return Table(record["dataset"], record["model"], recipe, *length, device(record), task)
 
 
 def settings(record: Record) -> dict[str, Any]:
@@ -32,7 +50,50 @@ def device(record: Record) -> str:
     return str(record["config"].get("device") or ("cuda" if record["provenance"]["gpu"] else "cpu"))
 
 
-def code(record: Record) -> str:
-    """Return what a mean must not mix, as text: code, data and environment."""
+def same_program(one: Identity, other: Identity) -> bool:
+    """Tell whether a mean may hold both: same code, environment and data, as far as they are known.
+
+    A run that ended early may not have come to know its data.
+    """
+    same_data = one.data == other.data or None in (one.data, other.data)
+    return one.code == other.code and one.environment == other.environment and same_data
+
+
+def ways(record: Record) -> list[Made]:
+    """Return the ways of making runs that a record stands for.
+
+    They differ in the version of results: a run of version 1 that version 2 would repeat to the bit is of both.
+    """
     made = of_record(record)
-    return canonical([made.code, made.data, made.environment])
+    return [_made(made, version) for version in _versions(made)]
+
+
+def _made(made: Identity, version: str) -> Made:
+    model, shared = made.code["model"] or "", made.code["shared"] or ""
+    return Made(version, model, shared, made.data or "", canonical(made.environment))
+
+
+def _versions(made: Identity) -> list[str]:
+    """Return the versions of results under which a run would end as this one did."""
+    own = str(made.code["results"])
+    try:
+        changes = [change.version for change in HISTORY if change.affects(made.settings)]
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return [own]  # settings that no run of ours has
+    found, last = [], "1"
+    for version in ("1", *(change.version for change in HISTORY)):
+        last = version if version in changes else last
+        if last == own:
+            found.append(version)
+    return found or [own]  # of a version that is not known here
+
+
+def otherwise_made(record: Record, usual: Made) -> str:
+    """Say how a record was made otherwise than a table's other rows; nothing if it was not."""
+    own = ways(record)
+    if usual in own:
+        return ""
+    words = {"model": "model code", "shared": "shared code", "data": "data", "environment": "image"}
+    other = [word for name, word in words.items() if getattr(own[0], name) != getattr(usual, name)]
+    version = [] if usual.results in [made.results for made in own] else [f"results version {own[0].results}"]
+    return f"made with other {' and '.join([*other, *version])} than most of its table"

@@ -2,14 +2,14 @@
 
 from tabulate import tabulate
 
-from harness.board import escape, published, wording
+from harness.board import escape, findings, notes, published, wording
 from harness.board.board import Board
 from harness.board.tables import Table
 
 
 def markdown(board: Board) -> str:
     """Return the board as Markdown."""
-    reading = "\n".join(f"- {point}" for point in wording.READING)
+    reading = "\n".join(f"- {point}" for point in notes.READING)
     parts = ["# Leaderboard", "Written from `records/*.json` by `make leaderboard`; do not edit.", reading]
     if not board.tables:
         parts.append("No records yet. `make bench` makes the first.")
@@ -26,10 +26,12 @@ def _section(board: Board, table: Table) -> str:
     rows = [list(wording.cells(row).values()) for row in table.rows]
     title, protocol = escape.markdown(table.title), escape.markdown(wording.protocol(table))
     parts = [f"## {title}", protocol, grid(wording.HEADERS, rows)]
+    if resolution := findings.resolution(table):
+        parts.append(resolution)
     if any(not usage.undisturbed for row in table.rows for usage in row.usage.values()):
-        parts.append(wording.DISTURBED)
+        parts.append(notes.DISTURBED)
     if any(row.lost for row in table.rows):
-        parts.append(wording.LOST)
+        parts.append(notes.LOST)
     if theirs := published.beside(board.published, table):
         headers = ["method", "sparsity", "published top-1 %", "training FLOPs", "ours", "difference", "source"]
         cells = [wording.published_cells(number, table) for number in theirs]

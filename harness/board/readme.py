@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.board import aggregate, escape, wording
+from harness.board import aggregate, escape, findings, notes, wording
 from harness.board.markdown import grid
 from harness.board.tables import Row, Table
 from harness.errors import UsageError
@@ -40,7 +40,7 @@ def _grid(table: Table) -> str:
         name, line = item
         row = line.get(judged)
         best = row.accuracy if row else None
-        return (best is None, bool(row and row.lost), -best.mean if best else 0.0, name)
+        return (best is None, bool(row and row.unranked), -best.mean if best else 0.0, name)
 
     rows = []
     with_dense = any(0.0 in line for line in lines.values())
@@ -51,7 +51,9 @@ def _grid(table: Table) -> str:
         sparse = [wording.ranked_accuracy(line.get(level)) for level in levels]
         rows.append([name, *dense, *sparse, ", ".join(wording.times(line[level]) for level in sorted(line))])
     headers = ["method", *(["dense"] if with_dense else []), *(f"{level:g}" for level in levels), "training FLOPs"]
-    below = [escape.markdown(wording.made_on(table)), *([wording.LOST] if any(row.lost for row in table.rows) else [])]
+    below = [wording.made_on(table), findings.resolution(table), findings.unranked(table)]
+    below += [notes.LOST] if any(row.lost for row in table.rows) else []
+    below = [escape.markdown(line) for line in below if line]
     return "\n\n".join([f"**{escape.markdown(table.title)}**", grid(headers, rows), *below])
 
 

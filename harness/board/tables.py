@@ -3,11 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.board.statistics import Estimate, Place, estimate
+from harness.board.ranks import Place
+from harness.board.statistics import Estimate, estimate
 from harness.budget.kinds import words
 from harness.records import Record, whole_budget
+
+if TYPE_CHECKING:
+    from harness.board.levels import Level
 
 THROTTLED = 0.01
 """The share of samples with a throttled GPU above which a run's time is not the method's own."""
@@ -38,9 +42,14 @@ class Row:
         device: ``cpu`` or ``cuda``; it also decides the precision of the arithmetic.
         runs: The record that counts for each seed that is done, by seed.
         files: The names of these records' files, by seed.
+        example: One of its records, for what they share; of those that count, if any does.
+        failed: How the runs of other seeds ended that ended by what the method did: ``diverged`` or ``invalid``.
         statuses: How often each status is the last word on a seed.
+        newer: How many later runs of other code, data or environment ended without a verdict, by status.
         superseded: How many records are replaced by a newer one of the same run, or by newer code.
-        place: Its rank; None for a reference (dense) and where no seed is done.
+        required: How many seeds, counted from 0, its level requires.
+        unranked: Why it is not ranked, in words; empty if it is, or would be if it were no reference.
+        place: Its rank interval; None where it is not ranked.
     """
 
     method: str
@@ -51,8 +60,13 @@ class Row:
     device: str
     runs: dict[int, Record]
     files: dict[int, str]
+    failed: dict[int, str]
     statuses: dict[str, int]
+    newer: dict[str, int]
     superseded: int
+    example: Record
+    required: int = 0
+    unranked: str = ""
     place: Place | None = None
 
     @property
@@ -62,12 +76,13 @@ class Row:
 
     @property
     def accuracies(self) -> dict[int, float]:
-        """Test accuracy (a fraction) by seed."""
-        return {seed: run["metrics"]["test_accuracy"] for seed, run in self.runs.items()}
+        """Test accuracy (a fraction) by seed; of a row that is ranked, those of the required seeds alone."""
+        counted = [seed for seed in self.runs if self.unranked or not self.required or seed < self.required]
+        return {seed: self.runs[seed]["metrics"]["test_accuracy"] for seed in counted}
 
     @property
     def accuracy(self) -> Estimate | None:
-        """The mean test accuracy with its interval; None where no seed is done."""
+        """The mean of `accuracies` with its interval; None where no seed is done."""
         return estimate(list(self.accuracies.values())) if self.runs else None
 
     def mean(self, part: str, name: str) -> float | None:
@@ -98,11 +113,14 @@ class Row:
 
 @dataclass
 class Table:
-    """One task under one budget, with the rows in the order of the board.
+    """One task under one budget on one kind of device, with the rows in the order of the board.
 
     Attributes:
         recipe: The recipe's name, with what tells it from another recipe of that name.
+        device: ``cpu`` or ``cuda``.
         task: The resolved ``dataset``, ``model`` and ``recipe``.
+        levels: The tests and ranks of each sparsity.
+        alone: Whether no other table has the same task and budget on another device.
     """
 
     dataset: str
@@ -112,8 +130,11 @@ class Table:
     amount: float
     stretch: float
     rounds: str
+    device: str
     task: dict[str, Any]
     rows: list[Row] = field(default_factory=list)
+    levels: list["Level"] = field(default_factory=list)
+    alone: bool = True
 
     @property
     def budget(self) -> str:
@@ -123,7 +144,8 @@ class Table:
     @property
     def title(self) -> str:
         """The table's name."""
-        return f"{self.dataset} · {self.model} · recipe {self.recipe} · budget {self.budget}"
+        device = "" if self.alone else f" · on {self.device}"
+        return f"{self.dataset} · {self.model} · recipe {self.recipe} · budget {self.budget}{device}"
 
     @property
     def sparsities(self) -> list[float]:

@@ -4,53 +4,14 @@ from collections.abc import Callable
 
 from harness.board import published, units
 from harness.board.escape import Markdown
+from harness.board.levels import REFERENCE
 from harness.board.published import Published
-from harness.board.statistics import Estimate
 from harness.board.tables import Row, Table, Usage, in_words
 from harness.records import Record
 
 HEADERS = ["rank", "method", "sparsity", "top-1 % ± 95 % interval", "training FLOPs", "inference FLOPs", "wall-clock"]
 HEADERS += ["peak memory", "energy", "hardware", "image", "commit", "status"]
 FAILURE_HEADERS = ["status", "data set", "model", "method", "sparsity", "budget", "seed", "runner", "why", "record"]
-
-# How to read the board, one point each.
-READING = [
-    (
-        "Methods are ranked only inside one table (task × budget) and one sparsity. 1= is a shared place: a paired "
-        "t-test over the common seeds, Holm-corrected over the comparisons made for a place, cannot separate its "
-        "methods at 5 %. A place ends at the first method that is separated; one further down, whose seeds differ "
-        "much, need not be separated from the best itself. Three seeds show only large differences: not to be "
-        "separable is not to be equal."
-    ),
-    (
-        "Accuracy is the mean test accuracy of the last epoch over all seeds that ended, ± half a 95 % t-interval. "
-        "The test set is used once per run, at the end. One seed alone has no interval, and no test can separate it."
-    ),
-    (
-        "FLOPs are those of convolutions, linear layers and attention products, at the layer densities of each "
-        "step; normalisation, activations, loss and optimiser arithmetic are not counted. × is the multiple of the "
-        "dense run's."
-    ),
-    (
-        "Wall-clock, memory and energy are means over the runs on the hardware named, never across hardware, and "
-        "are never ranked. Runs that shared it, or were throttled (the GPU too hot or short of power in over 1 % of "
-        "the samples taken each second), count as other hardware."
-    ),
-    "Verified runs were made in the pinned container; local ones on a machine as it was.",
-    "A failed run is a row in the list of failures, and counts in the status of its method.",
-]
-
-# What the dagger after a time means.
-DISTURBED = (
-    "† These runs shared the machine with others, or were throttled: their seconds are not the method's own "
-    "and do not compare methods."
-)
-
-# What is said where a row has lost seeds.
-LOST = (
-    "A lost seed was started and has no result: it diverged, broke the rules or failed. It may be the method's "
-    "worst, so a row that lost one ranks after every row that lost none, and is never bold beside one."
-)
 
 
 def yes_no(value: bool) -> str:
@@ -63,16 +24,11 @@ def estimated(row: Row) -> str:
     if row.accuracy is None:
         return f"– ({row.lost} lost)" if row.lost else "–"
     mean, half, n = row.accuracy
+    seeds = f"{n} of {len(row.runs)} seeds" if len(row.runs) > n else f"{n} seeds"
     lost = f", {row.lost} lost" if row.lost else ""
     if half is None:
         return f"{100 * mean:.2f} (1 seed, no interval{lost})"
-    return f"{100 * mean:.2f} ± {100 * half:.2f} ({n} seeds{lost})"
-
-
-def points(value: Estimate) -> str:
-    """Return a difference of accuracies in percentage points with its interval."""
-    text = f"{100 * value.mean:+.2f}".replace("-", "−")
-    return f"{text} points" if value.half_width is None else f"{text} ± {100 * value.half_width:.2f} points, paired"
+    return f"{100 * mean:.2f} ± {100 * half:.2f} ({seeds}{lost})"
 
 
 def accuracy(row: Row | None) -> str:
@@ -87,12 +43,14 @@ def accuracy(row: Row | None) -> str:
 
 
 def ranked_accuracy(row: Row | None) -> Markdown:
-    """Return a row's accuracy for a narrow table: bold unless it is beaten, followed by its place if not the first."""
+    """Return a row's accuracy for a narrow table with its rank: bold if no row is shown to be better."""
     text = accuracy(row)
-    if row is None or row.place is None:
+    if row is None or not row.runs:
         return Markdown(text)
-    text = text if row.place.beaten else f"**{text}**"
-    return Markdown(text if row.place.rank == 1 else f"{text} (#{row.place})")
+    if row.place is None:
+        return Markdown(f"{text}, not ranked")
+    place = str(row.place) if row.place.first != row.place.last else f"[{row.place}]"
+    return Markdown(f"**{text}** {place}" if row.place.may_lead else f"{text} {place}")
 
 
 def times(row: Row) -> str:
@@ -135,8 +93,12 @@ def images(row: Row) -> list[str]:
 
 
 def statuses(row: Row) -> str:
-    """Return how the seeds of a row ended, e.g. ``2 done, 1 diverged``."""
-    return ", ".join(f"{count} {status}" for status, count in row.statuses.items())
+    """Return how the seeds of a row ended, e.g. ``2 done, 1 diverged``, and what newer code could not finish."""
+
+    def told(counts: dict[str, int]) -> str:
+        return ", ".join(f"{count} {status}" for status, count in counts.items())
+
+    return told(row.statuses) + (f"; since, otherwise made: {told(row.newer)}" if row.newer else "")
 
 
 def mark(row: Row) -> str:
@@ -145,10 +107,10 @@ def mark(row: Row) -> str:
 
 
 def rank(row: Row) -> str:
-    """Return a row's place, ``ref`` for the dense reference, a dash where no seed is done."""
+    """Return a row's rank interval, ``ref`` for the dense reference, a dash where it is not ranked."""
     if row.place is not None:
         return str(row.place)
-    return "ref" if row.runs else "–"
+    return "ref" if row.name == REFERENCE and row.runs else "–"
 
 
 def cells(row: Row) -> dict[str, str]:
@@ -164,7 +126,7 @@ def cells(row: Row) -> dict[str, str]:
         **per_hardware(row),
         "image": ", ".join(images(row)) or "none",
         "commit": ", ".join(commits(row)) or "unknown",
-        "status": f"{mark(row)}: {statuses(row)}",
+        "status": f"{mark(row)}: {statuses(row)}" + (f"; not ranked: {row.unranked}" if row.unranked else ""),
     }
 
 
@@ -201,14 +163,18 @@ def made_on(table: Table) -> str:
     noun = "seed" if seeds == [1] else "seeds"
     interval = ", no interval" if seeds == [1] else ", ± half a 95 % interval"
     made = f"{', '.join(machines)}; torch {torch_versions(table)}"
-    bold = "Bold: not separated from the best (paired t, Holm)"
-    return f"Test accuracy in %, last epoch, {count} {noun}{interval}. {bold}. {made}."
+    ranked = any(row.place for row in table.rows)
+    ranks = " Brackets: ranks that the tests leave. Bold: no method is shown to be better." if ranked else ""
+    return f"Test accuracy in %, last epoch, {count} {noun}{interval}.{ranks} {made}."
 
 
 def caption(table: Table) -> list[str]:
     """Return the lines under the title of the table's plot."""
     machines = ", ".join(sorted({name for row in table.rows for name in row.usage}))
-    return [f"Mean test accuracy with 95 % intervals, {machines}.", "Ringed and joined: the Pareto front of the means."]
+    return [
+        f"Mean test accuracy with 95 % intervals, {machines}.",
+        "Ringed and joined: the Pareto front of the means; in brackets, how often a point is on it with seeds redrawn.",
+    ]
 
 
 def published_cells(number: Published, table: Table) -> list[str]:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from harness.board import pareto, published, wording
+from harness.board import findings, notes, pareto, published, wording
 from harness.board.board import Board
+from harness.board.levels import Level
 from harness.board.page import looks, marks, plots
-from harness.board.statistics import difference
 from harness.board.tables import Row, Table
 from harness.records import Record
 
@@ -45,9 +45,9 @@ def data(board: Board, records: str) -> dict[str, Any]:
         "failureHeaders": wording.FAILURE_HEADERS,
         "problems": [list(problem) for problem in board.problems],
         "publishedOn": sorted({number.dataset for number in board.published}),
-        "disturbedNote": wording.DISTURBED,
-        "lostNote": wording.LOST,
-        "reading": wording.READING,
+        "disturbedNote": notes.DISTURBED,
+        "lostNote": notes.LOST,
+        "reading": notes.READING,
         "start": board.tables.index(fullest(board.tables)) if board.tables else 0,
     }
 
@@ -59,26 +59,15 @@ def fullest(tables: list[Table]) -> Table:
 
 def points(table: Table) -> list[dict[str, Any]]:
     """Return the rows of a table, as the page's table and every plot take them."""
-    front = _on_front(table)
-    return [_point(row, id(row) in front) for row in table.rows]
-
-
-def _on_front(table: Table) -> set[int]:
-    """Return the ids of a table's rows on its front of mean accuracy and mean training FLOPs."""
-    known = [
-        (row, ratio, row.accuracy.mean)
-        for row in table.rows
-        if row.accuracy and (ratio := row.mean("cost", "train_flops_ratio"))
-    ]
-    marks = pareto.front([(ratio, mean) for _, ratio, mean in known])
-    return {id(row) for (row, _, _), mark in zip(known, marks, strict=True) if mark}
+    front, often = pareto.of_table(table), pareto.often(table)
+    return [_point(row, id(row) in front, often.get(id(row))) for row in table.rows]
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else float(f"{value:.{digits}g}")
 
 
-def _point(row: Row, front: bool) -> dict[str, Any]:
+def _point(row: Row, front: bool, often: float | None) -> dict[str, Any]:
     """Return one row; numbers are rounded to what a reader or a plot can use."""
     mean, half, _ = row.accuracy or (None, None, 0)
     cells = wording.cells(row)
@@ -89,7 +78,7 @@ def _point(row: Row, front: bool) -> dict[str, Any]:
         "level": level,
         "label": f"{row.method} {level}" if row.sparsity else row.method,
         "sparsity": row.sparsity,
-        "rank": row.place.rank if row.place else None,
+        "rank": row.place.first if row.place else None,
         "place": cells["rank"],
         "acc": _rounded(_percent(mean), 7),
         "low": None if mean is None or half is None else _rounded(100 * (mean - half), 7),
@@ -113,8 +102,10 @@ def _point(row: Row, front: bool) -> dict[str, Any]:
         "mark": wording.mark(row),
         "status": wording.statuses(row),
         "lost": row.lost,
+        "unranked": row.unranked,
         "settings": ", ".join(f"{name}={value}" for name, value in sorted(row.settings.items())),
         "front": front,
+        "often": _rounded(often, 2),
         "files": [[seed, row.files[seed]] for seed in row.files],
     }
 
@@ -145,7 +136,9 @@ def _table(board: Board, table: Table) -> dict[str, Any]:
         "hardware": undisturbed + disturbed,
         "disturbed": disturbed,
         "torch": wording.torch_versions(table),
-        "answers": [_answer(table, level, near) for level in table.sparsities],
+        "answers": [_answer(table, level, near) for level in table.levels if level.sparsity > 0],
+        "resolution": findings.resolution(table),
+        "unranked": findings.unranked(table),
         "published": [wording.published_cells(number, table) for number in near],
         "publishedPoints": [
             {
@@ -163,40 +156,13 @@ def _table(board: Board, table: Table) -> dict[str, Any]:
     }
 
 
-def _answer(table: Table, level: float, near: list[published.Published]) -> dict[str, Any]:
-    """Say which method to take at one sparsity, at what cost and how sure that is: pairs of name and words."""
-    rows = [row for row in table.rows if row.sparsity == level and row.place]
-    first = [row for row in rows if row.place and not row.place.beaten]
-    lines = _leaders(table, first) if first else [("No seed is done", "see the failures below")]
+def _answer(table: Table, level: Level, near: list[published.Published]) -> dict[str, Any]:
+    """Answer which method to take at one sparsity, with what the papers have for those that may lead."""
+    lines = findings.answer(table, level)
+    rows = [row for row in level.ranked if row.place and row.place.may_lead]
     compared = {(number.method, number.top1) for number in near if published.ours(number, table) in rows}
     if compared:
         quoted = ", ".join(f"{method} {top1:g}" for method, top1 in sorted(compared))
         lines.append(("In the papers, under other protocols", f"{quoted} %"))
-    made = wording.mark(first[0]) if first else None
-    return {"sparsity": level, "level": f"{100 * level:.4g} % sparse", "mark": made, "lines": lines}
-
-
-def _leaders(table: Table, first: list[Row]) -> list[tuple[str, str]]:
-    """Describe the methods that are not separated from the best mean, which comes first."""
-    best = first[0]
-    assert best.accuracy is not None  # it has a place
-    tied = ", ".join(row.method for row in first[1:]) or "none: it leads alone"
-    if best.accuracy.n == 1 and len(first) > 1:
-        tied += " (from one seed nothing can be told apart)"
-    lines = [
-        ("Best mean", f"{best.method}: {wording.estimated(best)}"),
-        ("Its training FLOPs", f"{wording.times(best)} the dense run's"),
-        ("Not shown to differ (paired t, Holm)", tied),
-    ]
-    priced = [(ratio, row) for row in first if (ratio := row.mean("cost", "train_flops_ratio"))]
-    if len(priced) > 1:
-        # `first` is in the order of the means, so of costs that read the same the better mean's is taken
-        ratio, cheapest = min(priced, key=lambda pair: float(f"{pair[0]:.3g}"))
-        lines.append(("Cheapest of these", f"{cheapest.method}: {ratio:.3g}×, {wording.accuracy(cheapest)}"))
-    dense = next((row for row in table.rows if row.sparsity == 0 and row.accuracy), None)
-    if dense and dense.accuracy:
-        gap = difference(best.accuracies, dense.accuracies)
-        paired = wording.points(gap) if gap else "no seed in common"
-        lines.append(("Against dense", f"{paired} ({wording.accuracy(dense)})"))
-    lines.append(("Made", f"{wording.mark(best)}, on {'; '.join(best.usage)}"))
-    return lines
+    made = wording.mark(rows[0]) if rows else None
+    return {"sparsity": level.sparsity, "level": f"{100 * level.sparsity:.4g} % sparse", "mark": made, "lines": lines}

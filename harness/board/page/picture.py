@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from typing import Any
 
 from harness.board import escape, wording
 from harness.board.board import Board
@@ -26,7 +27,7 @@ def _draw(table: Table) -> str:
     styles = looks.give((row.method, row.name) for row in table.rows if row.runs)
     # The front's names are listed: inside the plot they would be printed over points and each other.
     front = sorted((point for point in points if point["front"]), key=lambda point: point["flops"])
-    listed = "The front, cheapest first: " + ", ".join(point["label"] for point in front) + "."
+    listed = "The front, cheapest first: " + ", ".join(_named(point) for point in front) + "."
     legend = {"orient": "right", "symbolSize": 75}
     spec = plots.by_cost(styles, "flops", plots.FLOPS_TITLE, front=True, legend=legend, width=620, height=380)
     spec["data"] = {"values": points}
@@ -34,6 +35,10 @@ def _draw(table: Table) -> str:
     spec["title"] = {"text": table.title, "subtitle": subtitle, "anchor": "start"}
     spec["background"] = "white"
     return str(vl_convert.vegalite_to_svg(json.dumps(escape.everywhere(spec))))
+
+
+def _named(point: dict[str, Any]) -> str:
+    return point["label"] if point["often"] is None else f"{point['label']} ({point['often']:.2g})"
 
 
 def _nothing() -> str:

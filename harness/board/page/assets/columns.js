@@ -2,14 +2,14 @@
 
 const single = (row, i) => (row.used.length === 1 ? row.used[0][i] : null); // more than one machine has no common value
 const board = new Table("board", [
-  { name: "rank", number: true, title: "Inside its task, budget and sparsity", value: (row) => row.rank, show: (row) => row.place },
+  { name: "rank", number: true, kind: "rank", title: "The ranks that the tests leave inside its task, budget and sparsity; sorted by the first", value: (row) => row.rank, show: (row) => row.place },
   { name: "method", kind: "method", value: (row) => row.method, show: (row) => [symbol(row.method), row.files.length ? make("button", { type: "button", title: "Show its curves over training" }, row.method) : row.method, make("span", { class: "level" }, row.sparsity ? ` ${percent(row.sparsity)}` : "")] },
   { name: "task", value: (row) => data.tables[row.table].title, hidden: () => at("scope").value !== "all" },
   { name: "sparsity", number: true, kind: "level-column", value: (row) => row.sparsity, show: (row) => percent(row.sparsity) },
   { name: "top-1 %", number: true, down: true, title: "Mean over seeds ± half a 95 % interval", kind: "accuracy", value: (row) => row.acc, show: (row) => twoLines(row.told) },
   { name: "training FLOPs", number: true, title: "Absolute, and as a multiple of the dense run's", value: (row) => row.flops, show: (row) => twoLines(row.trainFlops) },
   { name: "inference FLOPs", number: true, value: (row) => row.inference, show: (row) => twoLines(row.inferenceFlops) },
-  { name: "Pareto", title: "On the front of accuracy and training FLOPs of all rows of its task and budget", value: (row) => (row.front ? "front" : ""), show: (row) => (row.front ? "front" : "") },
+  { name: "Pareto", title: "On the front of mean accuracy and training FLOPs of all rows of its task and budget, and in how many of 100 redraws of the seeds", value: (row) => (row.front ? 1 : 0) + (row.often ?? 0), down: true, show: (row) => [row.front ? "front" : "", row.often ? `${Math.round(100 * row.often)} %` : ""].filter(Boolean).join(" ") },
   { name: "wall-clock", number: true, value: (row) => single(row, 1), show: (row) => row.wallClock },
   { name: "peak memory", number: true, value: (row) => single(row, 2), show: (row) => row.memory },
   { name: "energy", number: true, value: (row) => single(row, 3), show: (row) => row.energy },
@@ -19,6 +19,7 @@ const board = new Table("board", [
   { name: "commit", value: (row) => row.commit },
   { name: "made", value: (row) => row.mark, show: (row) => tag(row.mark, row.mark) },
   { name: "status", value: (row) => row.status },
+  { name: "not ranked because", kind: "words", value: (row) => row.unranked, show: (row) => row.unranked },
   { name: "records", noSort: true, show: (row) => row.files.slice(0, 8).flatMap(([seed, file]) => [link(file, `s${seed}`), " "]).concat(row.files.length > 8 ? ["…"] : []) },
 ], { pick: (row) => {
   if (!row.files.length) return;

@@ -11,6 +11,8 @@ function showTask() {
   at("published-choice").hidden = at("published-hint").hidden = !table.publishedPoints.length;
   at("published-lead").hidden = !table.published.length;
   showAnswers();
+  at("resolution").textContent = table.resolution;
+  at("unranked").textContent = table.unranked;
   at("protocol").textContent = `${table.title}. ${table.protocol} ${table.hardware.length ? `Made on ${table.hardware.join("; ")}, with torch ${table.torch}.` : ""}`;
   showLegend();
   published.show(table.published);
@@ -33,7 +35,7 @@ function showAnswers() {
   const note = at("answers-hidden");
   note.hidden = answers.length > 0 && !others.length;
   note.textContent = !answers.length ? "Only the dense reference has been run on this task."
-    : `No answer from ${made} runs at ${others.map((answer) => percent(answer.sparsity)).join(", ")}: the best mean there, if a run is done, comes from others.`;
+    : `No answer from ${made} runs at ${others.map((answer) => percent(answer.sparsity)).join(", ")}: only rows made in a container are ranked.`;
 }
 // The first press of a level, when all are shown, leaves it alone; the next ones add to it or take away.
 function toggleLevel(level) {
@@ -78,7 +80,7 @@ function says(row, word) {
 const texts = new Map();
 function text(row) {
   if (!texts.has(row)) {
-    texts.set(row, [row.method, row.settings, percent(row.sparsity), row.hardware, row.image, row.commit, row.mark, row.status, data.tables[row.table].title].join(" ").toLowerCase());
+    texts.set(row, [row.method, row.settings, percent(row.sparsity), row.hardware, row.image, row.commit, row.mark, row.status, row.unranked, data.tables[row.table].title].join(" ").toLowerCase());
   }
   return texts.get(row);
 }

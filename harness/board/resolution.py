@@ -1,0 +1,55 @@
+"""What a level can show: the smallest difference that its test finds, and the seeds that it takes to find smaller ones.
+
+Both are for the first and hardest step of Holm's correction, with the spread that the level's own pairs have.
+"""
+
+import functools
+import math
+
+from harness.board.pairs import FEWEST_SEEDS, Family
+from harness.board.statistics import LEVEL, t_quantile
+
+POWER = 0.8
+"""How often a difference of the size named is found."""
+
+TARGETS = (0.003, 0.005)
+"""Differences of accuracy for which the board says how many seeds they take."""
+
+_MOST_SEEDS = 100_000
+
+
+def smallest_difference(family: Family, seeds: int | None = None) -> float:
+    """Return the smallest true difference of accuracy that the family's test finds with 80 % power.
+
+    Args:
+        family: The family, for the spread of its pairs and their number.
+        seeds: The number of seeds, if not the family's own.
+    """
+    seeds = seeds or family.seeds
+    degrees = family.prior.borrowed(seeds - 1) + seeds - 1
+    return math.sqrt(family.prior.variance / seeds) * _noncentrality(degrees, len(family.gaps))
+
+
+def seeds_for(family: Family, difference: float) -> int | None:
+    """Return the fewest seeds with which a difference is found with 80 % power; None if 100,000 are not enough."""
+    high = FEWEST_SEEDS
+    while smallest_difference(family, high) > difference:
+        if high > _MOST_SEEDS:
+            return None
+        high *= 2
+    low = max(FEWEST_SEEDS, high // 2)
+    while low < high:
+        middle = (low + high) // 2
+        if smallest_difference(family, middle) <= difference:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@functools.lru_cache(maxsize=4096)
+def _noncentrality(degrees: float, tests: int) -> float:
+    """Return how many standard errors a difference must be for a noncentral t to pass the first threshold of Holm."""
+    from scipy import special
+
+    return float(special.nctdtrinc(degrees, 1 - POWER, t_quantile(degrees, LEVEL / (2 * tests))))

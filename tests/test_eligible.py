@@ -1,0 +1,229 @@
+"""Who is ranked, with the inputs that a board once got wrong: failing, lucky and foreign rows."""
+
+import copy
+import csv
+import io
+from itertools import combinations
+
+import pytest
+from boards import of, only_table
+from records import GPU, make
+
+from harness.board import csv_text, markdown, wording
+from harness.board.eligible import required_seeds
+from harness.records import record_name
+
+
+def runs(method, accuracies, **kind):
+    """A row: accuracies in a list by seed, or by the seeds named."""
+    seeds = accuracies.items() if isinstance(accuracies, dict) else enumerate(accuracies)
+    return [make(method, 0.9, seed, accuracy=accuracy, **({"runner": "docker"} | kind)) for seed, accuracy in seeds]
+
+
+def later(record, key, **parts):
+    """The same run again, under another key and a day later."""
+    made = copy.deepcopy(record) | {"key": key * 16} | parts
+    made["provenance"]["finished"] = "2026-11-22T00:00:00Z"
+    return made
+
+
+def rows(records):
+    return {row.method: row for row in only_table(records).rows}
+
+
+def ranks(records):
+    return {method: wording.rank(row) for method, row in rows(records).items()}
+
+
+ABOVE, BELOW = runs("rigl", (0.90, 0.901, 0.902)), runs("static", (0.80, 0.801, 0.8025))
+
+
+def test_rows_that_lack_nothing_are_ranked():
+    assert ranks([*ABOVE, *BELOW]) == {"rigl": "1", "static": "2"}
+
+
+@pytest.mark.parametrize("status", ["diverged", "invalid"])
+@pytest.mark.parametrize("lost", [seeds for size in (1, 2, 3) for seeds in combinations(range(3), size)])
+def test_failing_never_pays(status, lost):
+    """F2: a method that lost its three worst seeds was bold in 97 % of boards."""
+    records = [*ABOVE, *BELOW]
+    for record in (record for record in records if record["method"] == "static" and record["seed"] in lost):
+        records = [each for each in records if each is not record]
+        records.append(make("static", 0.9, record["seed"], status=status, runner="docker"))
+    row = rows(records)["static"]
+    assert row.place is None
+    assert row.unranked == ", ".join(f"seed {seed} {status}" for seed in lost)
+    assert not wording.ranked_accuracy(row).startswith("**")
+
+
+def test_a_failure_on_a_seed_that_is_not_required_keeps_from_a_rank_too():
+    assert rows([*ABOVE, *BELOW, make("rigl", 0.9, 7, status="diverged", runner="docker")])["rigl"].place is None
+
+
+@pytest.mark.parametrize("status", ["interrupted", "timeout", "out_of_memory", "failed"])
+def test_what_the_machine_may_have_done_is_repeated_and_then_forgotten(status):
+    failed = make("static", 0.9, 1, status=status, runner="docker") | {"key": "e" * 16}
+    lacking = [*ABOVE, BELOW[0], failed, BELOW[2]]
+    assert rows(lacking)["static"].unranked == "of the seeds 0 to 2, 1 is not done"
+    assert ranks([*lacking, later(BELOW[1], "f")]) == {"rigl": "1", "static": "2"}
+
+
+def test_a_verdict_on_a_method_is_not_replaced_by_a_repetition():
+    """F10b: diverged, then tried again, was "3 done"."""
+    diverged = make("static", 0.9, 1, status="diverged", runner="docker") | {"key": "e" * 16}
+    row = rows([*ABOVE, *BELOW, diverged, later(BELOW[1], "f")])["static"]
+    assert row.statuses == {"diverged": 1, "done": 2}
+    assert row.unranked == "seed 1 diverged"
+
+
+def code(digest):
+    return {"results": "1", "method": digest * 64, "model": None, "shared": None}
+
+
+def test_newer_code_that_diverges_shows():
+    """F10a: newer code diverged on all three seeds; the old accuracy stayed, with "3 done"."""
+    failed = [later(make("static", 0.9, seed, status="diverged", runner="docker"), str(seed)) for seed in range(3)]
+    row = rows([*ABOVE, *BELOW, *(record | {"code": code("e")} for record in failed)])["static"]
+    assert (row.statuses, row.superseded, row.accuracy) == ({"diverged": 3}, 3, None)
+    assert row.place is None
+
+
+def test_newer_code_that_cannot_be_run_shows_beside_what_is_done():
+    failed = later(make("static", 0.9, 0, status="failed", runner="docker"), "e", code=code("e"))
+    row = rows([*ABOVE, *BELOW, failed])["static"]
+    assert wording.statuses(row) == "3 done; since, otherwise made: 1 failed"
+    assert str(row.place) == "2"
+
+
+def test_one_run_of_newer_code_takes_the_rank_of_its_method_and_of_no_other():
+    """F4: it left its method with one seed, and all others tied with it."""
+    third = runs("set", (0.85, 0.851, 0.8495))
+    newer = later(make("rigl", 0.9, 0, accuracy=0.99, runner="docker"), "e", code=code("e"))
+    assert ranks([*ABOVE, *BELOW, *third, newer]) == {"set": "1", "static": "2", "rigl": "–"}
+
+
+def test_seeds_outside_the_required_ones_do_not_count():
+    """F3: a row with seeds of its own could not be beaten."""
+    elsewhere = runs("set", {10: 0.99, 11: 0.9901, 12: 0.9902})
+    assert ranks([*ABOVE, *BELOW, *elsewhere]) == {"rigl": "1", "static": "2", "set": "–"}
+    assert rows([*ABOVE, *elsewhere])["set"].unranked == "of the seeds 0 to 2, 0, 1, 2 are not done"
+
+
+@pytest.mark.parametrize(
+    ("lucky", "why"),
+    [
+        (runs("set", {0: 0.99}), "of the seeds 0 to 2, 1, 2 are not done"),
+        (runs("set", (0.99, 0.9901, 0.9902), runner="local"), "not made in a container"),
+    ],
+)
+def test_a_lucky_row_neither_leads_nor_changes_what_is_shown_of_others(lucky, why):
+    """F4: one local run with the best mean made all methods tie."""
+    assert ranks([*ABOVE, *BELOW, *lucky]) == {"rigl": "1", "static": "2", "set": "–"}
+    row = rows([*ABOVE, *BELOW, *lucky])["set"]
+    assert row.unranked == why
+    assert "**" not in wording.ranked_accuracy(row)
+    assert f"not ranked: {why}" in markdown(of([*ABOVE, *lucky]))
+
+
+def test_copies_of_a_method_made_locally_change_no_test():
+    """F4: three of them were enough to tie what was told apart."""
+    copies = [record | {"runner": "local", "key": f"{i}" * 16} for i, record in enumerate([*ABOVE, *BELOW])]
+    made = only_table([*ABOVE, *BELOW, *copies])
+    assert len(made.levels[0].family.gaps) == 1
+    assert [wording.rank(row) for row in made.rows] == ["1", "2", "–", "–"]
+
+
+def test_the_sign_is_that_of_the_common_seeds():
+    """F5: A's two lucky extra seeds put it first, with B, which won every common seed, "beaten"."""
+    first, second = runs("set", (0.80, 0.8005, 0.801, 0.95, 0.95)), runs("rigl", (0.82, 0.8205, 0.8212))
+    assert ranks([*first, *second]) == {"rigl": "1", "set": "2"}
+    row = rows([*first, *second])["set"]
+    assert wording.estimated(row) == "80.05 ± 0.12 (3 of 5 seeds)"
+
+
+def test_one_row_neither_lowers_nor_raises_the_seeds_that_a_level_requires():
+    def level(*counts):
+        records = [
+            make(name, 0.9, seed, runner="docker")
+            for name, n in zip(("set", "rigl", "gmp", "static"), counts, strict=False)
+            for seed in range(n)
+        ]
+        return required_seeds(only_table(records).rows)
+
+    assert level(10, 10, 10, 3) == 10
+    assert level(3, 3, 10) == 3
+    assert level(5, 3) == 3
+    assert level(5, 5, 2) == 5
+    assert level(2, 1) == 3
+
+
+def test_runs_on_other_data_or_in_another_image_are_not_ranked_with_the_rest():
+    other = runs("set", (0.95, 0.951, 0.952))
+    for record in other:
+        record["provenance"]["data_sha256"] = "f" * 64
+    assert rows([*ABOVE, *BELOW, *other])["set"].unranked == "made with other data than most of its table"
+    other = runs("set", (0.95, 0.951, 0.952))
+    for record in other:
+        record["image"] = {"content": "f" * 64, "base": "local"}
+    assert rows([*ABOVE, *BELOW, *other])["set"].unranked == "made with other image than most of its table"
+
+
+def uniform(version):
+    """A row whose results version 2 changed (uniform layer densities)."""
+    made = runs("gmp_uniform", (0.85, 0.8505, 0.851))
+    for record in made:
+        record["code"]["results"] = version
+    return made
+
+
+def warmed(method, accuracies, version):
+    made = runs(method, accuracies)
+    for record in made:
+        record["code"]["results"] = version
+        record["config"]["method"]["distribution"] = "uniform"
+    return made
+
+
+def test_results_that_a_version_did_not_change_are_compared_with_either():
+    for version in ("1", "2"):
+        assert ranks([*ABOVE, *uniform(version)]) == {"rigl": "1", "gmp_uniform": "2"}
+
+
+def test_results_of_two_versions_that_differ_are_not_ranked_together():
+    new = [*warmed("set", (0.9, 0.901, 0.902), "2"), *warmed("rigl", (0.8, 0.801, 0.8025), "2")]
+    old = warmed("static", (0.99, 0.991, 0.992), "1")
+    assert ranks([*new, *old]) == {"set": "1", "rigl": "2", "static": "–"}
+    assert rows([*new, *old])["static"].unranked == "made with other results version 1 than most of its table"
+
+
+def test_devices_have_tables_of_their_own():
+    gpu = runs("set", (0.99, 0.991, 0.992), gpu=GPU)
+    for record in gpu:
+        record["config"]["device"] = "cuda"
+    tables = of([*ABOVE, *BELOW, *gpu]).tables
+    assert [table.title.rpartition(" · ")[2] for table in tables] == ["on cpu", "on cuda"]
+    assert [[wording.rank(row) for row in table.rows] for table in tables] == [["1", "2"], ["1"]]
+
+
+def test_the_csv_holds_what_a_reader_needs_to_draw_the_board_again():
+    """F13: it had no p, no difference to the best, and no word on who is beaten."""
+    local = runs("gmp", (0.7, 0.7), runner="local")
+    found = {row["method"]: row for row in csv.DictReader(io.StringIO(csv_text(of([*ABOVE, *BELOW, *local]))))}
+    assert (found["rigl"]["rank_first"], found["rigl"]["rank_last"], found["rigl"]["shown_worse"]) == (
+        "1",
+        "1",
+        "static",
+    )
+    below = found["static"]
+    assert (below["best_mean"], below["shown_better"], below["shown_worse"]) == ("rigl", "rigl", "")
+    assert float(below["below_best"]) == pytest.approx(0.9010 - 0.8011666667)
+    assert 0 < float(below["p_to_best"]) < 0.05
+    assert float(below["smallest_difference"]) > 0
+    assert int(below["seeds_for_0.003"]) >= int(below["seeds_for_0.005"]) >= 3
+    assert found["gmp"]["not_ranked_because"] == "not made in a container"
+    assert found["gmp"]["p_to_best"] == ""
+
+
+def test_every_file_of_a_row_is_named_once():
+    files = of([*ABOVE, *BELOW]).tables[0].rows[0].files
+    assert sorted(files.values()) == sorted(map(record_name, ABOVE))
