@@ -57,7 +57,6 @@ def _affected_by_2(settings: Settings) -> bool:
         or _joins_a_rest(settings["dataset"], recipe.get("batch_size"))
         or method.get("distribution") == "uniform"
         or method.get("name") == "gmp_uniform"
-        or method.get("name") == "gmp_uniform"  # whatever its distribution
         or ("rewind_to" in method and recipe.get("lr_shape") == "step")
     )
 

@@ -38,10 +38,11 @@ def inputs(config: Config, *, decoded: bool) -> None:
 
 
 def labels(config: Config, arrays: Arrays) -> None:
-    """Refuse labels that a model of ``dataset.classes`` outputs has no place for."""
+    """Refuse labels that a model of ``dataset.classes`` outputs has no place for, and outputs that no label trains."""
     for part, found in (("training", arrays.train_labels), ("test", arrays.test_labels)):
         low, high = (int(end) for end in found.aminmax()) if len(found) else (0, 0)
-        if not 0 <= low <= high < config["classes"]:
+        unused = part == "training" and high + 1 < config["classes"]
+        if not 0 <= low <= high < config["classes"] or unused:
             where = f"the {part} labels of {config['name']} go from {low} to {high}"
             raise UsageError(f"dataset.classes={config['classes']}, but {where}")
 
