@@ -98,7 +98,9 @@ def against(level: Level, dense: Row) -> str:
         return "no seed in common" if gap is None else "dense lacks seeds"
     held_out = f"{100 * picked_on_other_seeds(level, dense):+.2f}".replace("-", "−")
     whichever = f", whichever of the {len(level.ranked)} leads" if len(level.ranked) > 1 else ""
-    return f"{between(gap)} (95 %{whichever}); {held_out} if picked on the other seeds ({wording.accuracy(dense)})"
+    return (
+        f"{between(gap)} (95 %{whichever}); {held_out} if picked on the other seeds. Dense: {wording.accuracy(dense)}"
+    )
 
 
 def picked_on_other_seeds(level: Level, dense: Row) -> float:
