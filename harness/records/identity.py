@@ -53,7 +53,8 @@ class Change:
 def _affected_by_2(settings: Settings) -> bool:
     method, recipe = settings["method"], settings["recipe"]
     return bool(
-        recipe.get("warmup_epochs")
+        settings.get("device") == "cuda"
+        or recipe.get("warmup_epochs")
         or _joins_a_rest(settings["dataset"], recipe.get("batch_size"))
         or method.get("distribution") == "uniform"
         or method.get("name") == "gmp_uniform"
@@ -72,7 +73,7 @@ HISTORY = (
     Change(
         "2",
         "warm-up counts the coming step; uniform densities and learning-rate drops of rewinding rounds are exact; "
-        "a small rest of an epoch joins the batch before it",
+        "a small rest of an epoch joins the batch before it; CUDA kernels are deterministic",
         _affected_by_2,
     ),
 )
