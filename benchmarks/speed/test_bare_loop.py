@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.places import ROOT
 
-STEPS = 150
+STEPS = 80
 WITHOUT = {
     "images as [channels, height, width]": ("contiguous", "kept"),
     "freed memory given back": ("channels_last", "default"),
@@ -32,7 +32,7 @@ def _alone(layout: str, memory: str) -> dict[str, float]:
 @pytest.mark.parametrize("what", WITHOUT)
 def test_bare_loop_without(benchmark: BenchmarkFixture, what: str) -> None:
     pairs: list[tuple[dict[str, float], dict[str, float]]] = []
-    benchmark.pedantic(lambda: pairs.append((_alone(*WITHOUT[what]), _alone("channels_last", "kept"))), rounds=7)
+    benchmark.pedantic(lambda: pairs.append((_alone(*WITHOUT[what]), _alone("channels_last", "kept"))), rounds=6)
     without, best = ([one["seconds"] for one in side] for side in zip(*pairs, strict=True))
     leave_pairs(benchmark, f"bare loop's step with {what} / bare loop's step, convnet", without, best)
     benchmark.extra_info["page_faults"] = [[one["page_faults"] for one in pair] for pair in pairs]
