@@ -119,7 +119,7 @@ lock: ## compile the hashed locks from pyproject.toml (ARGS=--upgrade for newer 
 # fvcore, iopath and antlr4 come as source only: setuptools and wheel are locked too, and build without isolation.
 $(READY): docker/requirements.lock docker/build.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "sparsebench: Python 3.11 or 3.12 is needed and neither was found (PYTHON=path names one)" >&2; exit 2; }
-	@echo "setting up $(VENV) (once; about 5 GB, a minute or two)" >&2
+	@echo "setting up $(VENV) (once; about 6 GB, some minutes)" >&2
 	@$(PYTHON) -m venv $(VENV) || { echo "sparsebench: $(PYTHON) -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }
 	@mkdir -p build
 	@pip() { $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$@"; }; { \

@@ -1,7 +1,7 @@
 """Errors that a user can act on."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _NEAR = 0.65  # of difflib: one letter of three may differ; snip is not set_itop
 _LONGEST = 80  # characters of a value in a message
@@ -12,16 +12,17 @@ class UsageError(ValueError):
     """Bad input: the command line prints the message alone on stderr and exits with 2."""
 
 
-def unknown(kind: str, value: object, allowed: Iterable[str]) -> UsageError:
+def unknown(kind: str, value: object, allowed: Iterable[str], meant: Mapping[str, str] | None = None) -> UsageError:
     """Build the error for a name that is not in a closed list; a near match is suggested.
 
     Args:
         kind: What the name stands for, e.g. ``"method"``.
         value: What was given.
         allowed: Every name that would have been accepted.
+        meant: Names that people use for one that is allowed.
     """
     names = sorted(allowed)
-    near = nearest(str(value), names)
+    near = (meant or {}).get(str(value)) or nearest(str(value), names)
     hint = f"; did you mean {near!r}?" if near else ""
     return UsageError(f"unknown {kind} {short(value)}: allowed are {', '.join(names)}{hint}")
 

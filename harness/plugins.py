@@ -47,7 +47,8 @@ def load(group: str, text: str) -> str:
         module = _module(path, _sha256(path))
         plugin = getattr(module, name, None)
         if plugin is None:
-            public = [each for each in vars(module) if not each.startswith("_")]
+            own = (each for each, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__)
+            public = [each for each in own if not each.startswith("_")]
             raise unknown(f"object of {path.name}", name, public)
         return _add_method(plugin) if group == "method" else _add_function(group, plugin)
     except UsageError:

@@ -2,5 +2,28 @@
 
 import signal
 
+import pytest
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+SLOW = (
+    *("containers/", "faults/", "fuzz/"),
+    *("test_chain", "test_cli", "test_data_dali", "test_local_runner", "test_packing", "test_page", "test_plugins"),
+    *("test_processes", "test_rerun", "test_second_count", "test_speed", "test_suites", "test_usage", "test_zoo"),
+    *("test_committed_board", "test_doctor", "test_graph", "test_makefile", "test_verification"),
+)
+"""What starts processes, containers and browsers, or trains many networks: left out by ``--fast``."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="leave out tests that take long; about two minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--fast"):
+        return
+    folder = f"{config.rootpath / 'tests'}/"
+    slow = [item for item in items if str(item.path).removeprefix(folder).startswith(SLOW)]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in set(slow)]

@@ -91,7 +91,7 @@ def test_a_value_of_another_type_is_explained_in_plain_words(override, said):
         ("method.name=set", "choose the method with method=NAME"),
         ("plugins.method=x", "plugins cannot be set"),
         ("recipe.methods.rigl.intervall=3", "did you mean 'interval'?"),
-        ("recipe.methods.riggl.interval=3", "unknown setting"),
+        ("recipe.methods.riggl.interval=3", "did you mean 'rigl'?"),
     ],
 )
 def test_what_is_no_setting_of_a_run_is_refused(override, said):

@@ -23,15 +23,16 @@ def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from harness.audit import submission
 
-    status = DONE
-    for path, refusals in submission.check(_paths(given.records)).items():
+    refused = 0
+    found = submission.check(_paths(given.records))
+    for path, refusals in found.items():
         reasons = _rerun(path) if given.rerun and not refusals else refusals
         print(f"{printable(path)}: {'refused' if reasons else 'passes'}")
         for reason in reasons:
             print(f"  {printable(reason)}")
-        if reasons:
-            status = FAILED
-    return status
+        refused += bool(reasons)
+    print(f"{len(found)} checked: {len(found) - refused} pass, {refused} refused")
+    return FAILED if refused else DONE
 
 
 def _paths(names: Sequence[str]) -> list[Path]:

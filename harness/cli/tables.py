@@ -10,6 +10,7 @@ from harness.config import RunConfig
 from harness.console import printable, say, shown
 from harness.executors.base import Finished
 from harness.plan.planned import Planned
+from harness.plan.price import Price
 
 
 def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
@@ -53,8 +54,10 @@ def plan(runs: Sequence[Planned]) -> None:
             "sparsity": f"{planned.run.sparsity:g}",
             "seed": str(planned.run.seed),
             "budget": _budget(planned.run),
-            "train FLOPs": _times(planned.price.train_flops, planned.price.train_flops_ratio),
-            "inference": _times(planned.price.inference_flops, planned.price.inference_flops_ratio),
+            "train FLOPs": _about(planned.price, _times(planned.price.train_flops, planned.price.train_flops_ratio)),
+            "inference": _about(
+                planned.price, _times(planned.price.inference_flops, planned.price.inference_flops_ratio)
+            ),
             "done": "yes" if planned.done else "no",
         }
         for planned in runs
@@ -62,14 +65,24 @@ def plan(runs: Sequence[Planned]) -> None:
     print(layout.many(rows, layout.width()))
     todo = [planned for planned in runs if not planned.done]
     for why, count in Counter(planned.why_not for planned in todo if planned.found is not None).most_common(10):
-        print(f"not done: {count} with a record: {printable(why)}")
+        print(f"not done: {_count(count, 'run')} with an older record that does not count: {printable(why)}")
     notes = Counter(note for planned in runs for note in planned.price.notes)
     for note, count in notes.most_common(10):
         print(f"note{'' if len(runs) == 1 else f' on {count}'}: {printable(note)}")
     known = [flops for planned in todo if (flops := planned.price.train_flops) is not None]
     timed = f", and {len(todo) - len(known)} as many as fit in their seconds" if len(known) < len(todo) else ""
-    number = f"{len(runs)} run" + ("" if len(runs) == 1 else "s")
-    print(f"{number}, {len(runs) - len(todo)} done; the rest will train {sum(known):.3g} FLOPs{timed}")
+    if any(planned.price.estimated for planned in runs):
+        print("~: estimated from untrained weights, since the method's own decisions place the weights")
+    done = len(runs) - len(todo)
+    print(f"{_count(len(runs), 'run')}, {done} done; the rest will train {sum(known):.3g} FLOPs{timed}")
+
+
+def _about(price: Price, figure: str) -> str:
+    return f"~{figure}" if price.estimated and figure != "-" else figure
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def _budget(run: RunConfig) -> str:
@@ -80,7 +93,8 @@ def _budget(run: RunConfig) -> str:
 
 def board(summary: Summary) -> None:
     """Print what a board was made of, and name what was left off."""
-    print(f"{summary.records} records, {summary.tables} tables, {summary.failures} failures")
+    counts = {"record": summary.records, "table": summary.tables, "failure": summary.failures}
+    print(", ".join(_count(number, thing) for thing, number in counts.items()))
     for problem in summary.problems:
         say(f"left off the board: {problem.file}: {problem.reason}")
     for path in summary.written:

@@ -7,10 +7,10 @@ from harness import plugins
 from harness.budget import kinds
 from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UsageError, unknown
-from harness.vocabulary import BUDGET_ROUNDS, DEVICES, LOADERS, LR_SHAPES, OPTIMIZERS
+from harness.vocabulary import BUDGET_ROUNDS, DEVICES, LOADERS, LR_SHAPES, OPTIMIZERS, RUNNERS
 from methods import Method, methods
 
-RUNNERS = ("auto", "docker", "local")
+CHOICES = ("auto", *RUNNERS)
 _WORKERS_PER_CORE = 16
 
 
@@ -31,8 +31,8 @@ def check(run: RunConfig) -> None:
         if not plugins.is_foreign(run.method):
             raise
         raise plugins.unusable(run.method, error) from None
-    if run.runner.name not in RUNNERS:
-        raise unknown("runner", run.runner.name, RUNNERS)
+    if run.runner.name not in CHOICES:
+        raise unknown("runner", run.runner.name, CHOICES)
     if run.runner.timeout is not None:
         _positive("runner.timeout", run.runner.timeout)
     _check_dataset(run.dataset)
@@ -53,7 +53,7 @@ def check_plain(run: RunConfig) -> None:
         raise UsageError(f"seed {run.seed} is not in 0...2^63-1")
     for name, allowed in (("device", DEVICES), ("loader", LOADERS)):
         if getattr(run, name) not in allowed:
-            raise unknown(name, getattr(run, name), allowed)
+            raise unknown(name, getattr(run, name), allowed, {"gpu": "cuda"})
     _positive("evaluations", run.evaluations)
     _positive("packed", run.packed)
     _not_negative("checkpoint_seconds", run.checkpoint_seconds)

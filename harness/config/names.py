@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.budget.kinds import KINDS
 from harness.config.schema import PARTS, RunConfig
-from harness.errors import UsageError, nearest
+from harness.errors import UsageError, nearest, unknown
 from harness.places import TREE
 from methods import entry_points, methods
 
@@ -44,8 +44,11 @@ def setting(name: str, method: type) -> Any:
     """
     if name.startswith(f"{TUNED}."):
         other, _, field = name.removeprefix(f"{TUNED}.").partition(".")
-        if other in methods():
-            return setting(f"method.{field}", type(methods()[other]))
+        if other not in methods():
+            raise unknown(f"method in {TUNED}", other, methods())
+        if not field:
+            raise UsageError(f"{name} holds several settings: set one of them, {name}.SETTING=VALUE")
+        return setting(f"method.{field}", type(methods()[other]))
     allowed = settings(method)
     if name not in allowed:
         raise _unknown(name, allowed)

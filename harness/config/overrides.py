@@ -89,6 +89,8 @@ def _choose(found: Overrides, group: str, text: str) -> None:
     if text not in allowed:
         if values.is_list(text) or "," in text:
             raise UsageError(f"{group}={short(text)} names several: a run has one {group}, a suite takes a list")
+        if group in _FROM_A_FILE and text.endswith(".py"):
+            raise UsageError(f"{group}={short(text)} names a file: write {group}=FILE.py:NAME, with what it defines")
         raise unknown(group, text, allowed)
     found.groups[group] = text
     found.plugins.pop(group, None)

@@ -7,6 +7,7 @@ from harness import plugins
 from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.plan.forecast import forecast
+from methods import Method
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Price:
         inference_flops: Of one image at the end of training.
         dense_forward_flops: Of one image through the dense model.
         layers: Per masked layer ``name``, ``shape``, dense ``macs`` of one image, and ``density`` at the end.
+        estimated: Whether only training decides on the layer densities.
         notes: What the user of such a run should know, a line each.
     """
 
@@ -28,6 +30,7 @@ class Price:
     dense_forward_flops: int
     layers: tuple[dict[str, Any], ...]
     notes: tuple[str, ...] = ()
+    estimated: bool = False
 
     @property
     def train_flops_ratio(self) -> float | None:
@@ -49,6 +52,7 @@ class Price:
             "dense_forward_flops": self.dense_forward_flops,
             "layers": list(self.layers),
             "notes": list(self.notes),
+            "estimated": self.estimated,
         }
 
 
@@ -104,4 +108,10 @@ def _price(run: RunConfig) -> Price:
             for layer, active in layers
         ),
         ready.notes,
+        _is_estimated(run.method),
     )
+
+
+def _is_estimated(method: Method) -> bool:
+    """Whether a method places its weights itself: by global magnitude, or by initial masks of its own."""
+    return method.prunes_globally or type(method).start is not Method.start

@@ -133,7 +133,8 @@ class DockerRunner:
         if not os.path.lexists(weights):  # its disk was full, or its folder is gone
             raise RefusedError("failed", f"the run left no network: {ending.reason or 'its log says why'}")
         try:
-            open_plain(weights, LARGEST_NETWORK).close()
+            with open_plain(weights, LARGEST_NETWORK) as file:
+                os.fchmod(file.fileno(), 0o644)  # the referee is another user than the run's
         except UntrustedFileError as error:
             raise RefusedError("invalid", f"the outside refuses the record: {error}") from None
         tests = data.info(requested["config"]["dataset"]).test_samples
