@@ -4,8 +4,10 @@ import signal
 
 import pytest
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and so would every program that they start.
+# A shell that starts the tests in the background, or nohup, has them ignore these, and so would every program that they
+# start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 SLOW = (
     *("containers/", "faults/", "fuzz/"),
