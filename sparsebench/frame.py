@@ -58,8 +58,9 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the single values of nested dictionaries under dotted names."""
     for name, value in values.items():
+        if name == "layer_density":  # null where there was nothing to count
+            continue
         if isinstance(value, Mapping):
-            if name != "layer_density":
-                yield from _flat(value, f"{prefix}{name}.")
+            yield from _flat(value, f"{prefix}{name}.")
         elif not isinstance(value, list):
             yield f"{prefix}{name}", value

@@ -56,11 +56,14 @@ def run(overrides: Iterable[str] = (), *, force: bool = False) -> Record:
 
     Raises:
         UsageError: See `resolve`; or the run cannot start.
-        KeyboardInterrupt: It was interrupted; started again, it resumes from its checkpoint.
+        KeyboardInterrupt: It was interrupted; started again without ``force``, it resumes from its checkpoint.
     """
     from harness.executors import execute
+    from harness.plan import planned as plans
 
-    (planned,) = plan(overrides)
+    chosen = config.resolve(list(overrides))
+    execute.fetch([chosen])
+    (planned,) = plans.plan([chosen])
     execute.require(planned.run)
     if force:
         planned = execute.anew(planned)

@@ -173,6 +173,21 @@ def _with_another_docstring(source):
     return source
 
 
+def test_shared_code_imports_nothing_that_decides_on_results_from_elsewhere():
+    """What shared code imports from the rest of the harness is named here: none of it computes a result."""
+    files = [path for part in sources._SHARED for path in sources._files(ROOT / part)]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files}
+    found = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("harness."):
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= {str(node.module)} if not names & modules else set()
+    rooms = {name for name in found if not any(name == module or module.startswith(f"{name}.") for module in modules)}
+    computes_nothing = {"config", "console", "errors", "machine", "places", "plugins", "records", "vocabulary"}
+    assert {name.split(".")[1] for name in rooms} <= computes_nothing
+
+
 def test_an_edited_method_is_another_run():
     run = small("rigl")
     known = sources.of_run(run)

@@ -153,3 +153,11 @@ def test_a_digest_of_many_files_ignores_names_order_and_words(tmp_path):
     assert tree_digest([one, renamed]) == before
     renamed.write_text("VALUE = 2\n")
     assert tree_digest([one, renamed]) != before
+
+
+def test_what_is_imported_under_another_name_counts(tmp_path):
+    whole = tmp_path / "whole.py"
+    whole.write_text("from math import floor as whole\n\n\ndef steps(x):\n    return whole(x)\n")
+    before = tree_digest([whole])
+    whole.write_text(whole.read_text().replace("floor", "ceil"))
+    assert tree_digest([whole]) != before

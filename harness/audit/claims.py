@@ -61,8 +61,9 @@ def identity_problems(record: Record, request: dict[str, Any]) -> list[str]:
         request: What the inside was told.
     """
     requested = request["config"]
-    wanted = empty(requested, request["key"], request["runner"])
-    same = ("schema", "key", "method", "dataset", "model", "sparsity", "budget", "seed", "runner")
+    made: dict[str, Any] = {name: request.get(name) for name in ("code", "image")}
+    wanted = empty(requested, request["key"], request["runner"], **made)
+    same = ("schema", "key", "method", "dataset", "model", "sparsity", "budget", "seed", "runner", *made)
     problems = [
         f"{name} is {record[name]!r}, requested was {wanted[name]!r}" for name in same if record[name] != wanted[name]
     ]

@@ -15,7 +15,7 @@ import torch
 
 from harness import generators, plugins
 from harness.audit.claims import MARK
-from harness.audit.second_count import forward_flops
+from harness.audit.second_count import require_agreement
 from harness.budget.measure import measure
 from harness.budget.parts import select
 from harness.config import from_dict
@@ -65,9 +65,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed)
     model.load_state_dict(network.state)
     costs = measure(model, run.dataset.shape, run.dense_layers)
-    second = forward_flops(model, run.dataset.shape)
-    if second not in (None, costs.dense):
-        raise UsageError(f"{run.model.name} costs {costs.dense:,} FLOPs for one image, but fvcore counts {second:,}")
+    require_agreement(run.model.name, model, run.dataset.shape, costs.dense)
     layers = select(model, [layer.name for layer in costs.layers])
     masks = network.masks
     if list(masks) != sorted(name for name, _ in layers):

@@ -11,6 +11,8 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
+from harness.errors import UsageError
+
 PRODUCTS = ("conv", "linear", "matmul", "bmm", "addmm", "baddbmm", "einsum")
 
 #: Operators for which fvcore has no handle and that multiply no matrices.
@@ -25,6 +27,24 @@ _FREE = frozenset(
         "split sqrt squeeze stack sub sub_ sum tanh tanh_ to transpose unbind unflatten unsqueeze view where"
     ).split()
 )
+
+
+def require_agreement(name: str, model: nn.Module, shape: Sequence[int], counted: int) -> None:
+    """Compare a model's forward FLOPs for one image with fvcore's, where fvcore can count it; once for each count.
+
+    Raises:
+        UsageError: They differ.
+    """
+    known = (name, tuple(shape), counted)
+    if known in _agreed:
+        return
+    second = forward_flops(model, shape)
+    if second not in (None, counted):
+        raise UsageError(f"{name} costs {counted:,} FLOPs for one image, but fvcore counts {second:,}")
+    _agreed.add(known)
+
+
+_agreed: set[tuple[str, tuple[int, ...], int]] = set()
 
 
 def forward_flops(model: nn.Module, shape: Sequence[int]) -> int | None:

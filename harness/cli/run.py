@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from harness import config
 from harness.cli.arguments import DONE, FAILED, OVERRIDES
 from harness.console import say, shown
 
@@ -18,6 +17,8 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    from harness import config
+
     run = config.resolve(given.overrides)
     # Imported once the settings are known to be good: torch takes seconds.
     from harness import board
@@ -28,6 +29,7 @@ def call(given: argparse.Namespace) -> int:
     from harness.plan.planned import plan
 
     tables.notice_dense(given.overrides, run)
+    execute.fetch([run])
     (planned,) = plan([run])
     execute.require(planned.run)
     say(planned.choice.why)

@@ -7,7 +7,6 @@ from pathlib import Path
 from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs
 from harness.console import say
 from harness.errors import unknown
-from harness.plan import grid
 
 ABOUT = "train a grid of runs, skipping those that are done, and update the board"
 
@@ -28,6 +27,8 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    from harness.plan import grid
+
     if given.executor != "local":
         raise unknown("executor", given.executor, ["local"])
     settings = list(grid.runs(given.suite, given.overrides))
@@ -35,22 +36,24 @@ def call(given: argparse.Namespace) -> int:
     from harness import board
     from harness.cli import tables
     from harness.cli.follow import follow
-    from harness.executors.execute import require
+    from harness.executors.execute import fetch, require
     from harness.executors.local import LocalExecutor
     from harness.executors.sharing import share
     from harness.plan.chains import chains
     from harness.plan.planned import plan
 
+    fetch(settings)
     runs = plan(settings)
     missing = [planned for planned in runs if not planned.settled]
-    for planned in missing:
-        if planned.run.seed == missing[0].run.seed:  # a seed does not change whether a run can start
-            require(planned.run)
+    for planned in {planned.identity.row: planned for planned in missing}.values():
+        require(planned.run)  # a seed does not change whether a run can start
     for why in dict.fromkeys(planned.choice.why for planned in runs):
         say(why)
     at_once, together = share(chains(runs), given.jobs, say)
-    ended = follow(LocalExecutor(at_once), runs, together)
-    tables.board(board.make(Path(runs[0].run.output) / "records", runs[0].run.output))
+    try:
+        ended = follow(LocalExecutor(at_once), runs, together)
+    finally:  # what has ended is on the board, whatever ends the suite
+        tables.board(board.make(Path(runs[0].run.output) / "records", runs[0].run.output))
     failed = Counter(event.status for event in ended if event.status != "done")
     if failed:
         listed = ", ".join(f"{number} {status}" for status, number in sorted(failed.items()))

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from harness.machine import provenance
 from harness.plan.planned import Planned
 from harness.records import Record, RecordError, empty, load, write_atomic
 from harness.records.ending import Ending, RefusedError
+from harness.records.identity import canonical
 from harness.tasks.vision import data
 
 SUCCESSOR, CHECKPOINT = "successor.pt", "checkpoint.pt"
@@ -55,6 +56,8 @@ def execute(planned: Planned, tell: Tell, successor: Planned | None = None, *, w
         TakenError: Another process trains it, and ``wait`` is false.
         UsageError: The output cannot be written, or the run cannot start as configured.
     """
+    if planned.identity.data is None:
+        raise UsageError(f"the data of {planned.run.dataset.name} came after the run was planned: start it again")
     writable(planned.folder.parent)
     with own(planned.folder, tell, wait=wait):
         if planned.forced:
@@ -66,9 +69,7 @@ def execute(planned: Planned, tell: Tell, successor: Planned | None = None, *, w
         record = None if planned.forced else finished(planned, folder)
         if record is None:
             record = _train(planned, request, folder, tell)
-        record["code"] = planned.identity.code
-        if planned.choice.image is not None:
-            record["image"] = {"content": planned.choice.image.content, "base": planned.choice.image.base_digest}
+        record |= {name: request[name] for name in ("code", "image")}
         path = record_path(planned)
         publish(record, path, folder, tell)
         if record["status"] == "done":
@@ -131,17 +132,28 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def fetch(runs: Iterable[RunConfig]) -> None:
+    """Download the data that runs may download: before they are planned, since data are part of a run's identity.
+
+    Raises:
+        UsageError: They cannot be had.
+    """
+    wanted = {canonical(config.to_dict(run)["dataset"]): run for run in runs if run.dataset.download}
+    for run in wanted.values():
+        data.fetch(config.to_dict(run)["dataset"])
+
+
 def require(run: RunConfig) -> None:
     """Make sure that a run can start: its settings fit together, its data are here, and there is somewhere to write.
 
-    Data are downloaded where the config allows it.
-
     Raises:
-        UsageError: One of these does not hold.
+        UsageError: One of these does not hold; or two counts of the model's products differ.
     """
+    from harness.audit import second_count
     from harness.training.prepare import prepare
 
-    prepare(run)
+    task = prepare(run)
+    second_count.require_agreement(run.model.name, task.model, run.dataset.shape, task.costs.dense)
     data.fetch(config.to_dict(run)["dataset"])
     writable(Path(run.output))
 
@@ -168,6 +180,8 @@ def _request(planned: Planned, successor: Planned | None) -> dict[str, Any]:
         "key": planned.key,
         "runner": planned.choice.name,
         "plugins": planned.run.plugins,
+        "code": planned.identity.code,
+        "image": _image(planned),
         "sources": {"method": planned.sources.method, "model": planned.sources.model},
         "provenance": {
             **provenance.source(),
@@ -177,6 +191,11 @@ def _request(planned: Planned, successor: Planned | None) -> dict[str, Any]:
         },
     }
     return request | ({"successor": successor.key} if successor else {})
+
+
+def _image(planned: Planned) -> dict[str, str | None] | None:
+    image = planned.choice.image
+    return None if image is None else {"content": image.content, "base": image.base_digest}
 
 
 def _record(request: dict[str, Any], folder: Path, ending: Ending) -> Record:

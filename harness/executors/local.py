@@ -32,8 +32,9 @@ class LocalExecutor:
 
     def submit(self, chains: Sequence[Sequence[Planned]]) -> None:
         """See `Executor.submit`."""
+        with self._lock:
+            self._unfinished += sum(len(chain) for chain in chains)
         for chain in chains:
-            self._unfinished += len(chain)
             self._pool.submit(self._train_chain, chain)
 
     def events(self) -> Iterator[Event]:

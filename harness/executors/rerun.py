@@ -7,10 +7,11 @@ from typing import Any
 
 from harness import config
 from harness.budget.kinds import KINDS
-from harness.errors import UsageError
-from harness.executors.execute import execute
+from harness.errors import UsageError, unknown
+from harness.executors.execute import execute, require
 from harness.plan.planned import plan
 from harness.records import Record
+from methods import registry
 
 # On other hardware, or on an accelerator, sums are taken in another order and a run drifts. Accuracy may then differ by
 # what seeds differ by; counts may not.
@@ -29,13 +30,17 @@ def rerun(record: Record, folder: Path, on_event: Callable[[dict[str, Any]], Non
         How the new record differs, one line per difference; nothing if it agrees.
 
     Raises:
-        UsageError: This machine cannot run it: no container engine, no such device, data missing.
+        UsageError: This machine cannot run it: no container engine, no such device, data missing, or
+            a method that is not installed.
     """
+    if record["method"] not in registry.methods():
+        raise unknown("method", record["method"], registry.methods())
     run = config.from_dict(record["config"])
     run.output = str(folder)
     # A record of a container is repeated in one, or the comparison would be of two programs.
     run.runner.name = record["runner"]
     (planned,) = plan([run])
+    require(planned.run)
     result = execute(planned, on_event).record
     assert result is not None
     if result["status"] != record["status"]:

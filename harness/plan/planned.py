@@ -82,7 +82,7 @@ class Planned:
         Raises:
             UsageError: It cannot be trained as configured.
         """
-        return price(self.run, self.identity.row)
+        return price(self.run, self.identity.row + identity.canonical(self.identity.code))
 
     def entry(self) -> dict[str, Any]:
         """Return the run as ``plan --json`` prints it; the names are a contract."""

@@ -63,7 +63,7 @@ def price(run: RunConfig, name: str) -> Price:
 
     Args:
         run: The run.
-        name: What the runs of its row share (`harness.records.identity.Identity.row`).
+        name: What the runs of its row share, and the code that trains them.
 
     Raises:
         UsageError: The run cannot be trained as configured.

@@ -22,6 +22,7 @@ LOCK = Path(__file__).with_name("sources.lock")
 
 _SHARED = (
     "harness/generators.py",
+    "harness/machine/precision.py",
     "harness/seeds.py",
     "harness/budget",
     "harness/tasks/vision",

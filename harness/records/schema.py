@@ -134,7 +134,14 @@ PROVENANCE = _object(
     optional=("nondeterministic",),
 )
 
-CODE = _object({"results": NAME, "method": _digest(64), "model": _digest(64), "shared": _digest(64)})
+CODE = _object(
+    {
+        "results": {"type": "string", "pattern": "^[0-9]{1,9}$"},
+        "method": _digest(64),
+        "model": _digest(64),
+        "shared": _digest(64),
+    }
+)
 IMAGE = _object({"content": MAYBE_NAME, "base": MAYBE_NAME}, null=True)
 
 

@@ -55,8 +55,8 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
     """Train a request and leave its record.
 
     Args:
-        request: JSON with ``config``, ``key``, ``runner`` and the ``provenance`` that is known outside; ``successor``
-            is the key of the run that resumes from this one, if any.
+        request: JSON with ``config``, ``key``, ``runner``, ``code``, ``image`` and the ``provenance`` that is known
+            outside; ``successor`` is the key of the run that resumes from this one, if any.
         folder: Where everything is written.
         emit: Takes progress events.
 
@@ -75,7 +75,8 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
 
 def _work(requested: dict[str, Any], folder: Path, emit: Emit, stopped: Callable[[], bool]) -> int:
     started = time.perf_counter()
-    result = empty(requested["config"], requested["key"], requested["runner"])
+    known: dict[str, Any] = {name: requested.get(name) for name in ("code", "image")}
+    result = empty(requested["config"], requested["key"], requested["runner"], **known)
     result["provenance"].update(requested["provenance"], started=_now(), resumed=False)
     with Nondeterministic() as unsure:
         try:
@@ -141,19 +142,20 @@ class _Run:
         for note in task.notes:
             self._emit({"event": "log", "text": note})
         self._emit({"event": "started", "budget": vars(run.budget), "train_samples": task.train_samples})
-        with meter:
-            try:
+        try:
+            with meter:
                 spent = self._spend(task, trainer, checkpoints)
                 # Also before the test set is scored, for whatever may happen there.
                 saved = checkpoints.save() if run.checkpoint_seconds or not spent else False
                 if spent:
                     self._finish(trainer, splits)
-            except DivergedError:
-                checkpoints.discard()  # from there it would only diverge again
-                raise
-        report.measure(self._result, trainer, meter, checkpoints)
+        except DivergedError:
+            checkpoints.discard()  # from there it would only diverge again
+            raise
+        finally:  # what a run cost that did not end well counts too, in earlier processes as well
+            report.measure(self._result, trainer, meter, checkpoints)
         if not spent:
-            resume = "run it again to resume from its checkpoint"
+            resume = "run it again to resume from its checkpoint (--force begins anew)"
             raise _StoppedError(resume if saved else "its checkpoint could not be written")
 
     def _set_up(self) -> tuple[RunConfig, Task, Data]:

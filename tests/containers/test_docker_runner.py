@@ -90,6 +90,13 @@ def test_a_run_in_a_container_is_verified_and_gives_the_metrics_of_a_local_one(l
     assert any(event["event"] == "progress" for event in lab.events)
 
 
+def test_the_outside_counts_by_the_rules_that_the_run_was_made_under(lab):
+    """13 images are left at the end of each epoch and join the batch before, as since results version 2."""
+    made = lab.run("method=static", "recipe.batch_size=128", "budget=epochs:2")
+    assert (made["status"], made["reason"], made["cost"]["steps"]) == ("done", None, 20)
+    assert made["code"]["results"] == "2"
+
+
 def test_too_little_memory_is_out_of_memory(lab):
     record = lab.run("runner.memory=300m", program="import torch; print(len(bytearray(600 << 20)))")
     assert (record["status"], record["runner"]) == ("out_of_memory", "docker")
