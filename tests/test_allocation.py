@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from harness.machine import allocator as allocation
+from harness.machine import allocator
 
 # What a step does: it allocates and frees the same large tensors. Counts the pages that the kernel hands out for it.
 STEPS = """
@@ -41,4 +41,4 @@ def test_a_step_s_memory_serves_the_next_one():
 
 def test_another_c_library_is_no_error(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    allocation.keep_freed_memory()
+    allocator.keep_freed_memory()

@@ -72,6 +72,16 @@ def test_a_mean_with_its_interval_is_over_all_seeds_that_ended():
     assert wording.statuses(row) == "1 diverged, 3 done"
 
 
+def test_accuracy_and_cost_of_a_ranked_row_are_of_the_same_seeds():
+    records = board(runner="docker")
+    row = next(row for row in only_table(records).rows if row.name == "rigl" and row.place is not None)
+    extra = changed(row.example, seed=row.required, cost={"train_flops": 10 * row.example["cost"]["train_flops"]})
+    (more,) = (one for one in only_table([*records, extra]).rows if (one.name, one.sparsity) == ("rigl", row.sparsity))
+    assert len(more.runs) == len(row.runs) + 1
+    assert len(more.accuracies) == len(row.accuracies)
+    assert more.mean("cost", "train_flops") == row.mean("cost", "train_flops")
+
+
 def test_a_single_seed_shows_no_interval_and_says_so():
     row = only_table([make("set", 0.9, 0, accuracy=0.9)]).rows[0]
     assert wording.estimated(row) == "90.00 (1 seed, no interval)"

@@ -1,22 +1,31 @@
 """What a container prints: events for the display, lines for the log, and nothing that could do harm."""
 
+import io
 import json
+import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
+from harness.cli.display import Display
 from harness.containers import output
 from harness.containers.output import Output
+from harness.events import NUMBERS, read
 from harness.machine import logs
+
+PROGRESS = {"event": "progress", "evaluated": True, "val_accuracy": 0.5} | dict.fromkeys(NUMBERS, 0)
 
 
 @pytest.fixture
 def taken(tmp_path):
     """Feed pieces to an `Output`; returns the events and the log."""
 
-    def take(*pieces, on_event=None):
+    def take(*pieces):
         events = []
         log = tmp_path / "log.txt"
-        with Output(on_event or events.append, log) as out:
+        with Output(events.append, log) as out:
             for piece in pieces:
                 out.feed(piece)
         return events, log.read_text()
@@ -25,11 +34,11 @@ def taken(tmp_path):
 
 
 def test_events_and_lines_are_told_apart_wherever_the_pieces_are_cut(taken):
-    whole = b'{"event": "progress", "step": 3}\nhello\n{"not": "an event"}\n{broken\nlast'
+    whole = json.dumps(PROGRESS).encode() + b'\nhello\n{"not": "an event"}\n{broken\nlast'
     for size in (1, 7, len(whole)):
         pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
         events, log = taken(*pieces)
-        assert events[0] == {"event": "progress", "step": 3}
+        assert events[0] == PROGRESS
         assert [event.get("text") for event in events[1:]] == ["hello", '{"not": "an event"}', "{broken", "last"]
         assert log.endswith('hello\n{"not": "an event"}\n{broken\nlast\n')
 
@@ -40,13 +49,31 @@ def test_escape_sequences_do_not_reach_the_terminal(taken):
     assert events == [{"event": "log", "text": "]0;titleevil31m"}]
 
 
-def test_an_event_that_the_display_cannot_use_is_a_line(taken):
-    def display(event):
-        if event["event"] == "progress":
-            event["step"] + 1
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"event": "log"}',
+        '{"event": "log", "text": 3}',
+        '{"event": "waiting"}',
+        '{"event": ["progress"]}',
+        '{"event": "progress"}',
+        *(json.dumps({**PROGRESS, name: wrong}) for name in PROGRESS for wrong in ("x", [], math.nan, 10**400)),
+        json.dumps({**PROGRESS, "progress": 1.5}),
+        json.dumps({**PROGRESS, "step": True}),
+    ],
+)
+def test_an_event_that_no_display_could_use_is_a_line(taken, line):
+    events, log = taken(f"{line}\n".encode())
+    assert events == [{"event": "log", "text": line}]
+    assert log == f"{line}\n"
 
-    _, log = taken(b'{"event": "progress"}\n{"event": "progress", "step": "x"}\nok\n', on_event=display)
-    assert log == '{"event": "progress"}\n{"event": "progress", "step": "x"}\nok\n'
+
+@given(st.fixed_dictionaries({name: st.floats() | st.integers() for name in NUMBERS}), st.data())
+def test_every_event_that_is_passed_on_can_be_shown(figures, data):
+    with Display(Console(file=io.StringIO(), force_terminal=True)) as bars, bars.run("a run") as show:
+        for figure in (PROGRESS, PROGRESS | figures | {"progress": data.draw(st.floats(0, 1))}):
+            if (event := read(json.dumps(figure))) is not None:
+                show(event)
 
 
 def test_a_flood_is_cut(taken, monkeypatch):

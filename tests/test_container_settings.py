@@ -6,7 +6,7 @@ import pytest
 
 from harness import config
 from harness.config import RunnerConfig
-from harness.containers import box as container
+from harness.containers import box
 from harness.containers.content import SUITE, ImageError, ImageFiles, Pins
 from harness.errors import UsageError
 from harness.runners.choose import choose
@@ -28,19 +28,19 @@ from harness.runners.choose import choose
 )
 def test_a_limit_that_makes_no_sense_is_named(field, value, message):
     with pytest.raises(UsageError, match=message):
-        container.check(RunnerConfig(name="docker", **{field: value}))
+        box.check(RunnerConfig(name="docker", **{field: value}))
 
 
 def test_the_defaults_are_allowed():
-    container.check(RunnerConfig(name="docker"))
+    box.check(RunnerConfig(name="docker"))
 
 
 def test_threads_follow_a_limit_on_cpus_but_not_against_the_callers_word(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert "OMP_NUM_THREADS" not in container.environment(RunnerConfig(name="docker"))
-    assert container.environment(RunnerConfig(name="docker", cpus=1.5))["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in box.environment(RunnerConfig(name="docker"))
+    assert box.environment(RunnerConfig(name="docker", cpus=1.5))["OMP_NUM_THREADS"] == "1"
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert container.environment(RunnerConfig(name="docker", cpus=1.5))["OMP_NUM_THREADS"] == "7"
+    assert box.environment(RunnerConfig(name="docker", cpus=1.5))["OMP_NUM_THREADS"] == "7"
 
 
 def test_the_committed_pins_are_those_of_the_committed_files():

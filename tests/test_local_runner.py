@@ -110,11 +110,27 @@ def end_by(outside, request, folder, log, gpu):
     time.sleep(60)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGRTMIN + 1])
 def test_a_run_that_is_killed_is_failed(tmp_path, monkeypatch, number):
     monkeypatch.setenv("HOW", str(int(number)))
     instead(monkeypatch, end_by)
-    assert (train(tmp_path).status, train(tmp_path).reason) == ("failed", f"ended by {number.name}")
+    name = number.name if isinstance(number, signal.Signals) else f"signal {number}"
+    assert (train(tmp_path).status, train(tmp_path).reason) == ("failed", f"ended by {name}")
+
+
+def say_anything(outside, request, folder, log, gpu):
+    for message in (b'{"event": "log"}', b'{"event": "progress", "step": "x"}', b"\xff"):
+        outside.send_bytes(message)
+
+
+def test_what_is_no_event_is_a_line(tmp_path, monkeypatch):
+    instead(monkeypatch, say_anything)
+    events = []
+    train(tmp_path, on_event=events.append)
+    lines = ['{"event": "log"}', '{"event": "progress", "step": "x"}', "\ufffd"]
+    assert [event for event in events if event["event"] != "waiting"] == [
+        {"event": "log", "text": line} for line in lines
+    ]
 
 
 # As a program of a user, without `if __name__ == "__main__"`.

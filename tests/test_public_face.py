@@ -66,6 +66,13 @@ def test_a_suite_is_planned():
     assert {one.run.method.name for one in planned} == {"dense", "static"}
 
 
+def test_layers_are_in_no_column_even_where_there_are_none(tmp_path):
+    record = json.loads(next((ROOT / "results" / "records").glob("*.json")).read_text())
+    record["metrics"]["layer_density"] = None
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    assert not [name for name in sb.load(tmp_path) if "layer_density" in name]
+
+
 def test_records_are_loaded_into_a_tidy_frame_without_torch(tmp_path):
     frame = sb.load(ROOT / "results")
     names = sorted(path.name for path in (ROOT / "results" / "records").glob("*.json"))

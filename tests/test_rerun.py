@@ -1,14 +1,20 @@
 """Repeating a run: the same run agrees with itself, a forged one does not."""
 
+import argparse
 import copy
 
 import pytest
 from records import GPU, make
 
 from harness import config
+from harness.audit import submission
+from harness.cli import check
+from harness.cli.arguments import FAILED
+from harness.errors import UsageError
 from harness.executors import rerun
 from harness.executors.execute import execute
 from harness.plan.planned import plan
+from harness.records import write
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +36,34 @@ def test_an_accuracy_that_the_run_does_not_give_is_told(trained, tmp_path):
     found = rerun.rerun(forged, tmp_path, lambda _: None)
     assert len(found) == 1
     assert found[0].startswith("test_accuracy: ")
+
+
+def test_what_this_machine_lacks_refuses_no_record(trained, tmp_path, monkeypatch, capsys):
+    foreign, elsewhere = copy.deepcopy(trained), copy.deepcopy(trained)
+    foreign["method"] = foreign["config"]["method"]["name"] = "theirs"
+    elsewhere["config"]["dataset"].update(name="cifar10", root=str(tmp_path / "absent"))
+    for record, said in ((foreign, "unknown method 'theirs'"), (elsewhere, "absent")):
+        with pytest.raises(UsageError, match=said):
+            rerun.rerun(record, tmp_path / "again", lambda _: None)
+    paths = [tmp_path / f"{name}.json" for name in ("first", "second")]
+    for path in paths:
+        write(trained, path)
+    monkeypatch.setattr(submission, "check", lambda paths: {path: [] for path in paths})
+    answers = iter([UsageError("no data here"), []])
+
+    def again(*_):
+        answer = next(answers)
+        if isinstance(answer, UsageError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(rerun, "rerun", again)
+    assert check.call(argparse.Namespace(records=list(map(str, paths)), rerun=True)) == FAILED
+    assert capsys.readouterr().out.splitlines() == [
+        f"{paths[0]}: could not be checked: no data here",
+        f"{paths[1]}: passes",
+        "1 checked: 1 pass, 0 refused; 1 could not be checked",
+    ]
 
 
 def test_on_an_accelerator_accuracy_may_drift_and_counts_may_not():

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from harness.errors import UsageError
-from harness.speed import page as speed_page
-from harness.speed import suites as speed
+from harness.speed import page, suites
 
 
 def test_the_quick_suites_run_and_leave_ratios_of_named_amounts(tmp_path):
@@ -28,22 +27,22 @@ def test_the_quick_suites_run_and_leave_ratios_of_named_amounts(tmp_path):
 
 def test_a_ratio_is_the_median_of_those_of_neighbours_whatever_spells_a_machine_has():
     baseline = [1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 3.0]
-    ratio, interval = speed_page.paired_ratio([1.5 * seconds for seconds in baseline], baseline)
+    ratio, interval = page.paired_ratio([1.5 * seconds for seconds in baseline], baseline)
     assert ratio == pytest.approx(1.5)
     assert interval == pytest.approx((1.5, 1.5))
     # Of nine values the binomial interval around the median is that of the second and the eighth.
-    assert speed_page.paired_ratio([1, 2, 3, 4, 5, 6, 7, 8, 9], [1] * 9) == (5, (2, 8))
-    assert speed_page.paired_ratio([2, 4], [1, 1]) == (3, None)
+    assert page.paired_ratio([1, 2, 3, 4, 5, 6, 7, 8, 9], [1] * 9) == (5, (2, 8))
+    assert page.paired_ratio([2, 4], [1, 1]) == (3, None)
 
 
 def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(tmp_path):
     with pytest.raises(UsageError, match=r"absent/speed\.json: cannot be written"):
-        speed.main(tmp_path / "absent" / "speed.json")
+        suites.main(tmp_path / "absent" / "speed.json")
 
 
 def test_a_commit_that_git_does_not_know_is_named_before_anything_is_measured():
     with pytest.raises(UsageError, match=r"--against 6bd07dfff: git knows no such commit here"):
-        speed.main(against="6bd07dfff")
+        suites.main(against="6bd07dfff")
 
 
 @pytest.mark.parametrize("model", ["mlp", "convnet", "resnet20"])
@@ -76,23 +75,23 @@ def measured(gpu=None, **info):
 
 
 def test_what_was_measured_is_kept_for_each_machine_and_the_page_shows_all(tmp_path):
-    speed_page.keep(measured(), tmp_path)
-    speed_page.keep(measured(gpu={"name": "NVIDIA H100", "driver": "580.1"}), tmp_path)
+    page.keep(measured(), tmp_path)
+    page.keep(measured(gpu={"name": "NVIDIA H100", "driver": "580.1"}), tmp_path)
     kept = sorted((tmp_path / "results").iterdir())
     assert [path.name for path in kept] == ["nvidia-h100.json", "some-cpu-x2.json"]
     assert "Somebody" not in kept[0].read_text()
-    page = (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text()
     for part in ("## Some CPU x2", "## NVIDIA H100", "driver 580.1", "2026-11-01, commit 0123456789ab; torch 2.11.0"):
-        assert part in page
-    assert page.count("| a step / another, net | 1.004 (0.9971–1.011) | at most 1.01 | 201 ms | 200 ms |") == 2
-    assert page.count("| an event / another, net | 1.004 | at least 12: missed | 201 ms | 200 ms |") == 2
-    assert page.count("| a load / another, net | 1.004 |  | 201 ms | 200 ms |") == 2
+        assert part in text
+    assert text.count("| a step / another, net | 1.004 (0.9971–1.011) | at most 1.01 | 201 ms | 200 ms |") == 2
+    assert text.count("| an event / another, net | 1.004 | at least 12: missed | 201 ms | 200 ms |") == 2
+    assert text.count("| a load / another, net | 1.004 |  | 201 ms | 200 ms |") == 2
 
 
 def test_the_same_measurements_give_the_same_page_again(tmp_path):
-    speed_page.keep(measured(), tmp_path)
+    page.keep(measured(), tmp_path)
     before = (tmp_path / "README.md").read_bytes()
-    speed_page.keep(measured(), tmp_path)
+    page.keep(measured(), tmp_path)
     assert (tmp_path / "README.md").read_bytes() == before
 
 
@@ -107,4 +106,4 @@ def test_the_same_measurements_give_the_same_page_again(tmp_path):
     ],
 )
 def test_amounts_have_the_unit_that_suits_them(value, unit, text):
-    assert speed_page.amount(value, unit) == text
+    assert page.amount(value, unit) == text

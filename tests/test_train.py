@@ -2,6 +2,9 @@
 
 import copy
 import io
+import os
+import signal
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -119,6 +122,32 @@ def test_whatever_a_method_raises_leaves_a_record_that_says_so(how, status, reas
     assert "\n" not in made["reason"]
     assert made["cost"]["steps"] == 5
     assert made["cost"]["train_flops"] > 0
+
+
+@dataclass
+class Ruined(Method):
+    """Is told to stop at its first event, after a second; diverges at the second, in another process."""
+
+    interval: int = 5
+
+    def event(self, moment):
+        return Event() if moment.step in (5, 10) else None
+
+    def update(self, masks, moment, target):
+        if moment.step == 10:
+            raise DivergedError("ruined")
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_that_was_resumed_and_diverges_is_told_with_all_that_it_cost(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.METHODS, "ruined", Ruined("ruined"))
+    first, made = record(small("ruined"), tmp_path), record(small("ruined"), tmp_path)
+    assert (first["status"], made["status"]) == ("interrupted", "diverged")
+    assert made["provenance"]["resumed"]
+    assert made["cost"]["seconds"]["total"] > first["cost"]["seconds"]["total"] > 1
+    assert made["cost"]["peak_memory_bytes"] > 0
+    assert not (tmp_path / "checkpoint.pt").exists()
 
 
 def test_a_run_that_keeps_its_promises_is_done_and_counts_what_it_has(tmp_path):

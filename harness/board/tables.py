@@ -75,10 +75,15 @@ class Row:
         return sum(count for status, count in self.statuses.items() if status != "done")
 
     @property
+    def counted(self) -> dict[int, Record]:
+        """The runs that figures are taken from; of a row that is ranked, those of the required seeds alone."""
+        every = self.unranked or not self.required
+        return {seed: run for seed, run in self.runs.items() if every or seed < self.required}
+
+    @property
     def accuracies(self) -> dict[int, float]:
-        """Test accuracy (a fraction) by seed; of a row that is ranked, those of the required seeds alone."""
-        counted = [seed for seed in self.runs if self.unranked or not self.required or seed < self.required]
-        return {seed: self.runs[seed]["metrics"]["test_accuracy"] for seed in counted}
+        """Test accuracy (a fraction) by seed, of the `counted` runs."""
+        return {seed: run["metrics"]["test_accuracy"] for seed, run in self.counted.items()}
 
     @property
     def accuracy(self) -> Estimate | None:
@@ -86,8 +91,8 @@ class Row:
         return estimate(list(self.accuracies.values())) if self.runs else None
 
     def mean(self, part: str, name: str) -> float | None:
-        """Return the mean over seeds of ``record[part][name]``, None where no run knows it."""
-        return mean_of_known(run[part][name] for run in self.runs.values())
+        """Return the mean over the `counted` runs of ``record[part][name]``, None where none knows it."""
+        return mean_of_known(run[part][name] for run in self.counted.values())
 
     def provenance(self, name: str) -> list[Any]:
         """Return the distinct known values of a provenance field, sorted."""

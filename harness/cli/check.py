@@ -23,16 +23,23 @@ def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from harness.audit import submission
 
-    refused = 0
+    refused = unchecked = 0
     found = submission.check(_paths(given.records))
     for path, refusals in found.items():
-        reasons = _rerun(path) if given.rerun and not refusals else refusals
+        try:
+            reasons = _rerun(path) if given.rerun and not refusals else refusals
+        except UsageError as error:  # of this machine, not of the record; others may be repeatable here
+            print(f"{printable(path)}: could not be checked: {printable(error)}")
+            unchecked += 1
+            continue
         print(f"{printable(path)}: {'refused' if reasons else 'passes'}")
         for reason in reasons:
             print(f"  {printable(reason)}")
         refused += bool(reasons)
-    print(f"{len(found)} checked: {len(found) - refused} pass, {refused} refused")
-    return FAILED if refused else DONE
+    checked = len(found) - unchecked
+    more = f"; {unchecked} could not be checked" if unchecked else ""
+    print(f"{checked} checked: {checked - refused} pass, {refused} refused{more}")
+    return FAILED if refused or unchecked else DONE
 
 
 def _paths(names: Sequence[str]) -> list[Path]:

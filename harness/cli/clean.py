@@ -14,9 +14,8 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from harness.containers import engine
-    from harness.containers import orphans as clean
+    from harness.containers import engine, orphans
 
-    removed = clean.clean(engine.connect())
+    removed = orphans.clean(engine.connect())
     say(f"removed {len(removed)} containers" + (f": {', '.join(removed)}" if removed else ""))
     return DONE

@@ -102,7 +102,7 @@ class _Rate:
             return None, None
         elapsed = now[0] - self._first[0]
         share = now[2] - self._first[2]
-        if elapsed <= 0 or share <= 0:
+        if elapsed <= 0 or share < 1e-9:  # too little to tell; divided by less, the time left would be infinite
             return None, None
         return (now[1] - self._first[1]) / elapsed, elapsed * (1 - now[2]) / share
 

@@ -20,9 +20,17 @@ def follow(executor: Executor, runs: Sequence[Planned], chains: Sequence[Sequenc
         KeyboardInterrupt: Ctrl-C, once every run under way was stopped and its record written.
         UsageError: A run cannot be trained as configured.
     """
+    executor.submit(chains)
+    try:
+        return _show(executor, runs)
+    except BaseException:
+        _stop(executor)
+        raise
+
+
+def _show(executor: Executor, runs: Sequence[Planned]) -> list[Finished]:
     numbers = {planned.key: number for number, planned in enumerate(runs, 1)}
     ended: list[Finished] = []
-    executor.submit(chains)
     events = executor.events()
     interrupted = False
     with Display() as display:
@@ -53,6 +61,20 @@ def follow(executor: Executor, runs: Sequence[Planned], chains: Sequence[Sequenc
     if interrupted:
         raise KeyboardInterrupt
     return ended
+
+
+def _stop(executor: Executor) -> None:
+    """Stop the runs under way and wait for them, whatever happens meanwhile."""
+    while True:
+        executor.cancel()
+        try:
+            for _ in executor.events():
+                pass
+        except KeyboardInterrupt:
+            continue
+        except Exception:  # the executor's own, once every run has ended; what stopped them is raised already
+            return
+        return
 
 
 def _outcome(event: Finished) -> str:

@@ -22,7 +22,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from harness.containers import build as image_build
+    from harness.containers import build
 
-    image_build.make(given.folder, say, pin=given.pin, base=given.base, force=given.force)
+    build.make(given.folder, say, pin=given.pin, base=given.base, force=given.force)
     return DONE

@@ -18,6 +18,6 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from harness.speed import suites as speed
+    from harness.speed import suites
 
-    return speed.main(given.json, quick=given.quick, everything=given.all, against=given.against)
+    return suites.main(given.json, quick=given.quick, everything=given.all, against=given.against)

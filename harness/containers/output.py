@@ -1,12 +1,12 @@
 """What a container prints: events, and lines for the log. None of it is trusted."""
 
-import json
 import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Self
 
+from harness import events
 from harness.machine import logs
 
 LONGEST_LINE = 64 * 1024
@@ -72,21 +72,19 @@ class Output:
         text = _CONTROL.sub("", line.decode(errors="replace")).rstrip()
         if not text:
             return
-        event = _event(text)
-        if event is None or not self._pass_on(event):
+        event = events.read(text)
+        if event is None:
             self._log(text)
+        else:
+            self._pass_on(event)
 
-    def _pass_on(self, event: dict[str, Any]) -> bool:
-        """Pass an event on; False if the taker cannot make sense of it, so that it counts as a line."""
+    def _pass_on(self, event: dict[str, Any]) -> None:
         try:
             self._on_event(event)
         except KeyboardInterrupt:
             # Told to stop: from now on only the log takes what the run still says.
             self._on_event = _ignore
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            return False
-        return True
 
     def _log(self, text: str) -> None:
         self._last.append(text[:500])
@@ -104,14 +102,3 @@ class Output:
 
 def _ignore(event: dict[str, Any]) -> None:
     """Take an event and do nothing."""
-
-
-def _event(text: str) -> dict[str, Any] | None:
-    """Return the event that a line is, or None."""
-    if not text.startswith("{"):
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None

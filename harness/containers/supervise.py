@@ -30,7 +30,7 @@ SIGKILLED = 137
 STOPPED = (130, SIGKILLED, 143)
 """Exit statuses of a program that got SIGINT, SIGKILL or SIGTERM."""
 _GONE = "the container engine went away during the run"
-INTERRUPTED = Ending("interrupted", "interrupted; run it again to resume from its checkpoint")
+INTERRUPTED = Ending("interrupted", "interrupted; run it again to resume from its checkpoint (--force begins anew)")
 
 
 class _LostError(Exception):

@@ -30,11 +30,10 @@ def prepare(requested: dict[str, Any], folder: Path) -> tuple[dict[str, Any], di
     told["config"]["dataset"].update(root=DATA if place else None, download=False)
     if place:
         mounts[place.resolve()] = DATA
-    for plugins in (told["config"].get("plugins"), told.get("plugins")):
-        for group, text in (plugins or {}).items():
-            source, _, name = text.rpartition(":")
-            there = mounts.setdefault(Path(source).resolve(), f"{PLUGINS}/{group}.py")
-            plugins[group] = f"{there}:{name}"
+    for group, text in (requested.get("plugins") or {}).items():
+        source, _, name = text.rpartition(":")
+        there = mounts.setdefault(Path(source).resolve(), f"{PLUGINS}/{group}.py")
+        told["plugins"][group] = f"{there}:{name}"
     path = folder / "request-inside.json"
     write_atomic(path, json.dumps(told, indent=1))
     path.chmod(0o644)

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from harness import events
 from harness.config.schema import RunnerConfig
 from harness.machine import gpus, logs
 from harness.machine.oom import oom_kills
@@ -22,6 +23,8 @@ from harness.runners.processes import Process
 POLL_SECONDS = 1.0
 MOST_EVENTS, LONGEST_EVENT = 100, 1 << 20
 """Events that are passed on before limits are looked at again, and bytes of one."""
+LONGEST_LINE = 2000
+"""Characters shown of what is not an event."""
 
 
 class LocalRunner:
@@ -39,7 +42,9 @@ class LocalRunner:
                 child = Process(_inside, request, folder, log, gpu.uuid if gpu else None)
                 return _supervise(child, limits.timeout, on_event, log)
         except KeyboardInterrupt:
-            return Ending("interrupted", "interrupted; run it again to resume from its checkpoint")
+            return Ending(
+                "interrupted", "interrupted; run it again to resume from its checkpoint (--force begins anew)"
+            )
 
 
 def _supervise(child: Process, timeout: float | None, on_event: OnEvent, log: Path) -> Ending:
@@ -75,10 +80,9 @@ def _pass_on(connection: Connection, on_event: OnEvent) -> tuple[bool, bool]:
     told = 0
     try:
         while told < MOST_EVENTS and connection.poll():
-            message = connection.recv_bytes(LONGEST_EVENT)
+            text = connection.recv_bytes(LONGEST_EVENT).decode(errors="replace")
             told += 1
-            with suppress(ValueError, KeyError, TypeError, AttributeError):  # a method's code can say anything here
-                on_event(json.loads(message))
+            on_event(events.read(text) or {"event": "log", "text": text[:LONGEST_LINE]})
     except (EOFError, OSError):
         return bool(told), False
     return bool(told), True
@@ -129,6 +133,14 @@ def _judge(exitcode: int | None, log: Path, seconds: float, *, oom: bool) -> End
     if exitcode == -signal.SIGKILL and oom:
         return Ending("out_of_memory", "killed by the kernel for lack of memory", seconds)
     if exitcode is not None and exitcode < 0:
-        return Ending("failed", f"ended by {signal.Signals(-exitcode).name}", seconds)
+        return Ending("failed", f"ended by {_name(-exitcode)}", seconds)
     last = logs.last_line(log) or "nothing was printed"
     return Ending("failed", f"exit status {exitcode}: {last}", seconds)
+
+
+def _name(number: int) -> str:
+    """Return a signal's name; those for real-time use have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

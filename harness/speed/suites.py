@@ -14,7 +14,7 @@ from rich.table import Table
 
 from harness.errors import UsageError
 from harness.places import ROOT, TREE
-from harness.speed import page as speed_page
+from harness.speed import page
 
 SUITES = TREE / "speed"
 
@@ -55,7 +55,7 @@ def main(
     if ratios:
         ratios.write_text(json.dumps(found, indent=1) + "\n")
     if not (quick or status):
-        for path in speed_page.keep(measured, SUITES):
+        for path in page.keep(measured, SUITES):
             print(f"wrote {path}")
     return int(status != 0)
 
@@ -65,7 +65,7 @@ def rows(measured: Measured) -> list[dict[str, Any]]:
 
     ``value`` and ``baseline`` are medians in ``unit``; the name says what is divided by what.
     """
-    where = speed_page.machine(measured)
+    where = page.machine(measured)
     return [
         {**{key: info[key] for key in ("name", "ratio", "baseline", "value", "unit")}, "machine": where}
         for info in (benchmark["extra_info"] for benchmark in measured["benchmarks"])
@@ -105,7 +105,7 @@ def _show(found: list[dict[str, Any]]) -> None:
     for name in ("ratio", "ours", "baseline"):
         table.add_column(name, no_wrap=True, justify="right")
     for row in found:
-        amounts = (speed_page.amount(row[key], row["unit"]) for key in ("value", "baseline"))
+        amounts = (page.amount(row[key], row["unit"]) for key in ("value", "baseline"))
         table.add_row(row["name"], f"{row['ratio']:.4g}", *amounts)
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)

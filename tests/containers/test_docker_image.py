@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from harness import config
-from harness.containers import build as image_build
+from harness.containers import build
 from harness.containers.content import SUITE, ImageError, ImageFiles, tag
 from harness.containers.image import BASE_LABEL, CONTENT_LABEL, verify
 from harness.errors import UsageError
@@ -75,11 +75,11 @@ def test_an_image_that_does_not_say_its_base_is_refused(engine, image, built):
 
 def test_a_methods_own_image_is_built_on_the_suites_and_checked_alike(engine, image, built):
     lines = []
-    made = image_build.build(engine, built, lines.append)
+    made = build.build(engine, built, lines.append)
     assert made.base == image.base
     assert made.id != image.id
     assert "SPARSEBENCH_EXTRA=yes" in engine.images.get(made.id).attrs["Config"]["Env"]
-    assert image_build.build(engine, built, lines.append) == made, "the second time it is there"
+    assert build.build(engine, built, lines.append) == made, "the second time it is there"
     built.dockerfile.write_text(OWN + "ENV MORE=1\n")
     with pytest.raises(ImageError, match=r"--pin` and commit the change"):
         verify(engine, built)
@@ -93,14 +93,14 @@ def test_a_failing_build_says_its_last_lines(engine, image, built):
     built.dockerfile.write_text(OWN + "RUN echo so far so good && exit 7\n")
     built.pin()
     with pytest.raises(ImageError, match=r"the build of .* failed: .*so far so good.* 7"):
-        image_build.build(engine, built, lambda line: None)
+        build.build(engine, built, lambda line: None)
 
 
 def test_too_little_disk_is_said_before_the_build(engine, image, built, monkeypatch):
-    monkeypatch.setattr(image_build, "METHOD_DISK", 1 << 60)
+    monkeypatch.setattr(build, "METHOD_DISK", 1 << 60)
     lines = []
     with pytest.raises(UsageError, match=r"needs 1073741824\.0 GiB free in /"):
-        image_build.build(engine, built, lines.append)
+        build.build(engine, built, lines.append)
     assert not any(line.startswith("Step") for line in lines)
 
 

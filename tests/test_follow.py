@@ -1,0 +1,26 @@
+"""Following an executor: whatever goes wrong while runs are shown, they are stopped and waited for."""
+
+import dataclasses
+
+import pytest
+from runs import small
+
+from harness.cli import follow
+from harness.cli.display import Display
+from harness.executors.local import LocalExecutor
+from harness.plan.planned import plan
+from harness.records import load_files
+
+
+def test_runs_are_stopped_and_recorded_when_the_display_fails(tmp_path, monkeypatch):
+    def fail(self, title, event, rate):
+        raise ValueError("cannot be shown")
+
+    monkeypatch.setattr(Display, "_print", fail)
+    runs = plan(
+        [dataclasses.replace(small("static", "epochs:5000", seed=seed), output=str(tmp_path)) for seed in (0, 1)]
+    )
+    with pytest.raises(ValueError, match="cannot be shown"):
+        follow.follow(LocalExecutor(), runs, [[run] for run in runs])
+    records, _ = load_files(tmp_path / "records")
+    assert [record["status"] for record in records.values()] == ["interrupted"]
