@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.config import values
 from harness.errors import UsageError, short
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -34,6 +33,8 @@ def output(overrides: Sequence[str]) -> Path:
     Raises:
         UsageError: Something else was given.
     """
+    from harness.config import values
+
     folder = "results"
     for override in overrides:
         name, _, text = override.partition("=")

@@ -3,12 +3,14 @@
 import argparse
 import json
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness import config
 from harness.cli import layout
 from harness.cli.arguments import DONE, FAILED, OVERRIDES
 from harness.console import printable
+
+if TYPE_CHECKING:
+    from harness.config import RunConfig
 
 ABOUT = "look at a data set before anything is trained: counts, broken files, the split a run would see"
 
@@ -28,6 +30,8 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status: 1 if a run would be refused."""
+    from harness import config
+
     run = config.resolve(given.overrides)
     # Imported once the settings are known to be good: torch takes seconds.
     from harness.tasks.vision.data.doctor import Doctor
@@ -45,12 +49,13 @@ def call(given: argparse.Namespace) -> int:
     return FAILED if report["refused"] else DONE
 
 
-def _add_run(report: dict[str, Any], run: config.RunConfig, dataset: Any) -> None:
+def _add_run(report: dict[str, Any], run: "RunConfig", dataset: Any) -> None:
     """Add what the model and the budget say to these data."""
+    from harness.config import DatasetConfig
     from harness.errors import UsageError
     from harness.training.prepare import sized
 
-    run.dataset = config.DatasetConfig(**dataset)
+    run.dataset = DatasetConfig(**dataset)
     try:
         report["notes"] = list(sized(run).notes)
     except UsageError as error:

@@ -4,11 +4,8 @@ import argparse
 import json
 import textwrap
 
-from harness import config, plugins
 from harness.cli import layout
 from harness.cli.arguments import DONE
-from harness.plan import grid
-from methods import methods
 
 ABOUT = "list what can be chosen: methods, data sets, models, budgets, suites"
 
@@ -23,6 +20,10 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    from harness import config, plugins
+    from harness.plan import grid
+    from methods import methods
+
     plugins.load_installed()
     about = {
         name: {"family": method.family, "summary": method.summary, "paper": method.paper}

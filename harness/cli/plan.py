@@ -3,9 +3,7 @@
 import argparse
 import json
 
-from harness import config
 from harness.cli.arguments import DONE, OVERRIDES
-from harness.plan import grid
 
 ABOUT = "show runs, what they will cost and which are done; train nothing"
 
@@ -19,6 +17,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    from harness import config
+    from harness.plan import grid
+
     if given.suite is not None:
         settings = list(grid.runs(given.suite, given.overrides))
     else:
