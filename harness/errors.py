@@ -49,5 +49,9 @@ def message(error: BaseException) -> str:
 
 def short(value: object) -> str:
     """Quote a value for a message, cut to a length that leaves the message readable."""
-    text = str(value)
-    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
+    return repr(cut(str(value)))
+
+
+def cut(text: str) -> str:
+    """Cut a text to a length that leaves a message readable."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

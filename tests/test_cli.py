@@ -204,7 +204,7 @@ def test_plan_needs_no_data_and_keeps_its_contract(tmp_path):
             "train_flops",
             "train_flops_ratio",
         ),
-        *("inference_flops", "inference_flops_ratio", "dense_forward_flops", "layers", "notes"),
+        *("inference_flops", "inference_flops_ratio", "dense_forward_flops", "layers", "notes", "estimated"),
     ]
     assert list(entry["layers"][0]) == ["name", "shape", "macs", "density"]
 

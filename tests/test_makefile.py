@@ -1,6 +1,7 @@
 """The Makefile, with a command line that prints its arguments in the place of the real one."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -44,7 +45,10 @@ def folder(tmp_path):
 
 
 def make(folder, *arguments):
-    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    # Not as a make within the make that may run these tests.
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = ["make", *arguments]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 def calls(folder, *arguments):

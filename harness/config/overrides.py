@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from harness.budget.kinds import KINDS
 from harness.config import names, values
 from harness.config.values import Value
-from harness.errors import UsageError, short, unknown
+from harness.errors import UsageError, cut, short, unknown
 from methods import Method, methods
 
 DEFAULT_METHOD = "granet"
@@ -51,7 +51,7 @@ def read(overrides: Iterable[str]) -> Overrides:
     given = [_split(override) for override in overrides]
     kinds = [value for name, value in given if name == "budget.kind"]
     if kinds and any(name == "budget" for name, _ in given):
-        raise UsageError(f"budget=... and budget.kind={kinds[-1]} both choose the kind of budget: drop one")
+        raise UsageError(f"budget=... and budget.kind={cut(kinds[-1])} both choose the kind of budget: drop one")
     # The method decides which settings there are, wherever it stands.
     for name, text in given:
         if name in names.GROUPS and name != "budget":
@@ -111,8 +111,11 @@ def _budget(found: Overrides, text: str) -> None:
 
 def _unknown_budget(text: str, kind: str) -> UsageError:
     if re.fullmatch(_NUMBER, text):
-        return UsageError(f"budget={text} has no kind; did you mean epochs:{text}? (kinds: {', '.join(KINDS)})")
+        said = cut(text)
+        return UsageError(f"budget={said} has no kind; did you mean epochs:{said}? (kinds: {', '.join(KINDS)})")
     slip = re.fullmatch(rf"(\w+)[=, ]({_NUMBER}(?:x{_NUMBER})?)", text)
     if slip and slip[1] in KINDS:
-        return UsageError(f"budget={text}: write the amount after a colon; did you mean {slip[1]}:{slip[2]}?")
+        return UsageError(
+            f"budget={cut(text)}: write the amount after a colon; did you mean {cut(f'{slip[1]}:{slip[2]}')}?"
+        )
     return unknown("budget kind", kind, KINDS)
