@@ -71,7 +71,9 @@ def sparsebench(*arguments):
 def test_check_passes_the_good_ones_alone(folder):
     done = sparsebench("check", folder / "records")
     assert done.returncode == 1
-    verdicts = dict(line.rsplit(": ", 1) for line in done.stdout.splitlines() if not line.startswith(" "))
+    *lines, count = done.stdout.splitlines()
+    verdicts = dict(line.rsplit(": ", 1) for line in lines if not line.startswith(" "))
+    assert count == f"{len(verdicts)} checked: {len(GOOD)} pass, {len(verdicts) - len(GOOD)} refused"
     assert len(verdicts) == MANY + len(GOOD)
     passed = {name.rpartition("/")[2] for name, verdict in verdicts.items() if verdict == "passes"}
     assert passed == {record_name(record) for record in GOOD}
