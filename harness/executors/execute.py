@@ -20,9 +20,7 @@ from harness.records import Record, RecordError, empty, load, write_atomic
 from harness.records.ending import Ending, RefusedError
 from harness.records.identity import canonical
 from harness.tasks.vision import data
-
-SUCCESSOR, CHECKPOINT = "successor.pt", "checkpoint.pt"
-"""The checkpoint from which the next run of a chain resumes, as the worker leaves it and as it finds it."""
+from harness.training.checkpoint import CHECKPOINT, SUCCESSOR
 
 Tell = Callable[[dict[str, Any]], None]
 

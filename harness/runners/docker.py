@@ -40,12 +40,14 @@ from harness.records.store import write
 from harness.runners import inside
 from harness.runners.base import OnEvent
 from harness.tasks.vision import data
+from harness.training.checkpoint import BEFORE, CHECKPOINT
+from harness.training.network import FINAL as NETWORK
 
 WORKER = ("python", "-m", "harness.training.worker")
 REFEREE = ("python", "-m", "harness.audit.referee")
-NETWORK, LARGEST_NETWORK = "final.safetensors", LARGEST_FOLDER
-"""What a run that is done leaves (`harness.training.network`), and its largest size in bytes."""
-CHECKPOINTS = ("checkpoint.pt", "checkpoint-before.pt")
+LARGEST_NETWORK = LARGEST_FOLDER
+"""Bytes of the largest network (`harness.training.network`) that a finished run may leave."""
+CHECKPOINTS = (CHECKPOINT, BEFORE)
 REFEREE_SECONDS = 3600.0
 
 
