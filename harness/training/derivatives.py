@@ -1,0 +1,78 @@
+"""Derivatives with respect to the masked weights: gradients, Hessian products, synaptic flow."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from harness.budget.parts import Layers
+from methods.parts.rows import Rows
+
+Part = tuple[Tensor, Tensor, float]
+"""Images, their labels, and their share of all images that the loss is averaged over."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Returns the mean loss of images and labels."""
+
+
+def gradient(loss: Loss, parts: Iterable[Part], parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradient of the mean loss over all parts, in the parameters' shapes."""
+    total = [torch.zeros_like(parameter) for parameter in parameters]
+    for images, labels, share in parts:
+        found = torch.autograd.grad(share * loss(images, labels), parameters, materialize_grads=True)
+        torch._foreach_add_(total, found)
+    return total
+
+
+def hessian_product(
+    loss: Loss, parts: Iterable[Part], parameters: Sequence[Tensor], vector: Sequence[Tensor]
+) -> list[Tensor]:
+    """Return the Hessian of the mean loss over all parts times a vector, by differentiating the gradient again."""
+    total = [torch.zeros_like(parameter) for parameter in parameters]
+    with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
+        for images, labels, share in parts:
+            mean = share * loss(images, labels)
+            found = torch.autograd.grad(mean, parameters, create_graph=True, materialize_grads=True)
+            along = torch.stack([(one * other).sum() for one, other in zip(found, vector, strict=True)]).sum()
+            torch._foreach_add_(total, torch.autograd.grad(along, parameters, materialize_grads=True))
+    return total
+
+
+def flow(model: nn.Module, layers: Layers, shape: Sequence[int]) -> list[Tensor]:
+    """Return the synaptic flow through each masked weight (Tanaka et al. 2020, section 5).
+
+    R is the sum of the outputs for an input of ones, with all parameters replaced by their absolute values. The score
+    of a weight is ``abs(w * dR/dw)``. It is computed in float64, since R exceeds float32 on deep networks.
+
+    Args:
+        model: In evaluation mode.
+        layers: The masked weights; where one is 0, as outside the masks, so is its score.
+        shape: Of one image.
+
+    Returns:
+        Scores, float64, in the form of `by_layer`.
+    """
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    absolute = {name: parameter.detach().double().abs() for parameter, name in names.items()}
+    buffers = {
+        name: buffer.double() if buffer.is_floating_point() else buffer for name, buffer in model.named_buffers()
+    }
+    weights = [absolute[names[parameter]].requires_grad_() for parameter in parameters_of(layers)]
+    ones = torch.ones(1, *shape, dtype=torch.float64, device=weights[0].device)
+    total = functional_call(model, {**absolute, **buffers}, (ones,)).sum()
+    found = torch.autograd.grad(total, weights, materialize_grads=True)
+    return by_layer([(weight.detach() * each).abs() for weight, each in zip(weights, found, strict=True)], layers)
+
+
+def parameters_of(layers: Layers) -> list[nn.Parameter]:
+    """Return the parameters that hold the masked weights, each once: a packed one holds several layers."""
+    return list(dict.fromkeys(weight.parameter if isinstance(weight, Rows) else weight for _, weight in layers))
+
+
+def by_layer(tensors: Sequence[Tensor], layers: Layers) -> list[Tensor]:
+    """Return each layer's part, flat, of tensors that belong to `parameters_of`."""
+    whole = dict(zip(parameters_of(layers), tensors, strict=True))
+    parts = (weight.of(whole[weight.parameter]) if isinstance(weight, Rows) else whole[weight] for _, weight in layers)
+    return [part.reshape(-1) for part in parts]

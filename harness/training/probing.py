@@ -1,0 +1,206 @@
+"""What a method computes on the untrained network, before the first step.
+
+A probe leaves no trace. Parameters, buffers, gradients, modes and generators are as before, and training sees the same
+batches in the same order.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harness import generators
+from harness.budget.parts import Layers
+from harness.config import RunConfig
+from harness.errors import UsageError, first_line
+from harness.machine.oom import ran_out_of_memory
+from harness.machine.precision import precision
+from harness.seeds import derive
+from harness.tasks.vision import models
+from harness.tasks.vision.data import Batches
+from harness.tasks.vision.data.order import bounds
+from harness.training.derivatives import Part, by_layer, flow, gradient, hessian_product, parameters_of
+from methods import Masks, Probe
+
+
+@dataclass
+class Probed:
+    """What a probe found. Each list has one flat tensor of shape (n,) for each masked layer, in model order.
+
+    Attributes:
+        compute_flow: Computes the scores of one data-free pass.
+        flows: Data-free passes left.
+        gradients: Signed gradients of the mean training loss; None if the probe reads no data.
+        hessian_gradients: The Hessian of that loss times the gradient; None if not requested.
+    """
+
+    compute_flow: Callable[[], list[Tensor]]
+    flows: int
+    gradients: list[Tensor] | None = None
+    hessian_gradients: list[Tensor] | None = None
+
+    def flow(self) -> list[Tensor]:
+        """Return SynFlow's scores of the weights as they are now (`harness.training.derivatives.flow`).
+
+        Raises:
+            RuntimeError: The method makes more passes than it declares, which the ledger would not contain.
+            UsageError: The model cannot be computed in float64, or a score is NaN or infinite.
+        """
+        if not self.flows:
+            raise RuntimeError("the method makes more data-free passes than its probe declares (Probe.flows)")
+        self.flows -= 1
+        return self.compute_flow()
+
+
+def probe(run: RunConfig, model: nn.Module, layers: Layers, batches: Batches) -> Probed | None:
+    """Compute what a run's method requests before the first step.
+
+    Args:
+        run: Its method declares what to compute (`methods.Method.probe`).
+        model: Initialised, on its device.
+        layers: The masked weights.
+        batches: Of the training split; the beginning of epoch 0 is read, augmented as in training.
+
+    Returns:
+        What was found; None if the method does not probe.
+
+    Raises:
+        UsageError: There are too few images, the model cannot be differentiated as requested, or a result is NaN or
+            infinite.
+    """
+    wanted = run.method.probe(1 - run.sparsity)
+    if wanted is None:
+        return None
+    found = Probed(partial(_flow, run, model, layers), wanted.flows)
+    if wanted.batches or wanted.per_class:
+        parts, parameters = _parts(run, wanted, batches), parameters_of(layers)
+        loss = partial(_loss, model, wanted.temperature, run.recipe.label_smoothing)
+        with _untouched(run, model, training=True):
+            gradients = gradient(loss, parts(), parameters)
+        found.gradients = _finite(run, "gradient", by_layer(gradients, layers), layers)
+        if wanted.hessian:
+            with _untouched(run, model, training=True):
+                products = hessian_product(loss, parts(), parameters, gradients)
+            found.hessian_gradients = _finite(run, "Hessian-gradient product", by_layer(products, layers), layers)
+    return found
+
+
+@torch.no_grad()
+def redraw(run: RunConfig, model: nn.Module, masks: Masks) -> None:
+    """Write the weights that training starts from once the masks are set (`methods.Method.redraws`).
+
+    Args:
+        run: Its method says which: ``"initial"`` ones or ``"other"`` ones of the same distribution.
+        model: Written in place.
+        masks: Of its weights; applied afterwards.
+    """
+    which = run.method.redraws(1 - run.sparsity)
+    if which is None:
+        return
+    seed = {"initial": run.seed, "other": derive(run.seed, "reinit")}[which]
+    fresh = models.build(run.model.name, run.dataset.classes, run.dataset.shape, seed)
+    model.load_state_dict(fresh.state_dict())
+    masks.reapply()
+
+
+def full_batches(samples: int, batch_size: int) -> int:
+    """Return the batches of an epoch that have exactly the recipe's size; a probe may request no more."""
+    return sum(end - begin == batch_size for begin, end in bounds(samples, batch_size, training=True))
+
+
+def _loss(model: nn.Module, temperature: float, smoothing: float, images: Tensor, labels: Tensor) -> Tensor:
+    with precision(images.device):
+        logits = model(images)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def _flow(run: RunConfig, model: nn.Module, layers: Layers) -> list[Tensor]:
+    with _untouched(run, model, training=False), torch.enable_grad():
+        scores = flow(model, layers, run.dataset.shape)
+    return _finite(run, "synaptic flow", scores, layers)
+
+
+def _parts(run: RunConfig, wanted: Probe, batches: Batches) -> Callable[[], Iterable[Part]]:
+    """Return what gives the images of a probe: the same ones for the gradient and for the Hessian."""
+    if wanted.per_class:
+        images, labels = _of_each_class(run, wanted.per_class, batches)
+        # Pieces of at most a batch, so that a probe takes no more memory than a step, but for the second derivative.
+        pieces = math.ceil(len(labels) / batches.batch_size)
+        split = zip(images.tensor_split(pieces), labels.tensor_split(pieces), strict=True)
+        parts = [(some, theirs, len(theirs) / len(labels)) for some, theirs in split]
+        return lambda: parts
+    size, most = batches.batch_size, full_batches(batches.samples, batches.batch_size)
+    if wanted.batches > most:
+        raise UsageError(
+            f"method {run.method.name} probes {wanted.batches} batches of {size} images; an epoch has {most} of that "
+            "size"
+        )
+    return lambda: ((*batch, 1 / wanted.batches) for batch in islice(batches.epoch(0), wanted.batches))
+
+
+def _of_each_class(run: RunConfig, count: int, batches: Batches) -> tuple[Tensor, Tensor]:
+    """Return the first ``count`` images of each class in the order of epoch 0, and their labels."""
+    missing = [count] * run.dataset.classes
+    found: list[tuple[Tensor, Tensor]] = []
+    for images, labels in batches.epoch(0):
+        places = []
+        for place, label in enumerate(labels.tolist()):
+            if missing[label]:
+                missing[label] -= 1
+                places.append(place)
+        found.append((images[places], labels[places]))
+        if not any(missing):
+            break
+    for label, left in enumerate(missing):
+        if left:
+            raise UsageError(
+                f"method {run.method.name} probes {count} images of each class; the training split has "
+                f"{count - left} of class {label}"
+            )
+    return torch.cat([images for images, _ in found]), torch.cat([labels for _, labels in found])
+
+
+def _finite(run: RunConfig, what: str, tensors: list[Tensor], layers: Layers) -> list[Tensor]:
+    for (name, _), tensor in zip(layers, tensors, strict=True):
+        if not tensor.isfinite().all():
+            raise UsageError(f"method {run.method.name}: the {what} of {name} is NaN or infinite before training")
+    return tensors
+
+
+@contextmanager
+def _untouched(run: RunConfig, model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Set the mode and seed the generators; restore these and the buffers afterwards.
+
+    Raises:
+        UsageError: What is computed meanwhile cannot be; the message says why.
+    """
+    modes = {module: module.training for module in model.modules()}
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in modes
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    states = generators.state_dict(run.device)
+    generators.seed(derive(run.seed, "probe"))
+    model.train(training)
+    try:
+        yield
+    except RuntimeError as error:
+        if ran_out_of_memory(error):
+            raise
+        why = f"its scores cannot be computed on {run.model.name} ({first_line(error)})"
+        raise UsageError(f"method {run.method.name}: {why}") from error
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for module, name, buffer, before in buffers:
+            module._buffers[name] = buffer.copy_(before)
+        generators.load_state_dict(states)
