@@ -1,16 +1,19 @@
 """How often the board's test is wrong, and how often it finds what is there: boards of drawn accuracies.
 
-    python benchmarks/statistics/simulate.py [--boards 4000]
+    python benchmarks/statistics/simulate.py [--boards 4000] [--until]
 
-prints the figures that docs/statistics.md quotes; a smaller run is among the tests.
+prints the figures that docs/statistics.md quotes, with --until those of seeds added at the looks of a plan; a smaller
+run is among the tests.
 """
 
 import argparse
 import random
 from collections.abc import Callable, Sequence
 
+from harness.board import spending
 from harness.board.pairs import compare
 from harness.board.ranks import places
+from harness.board.sequential import follow
 
 PATTERNS: dict[str, Callable[[random.Random, int], list[float]]] = {
     "equal": lambda draw, rows: [1.0] * rows,
@@ -84,11 +87,71 @@ def wrongly_as_good(rows: int, seeds: int, boards: int) -> float:
     return wrong / boards
 
 
+PLAN = spending.planned(0.0)
+"""The project's looks; no margin stops them, for to stop early can only make fewer statements."""
+
+
+def false_separations_until(rows: int, pattern: str, boards: int, fixed_first: bool = False) -> float:
+    """Return the share of boards of equally good methods on which some look of the plan shows a difference.
+
+    Args:
+        rows: How many methods.
+        pattern: Their standard deviations, a name in `PATTERNS`.
+        boards: How many boards.
+        fixed_first: Whether a level is first tested at three seeds alone, at 5 %, and continued under the plan only if
+            that shows nothing.
+    """
+    wrong = 0
+    for number in range(boards):
+        draw = random.Random(f"until {rows} {pattern} {number}")
+        values = board(draw, PATTERNS[pattern](draw, rows), PLAN.looks[-1], [0.0] * rows)
+        shown = fixed_first and any(p <= 0.05 for p in compare([row[: PLAN.looks[0]] for row in values]).p.values())
+        wrong += shown or len(follow(values, PLAN).undecided) < rows * (rows - 1) // 2
+    return wrong / boards
+
+
+def power_until(rows: int, better_by: float, boards: int) -> tuple[float, float]:
+    """Return the share of the others that one better row is shown to beat by the last look, and the seeds it takes.
+
+    The seeds are those of the better row when its last pair is decided, or of the last look.
+    """
+    found, seeds = 0, 0
+    for number in range(boards):
+        draw = random.Random(f"power until {rows} {better_by} {number}")
+        followed = follow(board(draw, [1.0] * rows, PLAN.looks[-1], [better_by] + [0.0] * (rows - 1)), PLAN)
+        found += sum((0, other) not in followed.undecided for other in range(1, rows))
+        seeds += followed.seeds[0]
+    return found / boards / (rows - 1), seeds / boards
+
+
+def print_until(boards: int) -> None:
+    """Print the figures of seeds added at the looks of a plan."""
+    print(f"{boards} boards a figure\n\nEqual methods, looks {PLAN.looks}: share of boards that show some difference")
+    print("rows pattern             by the plan  at three seeds, then the plan")
+    for rows in (2, 6, 12):
+        for pattern in PATTERNS:
+            shares = [false_separations_until(rows, pattern, boards, first) for first in (False, True)]
+            print(f"{rows:<5}{pattern:<20}{shares[0]:<13.3f}{shares[1]:<.3f}", flush=True)
+    print("\nOne of 12 methods is better by d deviations: share of the others it is shown to beat, and its seeds")
+    for better_by in (0.5, 1.0, 2.0, 3.0, 5.0):
+        share, seeds = power_until(12, better_by, boards // 2)
+        print(f"d = {better_by:<9}{share:<9.3f}{seeds:.1f}", flush=True)
+
+
 def main() -> None:
     """Print every figure."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--boards", type=int, default=4000)
-    boards = options.parse_args().boards
+    options.add_argument("--until", action="store_true", help="print the figures of seeds added at the looks of a plan")
+    given = options.parse_args()
+    if given.until:
+        print_until(given.boards)
+    else:
+        print_fixed(given.boards)
+
+
+def print_fixed(boards: int) -> None:
+    """Print the figures of levels that are tested once."""
     print(f"{boards} boards a figure\n\nEqual methods: share of boards that show some difference")
     print("rows pattern             " + "".join(f"n = {seeds:<5}" for seeds in (3, 5, 10)))
     for rows in (2, 6, 12):

@@ -7,29 +7,46 @@ are the same by construction: they tell tables apart.) What is not ranked leads 
 A run that `diverged` or is `invalid` says something of its method: that is the seed's result, and a repetition does not
 replace it. A run that was `interrupted`, ran out of time or memory, or `failed` says nothing, for the machine may have
 been at fault; it is repeated on the same seed, and until it is done the row lacks a required seed.
+
+A method has one ranked row for each level, that of its default settings, whatever becomes of it: with its variants in
+the family as well, whoever submits more of them would take more of the 5 % from the others, and have more chances to
+lead. A row whose sparsity is a result is ranked where it reaches the sparsity of its column.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from harness.board import grouping
 from harness.board.pairs import FEWEST_SEEDS
 from harness.board.tables import Row
+from harness.records.identity import canonical
+from methods import methods
 
 VERDICTS = ("done", "diverged", "invalid")
 """How a run ends that says something of its method."""
 
+SHORT = 0.01
+"""How much more of the weights a row may keep than its column says, as a share of the density."""
 
-def judge(rows: Sequence[Row]) -> None:
+
+def judge(rows: Sequence[Row], first_look: Mapping[float, int] | None = None) -> None:
     """Say for each row of a table why it is not ranked, and how many seeds its level requires.
 
     Args:
-        rows: The rows of one table; their ``required`` and ``unranked`` are set.
+        rows: The rows of one table; their ``required``, ``unranked`` and ``place`` are set.
+        first_look: The seeds of the first look by sparsity, of levels that are tested under a plan: more are required
+            of some of their rows alone (`harness.board.levels`).
     """
-    levels = {row.sparsity: required_seeds(other for other in rows if other.sparsity == row.sparsity) for row in rows}
+    levels: dict[float, list[Row]] = defaultdict(list)
     for row in rows:
-        row.required = levels[row.sparsity]
-        row.unranked = _alone(row)
+        levels[row.sparsity].append(row)
+    for sparsity, here in levels.items():
+        required = (first_look or {}).get(sparsity) or required_seeds(here)
+        for row in here:
+            row.required, row.place = required, None
+            row.unranked = _alone(row)
+        _one_for_each_method(here)
     usual = _usual([row for row in rows if not row.unranked])
     for row in rows:
         if not row.unranked and usual is not None:
@@ -59,14 +76,50 @@ def _alone(row: Row) -> str:
         return "not made in a container"
     if row.failed:
         return ", ".join(f"seed {seed} {status}" for seed, status in sorted(row.failed.items()))
-    if missing := [str(seed) for seed in range(row.required) if seed not in row.runs]:
-        return f"of the seeds 0 to {row.required - 1}, {_some(missing)} not done"
-    return ""
+    return lacks(row) or _falls_short(row)
+
+
+def lacks(row: Row) -> str:
+    """Return which required seeds of a row are not done, in words; nothing if all are."""
+    missing = [str(seed) for seed in range(row.required) if seed not in row.runs]
+    return f"of the seeds 0 to {row.required - 1}, {_some(missing)} not done" if missing else ""
 
 
 def _some(words: list[str]) -> str:
     shown = ", ".join(words[:5]) + (", …" if len(words) > 5 else "")
     return f"{shown} {'is' if len(words) == 1 else 'are'}"
+
+
+def _falls_short(row: Row) -> str:
+    """Return the sparsity that a row reaches if its sparsity is a result and some seed misses that of its column."""
+    runs = [run for run in row.runs.values() if run["config"].get("reaches") and "budget_share" not in run["config"]]
+    lowest = min((run["metrics"]["sparsity"] for run in runs), default=1.0)
+    return f"reaches {100 * lowest:.4g} %" if 1 - lowest > (1 + SHORT) * (1 - row.sparsity) + 1e-12 else ""
+
+
+def _one_for_each_method(rows: Sequence[Row]) -> None:
+    """Leave each method of a level one row that may be ranked; the others say which it is."""
+    variants: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.runner == "docker" and (row.runs or row.failed):
+            variants[row.name].append(row)
+    for same in variants.values():
+        chosen = min(same, key=_distance)
+        for row in same:
+            if row is not chosen and not row.unranked:
+                row.unranked = f"a variant: {chosen.method} is the method's row"
+
+
+def _distance(row: Row) -> tuple[int, str, str]:
+    """Order the variants of a method: fewest settings that are not its defaults, then the oldest; never by result."""
+    usual = methods().get(row.name)
+    changed = sum(_plain(getattr(usual, name, None)) != _plain(value) for name, value in row.settings.items())
+    oldest = min(run["provenance"]["finished"] or "" for run in (row.example, *row.runs.values()))
+    return changed, oldest, canonical(row.settings)
+
+
+def _plain(value: Any) -> str:
+    return canonical(list(value) if isinstance(value, tuple) else value)
 
 
 def _usual(rows: Sequence[Row]) -> grouping.Made | None:

@@ -13,8 +13,8 @@ measured of them stays as it is whatever rows are added far below; such a row on
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
 
@@ -61,14 +61,19 @@ class Prior(NamedTuple):
 class Family:
     """All pairs of the rows of one level, tested together; rows are numbered as they were given.
 
+    Under a plan of looks (`harness.board.sequential`) each pair stands with what its last look gave.
+
     Attributes:
         rows: How many rows.
-        seeds: How many seeds each has.
+        seeds: How many seeds each has; under a plan those of the last look.
         prior: What the variances of the pairs have in common, of rows near the best mean.
         gaps: Mean accuracy of the first row minus that of the second, for each pair (i, j) with i < j.
         errors: The standard error of each gap, with its variance moderated.
         degrees: The degrees of freedom of each gap's test.
         p: The p-value of "both are equally good" of each pair, two-sided, Holm-adjusted over all pairs.
+        tested: The number of pairs that Holm's correction was over.
+        levels: The level at which each pair was tested, where that is not 5 %.
+        spending: The level of each look by its number of seeds; empty without a plan.
     """
 
     rows: int
@@ -78,6 +83,9 @@ class Family:
     errors: dict[Pair, float]
     degrees: dict[Pair, float]
     p: dict[Pair, float]
+    tested: int
+    levels: Mapping[Pair, float] = field(default_factory=dict)
+    spending: Mapping[int, float] = field(default_factory=dict)
 
     def gap(self, first: int, second: int) -> float:
         """Return the mean accuracy of one row minus that of another."""
@@ -100,18 +108,20 @@ class Family:
         others = (other for other in range(self.rows) if other != row)
         pairs = ((self.gap(row, other) + margin, (min(row, other), max(row, other))) for other in others)
         return all(
-            inside > self.errors[pair] * t_quantile(self.degrees[pair], LEVEL / self.rows) for inside, pair in pairs
+            inside > self.errors[pair] * t_quantile(self.degrees[pair], self.levels.get(pair, LEVEL) / self.rows)
+            for inside, pair in pairs
         )
 
 
-def compare(rows: Sequence[Sequence[float]], resolution: float = 0.0) -> Family:
-    """Test all pairs of the rows of one level.
+def compare(rows: Sequence[Sequence[float]], resolution: float = 0.0, tested: Collection[Pair] | None = None) -> Family:
+    """Test pairs of the rows of one level; the variances of all its pairs inform each other.
 
     Args:
         rows: Accuracies of at least two rows on the same seeds, in one order; at least `FEWEST_SEEDS` each.
         resolution: The smallest difference that accuracy can show: one test example. The standard deviation of a
             pair's differences is taken to be at least that, or three seeds that happen to differ by the same
             single example would be proof.
+        tested: The pairs that the family is of, as (i, j) with i < j; None for all. The others have no p-value.
     """
     from scipy import special
 
@@ -140,8 +150,10 @@ def compare(rows: Sequence[Sequence[float]], resolution: float = 0.0) -> Family:
         borrowed = prior.borrowed(own)
         degrees[pair] = borrowed + own
         errors[pair] = math.sqrt((borrowed * prior.variance + own * variance) / degrees[pair] / seeds)
-    raw = [2 * float(special.stdtr(degrees[pair], -abs(gaps[pair]) / errors[pair])) for pair in gaps]
-    return Family(len(rows), seeds, among_near, gaps, errors, degrees, dict(zip(gaps, holm(raw), strict=True)))
+    pairs = [pair for pair in gaps if tested is None or pair in tested]
+    raw = [2 * float(special.stdtr(degrees[pair], -abs(gaps[pair]) / errors[pair])) for pair in pairs]
+    p = dict(zip(pairs, holm(raw), strict=True))
+    return Family(len(rows), seeds, among_near, gaps, errors, degrees, p, len(pairs))
 
 
 def _prior(variances: Sequence[float], own: int, rows: int) -> Prior:

@@ -1,6 +1,7 @@
 """What a level can show: the smallest difference that its test finds, and the seeds that it takes to find smaller ones.
 
-Both are for the first and hardest step of Holm's correction, with the spread that the level's own pairs have.
+Both are for the first and hardest step of Holm's correction, with the spread that the level's own pairs have. Under a
+plan of looks both are for its looks alone, each at its own level.
 """
 
 import functools
@@ -23,15 +24,21 @@ def smallest_difference(family: Family, seeds: int | None = None) -> float:
 
     Args:
         family: The family, for the spread of its pairs and their number.
-        seeds: The number of seeds, if not the family's own.
+        seeds: The number of seeds, if not the family's own; under a plan that of a look.
     """
     seeds = seeds or family.seeds
     degrees = family.prior.borrowed(seeds - 1) + seeds - 1
-    return math.sqrt(family.prior.variance / seeds) * _noncentrality(degrees, len(family.gaps))
+    tail = family.spending.get(seeds, LEVEL) / (2 * family.tested)
+    return math.sqrt(family.prior.variance / seeds) * _noncentrality(degrees, tail)
 
 
 def seeds_for(family: Family, difference: float) -> int | None:
-    """Return the fewest seeds with which a difference is found with 80 % power; None if 100,000 are not enough."""
+    """Return the fewest seeds with which a difference is found with 80 % power.
+
+    None if 100,000 are not enough, or under a plan if those of its last look are not.
+    """
+    if family.spending:
+        return next((n for n in sorted(family.spending) if smallest_difference(family, n) <= difference), None)
     high = FEWEST_SEEDS
     while smallest_difference(family, high) > difference:
         if high > _MOST_SEEDS:
@@ -48,8 +55,8 @@ def seeds_for(family: Family, difference: float) -> int | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _noncentrality(degrees: float, tests: int) -> float:
-    """Return how many standard errors a difference must be for a noncentral t to pass the first threshold of Holm."""
+def _noncentrality(degrees: float, tail: float) -> float:
+    """Return how many standard errors a difference must be for t to pass the quantile of a tail with 80 % power."""
     from scipy import special
 
-    return float(special.nctdtrinc(degrees, 1 - POWER, t_quantile(degrees, LEVEL / (2 * tests))))
+    return float(special.nctdtrinc(degrees, 1 - POWER, t_quantile(degrees, tail)))
