@@ -3,90 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from methods.declarations import Event, Learned, Look, Moment, Probe, Rewinding
 from methods.parts.distributions import DISTRIBUTIONS, Shape, layer_counts
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from methods.parts.masks import Masks
+    from methods.parts.patterns import Pattern
 
-
-@dataclass(frozen=True)
-class Moment:
-    """Where a run stands right after a training iteration.
-
-    Attributes:
-        step: Training iterations done, including this one.
-        position: Schedule position, 0 at the start and 1 at the end of training; learning rate and density follow it.
-        previous: Position before this iteration.
-        total: Iterations of the whole run; None where the budget does not fix them.
-        round: Rewinding rounds begun: 0 during the first training.
-    """
-
-    step: int
-    position: float
-    previous: float
-    total: int | None
-    round: int = 0
-
-
-@dataclass(frozen=True)
-class Event:
-    """A topology event on an iteration.
-
-    Attributes:
-        dense_gradient: The event reads the gradients of inactive weights too, so the ledger charges for them.
-        replaces_step: The batch only provides gradients; the optimiser does not step (RigL).
-    """
-
-    dense_gradient: bool = False
-    replaces_step: bool = False
-
-
-@dataclass(frozen=True)
-class Rewinding:
-    """Training in rounds, each followed by pruning and a return of the schedule to ``position``.
-
-    Attributes:
-        rounds: Rounds after the first training.
-        position: Schedule position to go back to, 0...1.
-        weights: Whether weights, optimiser state and statistics go back too (LTH), or only the schedule.
-    """
-
-    rounds: int
-    position: float
-    weights: bool
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a method is drawn on the board.
-
-    Attributes:
-        color: Of its family, as ``#rrggbb``.
-        shape: Of its family, a name in `harness.board.page.looks.SHAPES`.
-        filled: Whether the shape is filled or hollow.
-        dash: Lengths of dashes and gaps of its line, in pixels; empty for a solid line.
-    """
-
-    color: str
-    shape: str
-    filled: bool = True
-    dash: tuple[int, ...] = ()
-
-    def hollow(self) -> Look:
-        """Return the look of a variant of this method: a hollow shape and a dashed line."""
-        return replace(self, filled=False, dash=(6, 3))
+__all__ = [
+    "Event",
+    "Learned",
+    "Look",
+    "Method",
+    "Moment",
+    "Probe",
+    "Rewinding",
+    "check_fraction",
+    "check_interval",
+    "overrides",
+]
 
 
 @dataclass
 class Method:
     """A sparse-training method; its fields are its hyper-parameters and its typed config.
 
-    A method decides which weights are active, from weights, dense gradients and progress. It never sees data, labels
-    or the loss. To add one, subclass this class, override what differs and register it. The harness does everything
-    else: it keeps weights and optimiser state exact, charges for events, counts and checks.
+    A method decides which weights are active, from weights, gradients and progress. It never sees data, labels or the
+    loss. To add one, subclass this class, override what differs and register it. The harness does everything else: it
+    keeps weights and optimiser state exact, charges for events, counts and checks.
+
+    Most methods need the hooks up to `rewinding`. The others are called only where a method overrides them, and, but
+    for `pattern`, only at a target density below 1: at 1 every method trains as dense training does.
 
     Attributes:
         name: The name it is registered under.
@@ -94,6 +46,9 @@ class Method:
         interval: Iterations between topology events (delta T in the papers); 0 for none.
         masked: Whether the requested sparsity applies; False for dense training.
         prunes_globally: Whether layer densities follow the weights, so that a plan can only estimate them.
+        exact: Whether a run ends with the requested number of weights; if not, the sparsity it reaches is a result.
+        own_decay: Whether `each_step` decays the masked weights, so that the recipe's weight decay leaves them out.
+        recordable: Whether its hooks do the same work on the device in every step, so that a CUDA graph can hold them.
         image: Folder of the method's own container image; None for the suite's.
         family: The family it belongs to; suites accept it in place of method names.
         summary: One line for a reader who sees its name on the board.
@@ -107,6 +62,9 @@ class Method:
 
     masked: ClassVar[bool] = True
     prunes_globally: ClassVar[bool] = False
+    exact: ClassVar[bool] = True
+    own_decay: ClassVar[bool] = False
+    recordable: ClassVar[bool] = True
     image: ClassVar[str | None] = None
 
     family: ClassVar[str] = ""
@@ -145,7 +103,7 @@ class Method:
         return layer_counts(shapes, self.layer_densities(shapes, density), density)
 
     def start(self, masks: Masks, target: float) -> None:
-        """Set the initial masks. Called once, before the first step."""
+        """Set the initial masks. Called once, before the first step; what `probe` asked for can be read from masks."""
         density = self.initial_density(target)
         if density < 1:
             masks.initialise(self.layer_counts(masks.shapes, density))
@@ -168,6 +126,75 @@ class Method:
     def rewinding(self, target: float) -> Rewinding | None:
         """Rounds of a rewinding method; None for every other method."""
         return None
+
+    def probe(self, target: float) -> Probe | None:
+        """Return what to compute on the untrained network before `start`; None for nothing."""
+        return None
+
+    def redraws(self, target: float) -> str | None:
+        """Return which weights training starts from once `start` has set the masks (Frankle et al. 2021, section 5).
+
+        ``"initial"`` are those of the run's seed, for masks that moved after they had zeroed some weights; ``"other"``
+        are drawn from another seed; None keeps them as they are.
+        """
+        return None
+
+    def pattern(self, target: float) -> Pattern | None:
+        """Return the pattern that the final masks have, such as N:M; None for any. The referee checks it."""
+        return None
+
+    def gradient_counts(self, shapes: Sequence[Shape], active: Sequence[int], target: float) -> Sequence[int] | None:
+        """Weights of each layer whose gradient an ordinary step computes; None for the active ones.
+
+        The ledger charges the weight gradient at these counts. They must include what `Masks.train_also` updates, and
+        all weights of a layer whose dense gradient `each_step` reads.
+
+        Args:
+            shapes: Weight shapes.
+            active: Active weights of each layer.
+            target: Global density at the end.
+        """
+        return None
+
+    def learned(self, masks: Masks) -> Learned | None:
+        """Return tensors that are trained beside the weights; called once, before `probe`. See `forward_weight`."""
+        return None
+
+    def forward_weight(self, weight: Tensor, mask: Tensor, layer: int, masks: Masks) -> Tensor:
+        """Return the weights that the network uses: a differentiable function of those that are stored and trained.
+
+        Where it is overridden, the parameters hold its values during forward and backward pass, in evaluations and at
+        the end. Otherwise they hold the stored weights, which need not be 0 outside the masks; those that are neither
+        active nor in `Masks.train_also` are frozen. Gradients reach the stored weights and learned tensors through
+        autograd; for a straight-through estimate, return ``weight + (used - weight).detach()``.
+
+        Called in every step and evaluation; it must neither wait for the device nor change a tensor in place.
+
+        Args:
+            weight: Stored weights of a layer, in the layer's shape.
+            mask: 1 where active and 0 elsewhere, of the same shape and type.
+            layer: Index of the layer.
+            masks: Of the run; `Masks.learned` and `Masks.memory` are of use here.
+
+        Returns:
+            A tensor of the same shape and type, 0 where the mask is 0.
+        """
+        return weight
+
+    def each_step(self, masks: Masks) -> None:
+        """Change gradients, state or memory in every step, before gradients are masked and the optimiser steps.
+
+        `Masks.gradient` is that of this step. Must not wait for the device. Runs on iterations whose event replaces
+        the optimiser's step too.
+        """
+
+    def finish(self, masks: Masks, target: float) -> None:
+        """Set the final masks after the last step, before the last evaluation."""
+
+
+def overrides(method: Method, hook: str) -> bool:
+    """Return whether a method has its own version of a hook."""
+    return getattr(type(method), hook) is not getattr(Method, hook)
 
 
 def check_fraction(field: str, value: float) -> None:

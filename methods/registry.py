@@ -32,7 +32,7 @@ def register(name: str) -> Callable[[_M], _M]:
         for words in ("family", "summary", "paper"):
             if not isinstance(getattr(cls, words), str):
                 raise TypeError(f"{cls.__name__}.{words} is not a string")
-        for flag in ("masked", "prunes_globally"):
+        for flag in ("masked", "prunes_globally", "exact", "own_decay", "recordable"):
             if not isinstance(getattr(cls, flag), bool):
                 raise TypeError(f"{cls.__name__}.{flag} is not a boolean")
         if not isinstance(cls.look, Look | None):

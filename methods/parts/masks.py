@@ -1,26 +1,32 @@
 """The masks of a run: the one place where weights, gradients and optimiser state are kept sparse."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from methods.parts.distributions import Shape
-from methods.parts.rows import Rows, state_of
-from methods.parts.select import count_each, exchange_each, top_k_each, top_k_jointly
-from methods.parts.transfer import moved
-from methods.parts.zero import zero_outside
+from methods.parts.reading import ReadableMasks
+from methods.parts.rows import gradient_of
+from methods.parts.select import (
+    count_each,
+    exchange_each,
+    highest_each,
+    highest_jointly,
+    top_k_each,
+    top_k_jointly,
+)
 
 
-class Masks:
+class Masks(ReadableMasks):
     """Which weights of which layers are active.
 
-    A method reads magnitudes, dense gradients and masks through it and changes masks by `initialise`, `prune_layers`,
-    `prune_globally` and `drop_and_grow`. Tensors that a step uses keep their storage for the whole run. Layer counts
-    are host integers, so no topology change waits for the device, except that global pruning reads the new ones once.
+    A method reads weights, gradients, optimiser state and masks through it (`methods.parts.reading`) and changes masks.
+    Tensors that a step uses keep their storage for the whole run. Layer counts are host integers, so no topology change
+    waits for the device, except that `prune_globally`, `keep`, `keep_layers`, `set_all` and `train_also` read numbers.
 
-    Between events only gradients are masked (`mask_gradients`). That keeps weights and state exact: where weight,
-    gradient and every moment are zero, SGD and AdamW leave all of them zero, weight decay and Nesterov included.
+    Scores and masks are taken flat, (n,), or in the weight's shape. A weight that becomes active starts at 0, with an
+    optimiser state of 0; where a method has forward weights of its own, it starts at the value that is stored.
 
     Attributes:
         names: Layer names, in model order.
@@ -28,61 +34,10 @@ class Masks:
         sizes: Weights of each layer.
         active: Active weights of each layer.
         generator: The source of all random topology, seeded by the run.
+        weight_decay: The recipe's.
+        memory: The method's own tensors by name, on the weights' device. They are saved in checkpoints and restored;
+            rewinding leaves them as they are.
     """
-
-    def __init__(
-        self,
-        layers: Sequence[tuple[str, nn.Parameter | Rows]],
-        generator: torch.Generator,
-        shapes: Sequence[Shape] | None = None,
-    ) -> None:
-        self.names = tuple(name for name, _ in layers)
-        self._weights = [weight for _, weight in layers]
-        self.shapes = shapes or [tuple(weight.shape) for weight in self._weights]
-        self.sizes = [weight.numel() for weight in self._weights]
-        self.active = list(self.sizes)
-        self.generator = generator
-        # Same dtype and strides as the gradients: otherwise torch._foreach_mul_ takes its slow path.
-        self._masks = [torch.ones_like(weight.detach()) for weight in self._weights]
-        # Events read these copies of the masks: one byte per weight instead of four.
-        self._alive = [torch.ones(weight.numel(), dtype=torch.bool, device=weight.device) for weight in self._weights]
-        self._explored = [torch.ones_like(weight.detach(), dtype=torch.bool) for weight in self._weights]
-        self._held: list[Tensor] = []
-        self._holds = False
-        self._optimizer: torch.optim.Optimizer | None = None
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    @property
-    def maskable(self) -> int:
-        """Number of weights under masks, active or not."""
-        return sum(self.sizes)
-
-    @property
-    def density(self) -> float:
-        """Share of maskable weights that are active."""
-        return sum(self.active) / self.maskable
-
-    def attach(self, optimizer: torch.optim.Optimizer) -> None:
-        """Keep this optimiser's state sparse too: every state tensor that has its weight's shape."""
-        self._optimizer = optimizer
-
-    # For methods to read.
-
-    def alive(self, layer: int) -> Tensor:
-        """Active weights of a layer, bool, shape (n,)."""
-        return self._alive[layer].clone()
-
-    def magnitude(self, layer: int) -> Tensor:
-        """Magnitudes of a layer's weights, shape (n,)."""
-        return self._flat(layer).abs()
-
-    def gradient_magnitude(self, layer: int) -> Tensor:
-        """Magnitudes of a layer's *dense* gradient, shape (n,); only during an event that requested it."""
-        return self._flat_gradient(layer).abs()
-
-    # For methods to change.
 
     def initialise(self, counts: Sequence[int]) -> None:
         """Draw ``counts[l]`` active weights in each layer, uniformly without replacement."""
@@ -94,7 +49,7 @@ class Masks:
                 drawn[layer] = chosen.to(self._weights[layer].device)
                 self.active[layer] = count
         self._settle(drawn)
-        self._explored = [alive.view(shape).clone() for alive, shape in zip(self._alive, self.shapes, strict=True)]
+        self.begin()
 
     def prune_layers(self, counts: Sequence[int]) -> None:
         """Keep the ``counts[l]`` largest active magnitudes of each layer."""
@@ -122,7 +77,7 @@ class Masks:
             growth: ``"gradient"`` (largest dense gradient) or ``"random"`` (uniform).
         """
         sparse = [layer for layer, k in enumerate(exchanged) if k and self.active[layer] < self.sizes[layer]]
-        score = self._flat_gradient if growth == "gradient" else self._random
+        score = self.gradient if growth == "gradient" else self.random
         masks = exchange_each(
             [self._alive[layer] for layer in sparse],
             [self.active[layer] for layer in sparse],
@@ -130,119 +85,156 @@ class Masks:
             [score(layer) for layer in sparse],
             [exchanged[layer] for layer in sparse],
         )
-        for layer, mask in zip(sparse, masks, strict=True):
-            self._explored[layer].logical_or_(mask.view(self.shapes[layer]))
-        self._settle(dict(zip(sparse, masks, strict=True)))
+        self._settle(dict(zip(sparse, masks, strict=True)), grown=True)
 
-    # For the harness.
+    def keep(self, scores: Sequence[Tensor], count: int) -> None:
+        """Make the ``count`` highest signed scores of all layers together active; ties go to the first in model order.
 
-    def mask_gradients(self) -> None:
-        """Zero the gradients of inactive weights: the only cost of masking between events."""
-        if present := self._gradients(self.sparse_layers):
-            torch._foreach_mul_(list(present.values()), [self._masks[layer] for layer in present])
+        Inactive weights take part and may return. NaN comes last.
 
-    @property
-    def sparse_layers(self) -> tuple[int, ...]:
-        """Indices of the layers with inactive weights."""
-        layers = zip(self.active, self.sizes, strict=True)
-        return tuple(layer for layer, (active, size) in enumerate(layers) if active < size)
-
-    def hold_gradients(self) -> None:
-        """Copy the dense gradients for the coming event.
-
-        Masking and ``SGD(foreach=True, nesterov=True, weight_decay=0)`` change ``grad`` in place, hence a copy, whose
-        memory is kept from event to event. The gradient of a layer that the model skipped in this step is zero.
+        Raises:
+            ValueError: There is not one score for each weight, or ``count`` is out of range.
         """
-        present = self._gradients(range(len(self)))
-        likes = (present.get(layer, weight).detach() for layer, weight in enumerate(self._weights))
-        self._held = self._held or [torch.empty_like(like) for like in likes]
-        torch._foreach_copy_([self._held[layer] for layer in present], [part.detach() for part in present.values()])
-        for layer in set(range(len(self))).difference(present):
-            self._held[layer].zero_()
-        self._holds = True
+        _check_count("keep", count, self.maskable, "the network")
+        kept = highest_jointly(self._flat_scores(scores, "keep"), count)
+        self.active = count_each(kept)
+        self._settle(dict(enumerate(kept)), grown=True)
 
-    def release_gradients(self) -> None:
-        """Discard the held gradients."""
-        self._holds = False
+    def keep_layers(self, scores: Sequence[Tensor], counts: Sequence[int]) -> None:
+        """Make the ``counts[l]`` highest signed scores of each layer active; see `keep`.
 
-    def nonzero(self) -> list[int]:
-        """Non-zero weights of each layer, counted in the weights."""
-        return torch.stack([torch.count_nonzero(weight.detach()) for weight in self._weights]).tolist()
+        Raises:
+            ValueError: There is not one score for each weight, or a count is out of range.
+        """
+        for name, count, size in zip(self.names, counts, self.sizes, strict=True):
+            _check_count("keep_layers", count, size, name)
+        kept = highest_each(self._flat_scores(scores, "keep_layers"), counts)
+        self.active = list(counts)
+        self._settle(dict(enumerate(kept)), grown=True)
 
-    def counted(self) -> list[int]:
-        """Active weights of each layer, counted in the masks."""
-        return torch.stack([torch.count_nonzero(mask) for mask in self._masks]).tolist()
+    def set(self, layer: int, mask: Tensor) -> None:
+        """Set the mask of a layer; see `set_all`."""
+        self.set_all({layer: mask})
 
-    def outside(self) -> int:
-        """Number of non-zero entries of weights and optimiser state outside the masks; 0 when all is well."""
-        escaped = [
-            torch.count_nonzero((tensor.detach() != 0) & ~alive.view(weight.shape))
-            for weight, alive in zip(self._weights, self._alive, strict=True)
-            for tensor in (weight.detach(), *self._state(weight))
-        ]
-        return int(torch.stack(escaped).sum())
+    def set_all(self, masks: Mapping[int, Tensor]) -> None:
+        """Set the masks, bool, of some layers.
 
-    def exploration_rate(self) -> float:
-        """Share of maskable weights that were ever active (ITOP, Liu et al. 2021, section 3)."""
-        return int(torch.stack([torch.count_nonzero(seen) for seen in self._explored]).sum()) / self.maskable
+        Raises:
+            ValueError: A mask is not bool or not of its layer's size.
+        """
+        flat = {layer: self._flat_mask(layer, mask, "set") for layer, mask in masks.items()}
+        for layer, count in zip(flat, count_each(list(flat.values())) if flat else [], strict=True):
+            self.active[layer] = count
+        self._settle(flat, grown=True)
 
-    def reapply(self) -> None:
-        """Zero everything outside the masks, after weights or state were written from outside."""
-        for layer, alive in enumerate(self._alive):
-            self._zero(layer, alive)
+    def move(self, layer: int, mask: Tensor) -> None:
+        """Set the mask of a layer without waiting, also in `methods.Method.forward_weight` or ``each_step``.
 
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Each layer's name and mask (bool)."""
-        for name, mask in zip(self.names, self._masks, strict=True):
-            yield name, mask.bool()
+        It has to have as many active weights as before, which is checked at evaluations.
 
-    def state_dict(self) -> dict[str, object]:
+        Raises:
+            ValueError: See `set_all`.
+        """
+        self._move(layer, self._flat_mask(layer, mask, "move"))
+
+    def train_also(self, masks: Mapping[int, Tensor] | None) -> None:
+        """Train weights of some layers although they are inactive; None for the active ones alone.
+
+        Only a method with forward weights of its own can: they keep inactive weights out of the network.
+
+        Args:
+            masks: Bool by layer, with the active weights among them.
+
+        Raises:
+            ValueError: A mask leaves active weights out, or the method has no forward weights.
+        """
+        if self.forward is None:
+            raise ValueError("train_also: without forward_weight, inactive weights would take part in the network")
+        flat = {layer: self._flat_mask(layer, mask, "train_also") for layer, mask in (masks or {}).items()}
+        left_out = [self._alive[layer] & ~mask for layer, mask in flat.items()]
+        for layer, count in zip(flat, count_each(left_out) if flat else [], strict=True):
+            if count:
+                raise ValueError(f"train_also: its mask of {self.names[layer]} leaves {count} active weights out")
+        self.forward.train_also(flat, self._alive)
+        for layer in range(len(self)):
+            self._explore(layer)
+            self._zero(layer)
+
+    def add_to_gradient(self, layer: int, tensor: Tensor) -> None:
+        """Add to the gradient of a layer, in `methods.Method.each_step`; a missing gradient counts as 0."""
+        gradient = gradient_of(self._weights[layer])
+        gradient.add_(tensor.detach().reshape(gradient.shape))
+
+    @torch.no_grad()
+    def reset_state(self) -> None:
+        """Set the optimiser's state to 0 for all parameters, as before the first step."""
+        for state in [] if self._optimizer is None else self._optimizer.state.values():
+            for value in state.values():
+                if isinstance(value, Tensor):
+                    value.zero_()
+
+    @torch.no_grad()
+    def remember(self, name: str, tensors: Sequence[Tensor]) -> None:
+        """Write tensors of the method to `memory`, in place where their shapes stay: a recorded step may hold them."""
+        present = self.memory.get(name, [])
+        if [each.shape for each in present] == [each.shape for each in tensors]:
+            for kept, tensor in zip(present, tensors, strict=True):
+                kept.copy_(tensor)
+        else:
+            device = self._weights[0].device
+            self.memory[name] = [tensor.detach().to(device, copy=True) for tensor in tensors]
+
+    # For checkpoints.
+
+    def learned_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the learned tensors, with a name each."""
+        for name, tensors in self._learned.items():
+            for layer, tensor in enumerate(tensors):
+                yield f"{name}.{layer}", tensor.detach()
+
+    def state_dict(self) -> dict[str, Any]:
         """Return everything needed to resume."""
+        also = {} if self.forward is None else self.forward.also
+        extras = {"memory": self.memory, "learned": dict(self.learned_tensors()), "also": also}
         return {
             "masks": [mask.bool() for mask in self._masks],
             "explored": self._explored,
             "generator": self.generator.get_state(),
+            "finished": self.forward is None,
+            **{name: value for name, value in extras.items() if value},
         }
 
-    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the result of `state_dict` into the same storage."""
         for mask, alive, saved in zip(self._masks, self._alive, state["masks"], strict=True):
             mask.copy_(saved)
             alive.copy_(saved.reshape(-1))
         for explored, saved in zip(self._explored, state["explored"], strict=True):
             explored.copy_(saved)
-        self.generator.set_state(state["generator"])  # type: ignore[arg-type]
-        self.active = self.counted()
+        self.generator.set_state(state["generator"])
+        self.active = torch.stack([torch.count_nonzero(mask) for mask in self._masks]).tolist()
+        for name, tensor in self.learned_tensors():
+            tensor.copy_(state["learned"][name])
+        for name, tensors in state.get("memory", {}).items():
+            self.remember(name, tensors)
+        if state.get("finished", True):
+            self.forward = None
+        if self.forward is not None:
+            also = {layer: mask.to(self._alive[layer].device) for layer, mask in state.get("also", {}).items()}
+            self.forward.train_also(also, self._alive)
 
-    def _gradients(self, layers: Iterable[int]) -> dict[int, Tensor]:
-        """Return gradients by layer; those that the model skipped in this step have none."""
-        return {layer: gradient for layer in layers if (gradient := self._weights[layer].grad) is not None}
+    def _flat_scores(self, scores: Sequence[Tensor], where: str) -> list[Tensor]:
+        if [score.numel() for score in scores] != self.sizes:
+            raise ValueError(f"{where}: there must be one score for each weight, in a tensor for each layer")
+        return [score.detach().reshape(-1) for score in scores]
 
-    def _flat(self, layer: int) -> Tensor:
-        return self._weights[layer].detach().reshape(-1)
+    def _flat_mask(self, layer: int, mask: Tensor, where: str) -> Tensor:
+        if mask.dtype != torch.bool or mask.numel() != self.sizes[layer]:
+            raise ValueError(f"{where}: the mask of {self.names[layer]} must be bool, of {self.sizes[layer]} weights")
+        return mask.detach().reshape(-1).clone()  # what a method changes later is its own
 
-    def _flat_gradient(self, layer: int) -> Tensor:
-        if not self._holds:
-            raise RuntimeError("this event did not request dense gradients: return Event(dense_gradient=True)")
-        return self._held[layer].reshape(-1)
 
-    def _random(self, layer: int) -> Tensor:
-        # Drawn on the CPU, so that one seed gives one topology on every device and rank.
-        return moved(torch.rand(self.sizes[layer], generator=self.generator), self._weights[layer].device)
-
-    @torch.no_grad()
-    def _settle(self, changed: Mapping[int, Tensor]) -> None:
-        """Set new masks (bool, flat) of some layers, and zero everything outside them."""
-        for layer, new in changed.items():
-            self._alive[layer] = new
-            # From bool the copy would take six times as long on a CPU.
-            self._masks[layer].copy_(new.view(self.shapes[layer]).view(torch.int8))
-            self._zero(layer, new)
-
-    def _zero(self, layer: int, alive: Tensor) -> None:
-        """Zero a layer's weights and optimiser state where they are not alive."""
-        weight = self._weights[layer]
-        zero_outside(alive.view(weight.shape), (weight.detach(), *self._state(weight)))
-
-    def _state(self, weight: nn.Parameter | Rows) -> Iterator[Tensor]:
-        return iter(()) if self._optimizer is None else state_of(self._optimizer, weight)
+def _check_count(where: str, count: int, most: int, of: str) -> None:
+    if not 0 <= count <= most:
+        raise ValueError(f"{where}: {count} is not in 0...{most}, the number of weights of {of}")

@@ -50,9 +50,17 @@ class Rows:
         return self.shape.numel()
 
 
-def state_of(optimizer: torch.optim.Optimizer, weight: nn.Parameter | Rows) -> Iterator[Tensor]:
-    """Yield the tensors that an optimiser keeps for each of these weights, as views of their shape."""
+def state_of(optimizer: torch.optim.Optimizer, weight: nn.Parameter | Rows) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors that an optimiser keeps for each of these weights by name, as views of their shape."""
     whole = weight.parameter if isinstance(weight, Rows) else weight
-    for value in optimizer.state.get(whole, {}).values():
+    for name, value in optimizer.state.get(whole, {}).items():
         if isinstance(value, Tensor) and value.shape == whole.shape:
-            yield weight.of(value) if isinstance(weight, Rows) else value
+            yield name, weight.of(value) if isinstance(weight, Rows) else value
+
+
+def gradient_of(weight: nn.Parameter | Rows) -> Tensor:
+    """Return the gradient of these weights, as a view; a missing one is made, of zeros."""
+    whole = weight.parameter if isinstance(weight, Rows) else weight
+    if whole.grad is None:
+        whole.grad = torch.zeros_like(whole)
+    return weight.of(whole.grad) if isinstance(weight, Rows) else whole.grad

@@ -75,6 +75,44 @@ def exchange_each(
         return [torch.from_numpy(part) for part in each(lambda job: select_host.exchange(*job), jobs)]
 
 
+def highest_each(scores: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
+    """Mark the ``counts[l]`` highest *signed* scores of each tensor; ties go to the first, and NaN comes last.
+
+    Args:
+        scores: Flat tensors on one device.
+        counts: How many to mark in each, at most its scores.
+
+    Returns:
+        Bool masks of the scores' shapes.
+    """
+    scores = _of_one_type(scores)
+    positive = [part >= 0 for part in scores]
+    above = count_each(positive)
+    few = [layer for layer, count in enumerate(counts) if count <= above[layer]]
+    rest = [layer for layer, count in enumerate(counts) if count > above[layer]]
+    taken = top_k_each([scores[i] for i in few], [counts[i] for i in few], [positive[i] for i in few])
+    # Of negative scores those go that are farthest from 0, and of ties the last: the first ones of what is reversed.
+    left = top_k_each(
+        [scores[i].flip(0) for i in rest],
+        [scores[i].numel() - counts[i] for i in rest],
+        [~positive[i].flip(0) for i in rest],
+    )
+    marked = {**dict(zip(few, taken, strict=True)), **{i: ~part.flip(0) for i, part in zip(rest, left, strict=True)}}
+    return [marked[layer] for layer in range(len(scores))]
+
+
+def highest_jointly(scores: Sequence[Tensor], count: int) -> list[Tensor]:
+    """Mark the ``count`` highest signed scores of all tensors together; see `highest_each`."""
+    sizes = [part.numel() for part in scores]
+    (marked,) = highest_each([torch.cat(_of_one_type(scores))], [count])
+    return list(marked.split(sizes))
+
+
+def _of_one_type(scores: Sequence[Tensor]) -> list[Tensor]:
+    wide = any(part.dtype == torch.float64 for part in scores)
+    return [part.to(torch.float64 if wide else torch.float32) for part in scores]
+
+
 def count_each(masks: Sequence[Tensor]) -> list[int]:
     """Count the entries set in each bool mask; on a device the host waits for the result, once."""
     if _on_host(masks):
