@@ -12,6 +12,9 @@ RUNNERS = ("docker", "local")
 BUDGET_ROUNDS = ("shared", "each")
 """What the trainings of a rewinding method get: a share of the budget, or all of it each, as in the papers."""
 
+TUNING = ("paper", "default", "tuned")
+"""How the hyper-parameters of a run were chosen."""
+
 DEVICES = ("auto", "cpu", "cuda")
 """What a run can compute on."""
 

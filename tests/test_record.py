@@ -47,10 +47,11 @@ def test_every_kind_of_record_keeps_the_schema():
         assert validate(each) == []
 
 
-def test_an_empty_record_has_every_key_and_keeps_the_schema():
+def test_an_empty_record_has_every_key_but_the_rare_ones_and_keeps_the_schema():
     made = empty(config("set", 0.5, 7), key="0" * 16, runner="local", status="timeout", reason="too slow")
-    assert list(made) == list(schema.SCHEMA["properties"])
-    assert made["metrics"].keys() == EXAMPLE["metrics"].keys()
+    assert list(made) == [name for name in schema.SCHEMA["properties"] if name not in schema.RARE]
+    assert made["metrics"].keys() == EXAMPLE["metrics"].keys() | {"test_right"}
+    assert not {"probe", "looks"} & (made["cost"].keys() | made["provenance"].keys())
     assert made["cost"]["seconds"].keys() == EXAMPLE["cost"]["seconds"].keys()
     assert validate(made) == []
 
@@ -139,6 +140,7 @@ def test_a_long_complaint_keeps_its_place_and_its_verdict():
 )
 @example(place=("method",), new="\ud800")
 @example(place=("config", "method"), new={"\udfff": 1})
+@example(place=("config",), new={"": [2**63]})
 def test_whatever_a_file_holds_it_is_a_record_or_a_clear_error(place, new):
     content = json.dumps(put(EXAMPLE, place, new)).encode()
     try:
@@ -310,3 +312,34 @@ def test_what_is_not_a_regular_file_of_bounded_size_is_named_without_a_hang(tmp_
 
 def test_a_folder_that_does_not_exist_holds_no_records(tmp_path):
     assert load_files(tmp_path / "none") == ({}, [])
+
+
+TUNED = {"chosen": "tuned", "space": {"recipe.lr": [0.01, 0.3]}, "trials": 5, "flops": 10**15, "split": "validation"}
+MORE = {
+    ("cost", "probe"): ({"samples": 64, "flops": 10**20}, {"samples": 64}),
+    ("topology", 0, "gradient"): ([1, 2, 3], [1.5]),
+    ("metrics", "test_right"): ("eJwDAAAAAAE=", "x" * 200_001),
+    ("tuning",): (TUNED, TUNED | {"chosen": "guessed"}),
+    ("provenance", "looks"): (
+        {"margin": 0.5, "looks": [3, 5, 8], "spending": [0.01, 0.02, 0.02]},
+        {"margin": 0.5, "looks": [3, -5], "spending": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("place", MORE, ids=lambda place: place[-1])
+def test_what_only_some_records_have_is_bounded_too(place):
+    good, bad = MORE[place]
+    assert validate(put(EXAMPLE, place, good)) == []
+    for new in (bad, *HUGE[:5], [1] * 101_000, {"a": {}}, "x" * 200_001):
+        assert validate(put(EXAMPLE, place, new)), str(new)[:20]
+
+
+def test_a_trial_of_tuning_is_done_without_a_test_accuracy(tmp_path):
+    trial = put(EXAMPLE, ("metrics", "test_accuracy"), None)
+    assert validate(trial) == ["metrics.test_accuracy: missing, but the run is done"]
+    trial["config"]["test"] = False
+    assert validate(trial) == []
+    write(trial, tmp_path / "trial.json")
+    assert load_files(tmp_path) == ({}, [("trial.json", "a trial of tuning, scored on the validation split alone")])
+    assert load_files(tmp_path, trials=True) == ({"trial.json": trial}, [])

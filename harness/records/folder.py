@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.records.record import Record
+from harness.records.record import Record, is_trial
 from harness.records.store import load
 from harness.records.validate import RecordError
+
+TRIAL = "a trial of tuning, scored on the validation split alone"
+"""Why a trial is not a result."""
 
 
 class Problem(NamedTuple):
@@ -17,11 +20,12 @@ class Problem(NamedTuple):
     reason: str
 
 
-def load_files(folder: Path | str) -> tuple[dict[str, Record], list[Problem]]:
+def load_files(folder: Path | str, *, trials: bool = False) -> tuple[dict[str, Record], list[Problem]]:
     """Read every ``*.json`` of a folder.
 
     Args:
         folder: Where records are; one that does not exist holds none.
+        trials: Whether trials of tuning count; otherwise they are among the files that are not records of results.
 
     Returns:
         The records by file name, and the files that are not records with the reason; both in the order of names.
@@ -30,6 +34,8 @@ def load_files(folder: Path | str) -> tuple[dict[str, Record], list[Problem]]:
     problems: list[Problem] = []
     for path in record_paths(folder):
         found = load_or_problem(path)
+        if not isinstance(found, Problem) and is_trial(found) and not trials:
+            found = Problem(path.name, TRIAL)
         if isinstance(found, Problem):
             problems.append(found)
         else:

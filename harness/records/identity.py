@@ -33,6 +33,9 @@ _KEY_RULE = 2
 
 #: What records lack that were made before a setting existed.
 DEFAULTS: Settings = {"evaluations": 20, "loader": "auto", "dense_layers": []}
+#: Later settings that are left out at these values, so that the keys of older runs stay.
+LEFT_OUT: Settings = {"test": True, "budget_share": 1.0}
+MODEL_LEFT_OUT: Settings = {"width": 1.0}
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,10 @@ def settings(config: Mapping[str, Any]) -> Settings:
     Args:
         config: As `harness.config.to_dict` or a record's ``config`` gives it; defaults fill what old records lack.
     """
-    found = {**DEFAULTS, **{name: value for name, value in config.items() if name not in schema_1.NOT_THE_RUN}}
+    given = {name: value for name, value in config.items() if name not in schema_1.NOT_THE_RUN}
+    found = {**DEFAULTS, **_but(given, LEFT_OUT)}
+    if isinstance(found.get("model"), dict):
+        found["model"] = _but(found["model"], MODEL_LEFT_OUT)
     found["dataset"] = {
         name: v for name, v in (found.get("dataset") or {}).items() if name not in schema_1.NOT_THE_DATA
     }
@@ -196,6 +202,10 @@ def recorded_key(record: Mapping[str, Any]) -> str:
 def canonical(value: Any) -> str:
     """Return a value as JSON text, the same for equal values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _but(given: Settings, left_out: Settings) -> Settings:
+    return {name: value for name, value in given.items() if (name, value) not in left_out.items()}
 
 
 def _row(run: Settings) -> str:

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from harness.records import schema
+from harness.records.shapes import Schema
 
 Record = dict[str, Any]
 
@@ -25,7 +26,7 @@ def empty(
     code: dict[str, str | None] | None = None,
     image: dict[str, str | None] | None = None,
 ) -> Record:
-    """Return a record of this run with every key present and nothing measured: where each real record starts.
+    """Return a record of this run with nothing measured, where each real record starts: every key but the rare ones.
 
     Args:
         config: The resolved configuration of the run, which names method, data set, model and the rest.
@@ -61,10 +62,17 @@ def empty(
     }
 
 
-def _nulls(part: schema.Schema) -> Record:
+def _nulls(part: Schema) -> Record:
     return {
-        name: _nulls(inner) if inner.get("type") == "object" else None for name, inner in part["properties"].items()
+        name: _nulls(inner) if inner.get("type") == "object" else None
+        for name, inner in part["properties"].items()
+        if name not in schema.RARE
     }
+
+
+def is_trial(record: Record) -> bool:
+    """Return whether a record is of a trial of tuning, which is scored on the validation split alone."""
+    return record["config"].get("test") is False
 
 
 def upgrade(record: Record) -> Record:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from harness.records.record import Record, text, upgrade
-from harness.records.schema import LONGEST_REASON
+from harness.records.shapes import LONGEST_REASON
 from harness.records.validate import RecordError, require, shortened
 
 LARGEST = 64 * 1024 * 1024
