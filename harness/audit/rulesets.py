@@ -1,0 +1,108 @@
+"""Checks of how hyper-parameters were chosen, and of seeds: of a record alone, and beside the others of its folder."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from harness.records import Record, identity, is_trial, ruleset, whole_budget
+from harness.records.identity import canonical
+from harness.tuning.result import FEWEST, MOST, SPLIT
+from harness.tuning.space import draw, from_plain
+
+REQUIRED = (0, 1, 2)
+"""Seeds that every row of a submission has, whatever became of them."""
+
+_DETAILS = ("space", "trials", "flops", "split")
+
+
+def refusals(record: Record) -> list[str]:
+    """Return what is wrong with how a record says that its settings were chosen.
+
+    Raises:
+        UsageError: The space that it names is malformed.
+    """
+    if is_trial(record):
+        return [f"test: false, so this is a trial of a tuning, scored on the {SPLIT} split alone, and no submission"]
+    tuning = record.get("tuning") or {"chosen": "default"}  # older than the field
+    if tuning["chosen"] != "tuned":
+        given = [name for name in _DETAILS if tuning.get(name) is not None]
+        return [f"tuning: {given[0]} is given, though the settings are {tuning['chosen']} ones"] if given else []
+    missing = [name for name in _DETAILS if not tuning.get(name)]
+    if missing:
+        return [f"tuning: {missing[0]} is missing, though the settings were tuned"]
+    return _details(tuning) or _drawn(record, tuning)
+
+
+def _details(tuning: dict[str, Any]) -> list[str]:
+    if tuning["split"] != SPLIT:
+        return [f"tuning: on the split {tuning['split']!r}; the {SPLIT} split alone may be tuned on"]
+    if not FEWEST <= tuning["trials"] <= MOST:
+        return [f"tuning: {tuning['trials']} trials; allowed are {FEWEST} to {MOST}"]
+    return []
+
+
+def _drawn(record: Record, tuning: dict[str, Any]) -> list[str]:
+    """Draw the trials again: the settings of the run have to be among them."""
+    own = {name: record["config"][group].get(field) for name, group, field in _split(tuning["space"])}
+    task = f"{record['dataset']}/{record['model']}"
+    if own in draw(from_plain(tuning["space"]), task, tuning["trials"]):
+        return []
+    shown = ", ".join(f"{name}={value}" for name, value in own.items())
+    return [f"tuning: {shown} is none of the {tuning['trials']} trials that its space gives"]
+
+
+def _split(space: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(name, *name.split(".", 1)) for name in space]
+
+
+class Rulesets:
+    """The numbers of trials and the seeds of the records of one folder."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._entries: dict[str, tuple[str, str, int | None]] = {}
+        self._trials: dict[str, Counter[int]] = defaultdict(Counter)
+        self._seeds: dict[str, set[int]] = defaultdict(set)
+
+    def add(self, file: str, record: Record) -> None:
+        """Take in a record that keeps its schema.
+
+        Args:
+            file: Its name, different for each.
+            record: The record.
+        """
+        try:
+            row = record["runner"] + identity.row(record["config"])
+            table = _table(record) if ruleset.of(record) == ruleset.TUNED else ""
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return  # a config without its parts is in no row
+        trials = ruleset.trials(record)
+        self._entries[file] = (row, table, trials)
+        self._seeds[row].add(record["seed"])
+        if trials is not None:
+            self._trials[table][trials] += 1
+
+    def refusals(self, file: str) -> list[str]:
+        """Return what the others say against a record; nothing about a file that was not added."""
+        if file not in self._entries:
+            return []
+        row, table, trials = self._entries[file]
+        found, seeds = [], self._seeds[row]
+        absent = [str(seed) for seed in REQUIRED if seed not in seeds]
+        if absent and len(seeds) >= len(REQUIRED):  # of fewer seeds the neighbours are told already
+            found.append(f"seeds: {', '.join(absent)} missing; a submission has the seeds 0, 1, 2 and on")
+        if trials is not None:
+            counts = self._trials[table]
+            usual = min(counts, key=lambda number: (-counts[number], number))
+            if trials != usual:
+                found.append(f"tuning: {trials} trials, but the other rows of its table have {usual}")
+        return found
+
+
+def _table(record: Record) -> str:
+    """Return what the tuned rows of one table have in common, but for the number of trials."""
+    found = identity.settings(record["config"])
+    shared = ruleset.shared(record)
+    recipe = {name: value for name, value in found["recipe"].items() if name not in shared}
+    budget = whole_budget(record["budget"])
+    device = record["config"].get("device")
+    return canonical([found["dataset"], record["model"], recipe, shared, budget, device, record["runner"]])

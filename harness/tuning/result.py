@@ -1,0 +1,151 @@
+"""The file that a tuning leaves: the space, its trials, what they cost and which settings they chose."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.records import write_atomic
+from harness.records.identity import canonical
+from harness.tuning.space import Settings, Space, draw, from_plain
+
+SPLIT = "validation"
+"""The only split that a trial is scored on."""
+
+SEED = 1_000_000
+"""The seed of every trial: none that a row of a board requires, so that no run of a board was tuned on its own seed."""
+
+FEWEST, MOST = 2, 100
+_SLACK = 0.01  # share of the density, as for ranks of what only reaches a sparsity
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial.
+
+    Attributes:
+        settings: What was tried.
+        key: The key of its run.
+        status: How it ended.
+        val_accuracy: On the validation split at its end, a fraction; None if it is not done.
+        sparsity: That it reached; None likewise.
+        train_flops: Of its training; None where it left none.
+    """
+
+    settings: Settings
+    key: str
+    status: str
+    val_accuracy: float | None
+    sparsity: float | None
+    train_flops: int | None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was tuned, how, and with which result.
+
+    Attributes:
+        task: Settings of the run without tuning: ``dataset``, ``model``, ``recipe``, ``budget``, ``method`` and more.
+        sparsity: The sparsity of every trial.
+        name: Of the space.
+        space: Its ranges for this method.
+        trials: In the order in which they were drawn.
+    """
+
+    task: dict[str, Any]
+    sparsity: float
+    name: str
+    space: Space
+    trials: tuple[Trial, ...]
+
+    @property
+    def flops(self) -> int:
+        """Training FLOPs of all trials; equal trials are trained once."""
+        return sum({trial.key: trial.train_flops or 0 for trial in self.trials}.values())
+
+    @property
+    def chosen(self) -> int | None:
+        """The number of the best trial, the first of several; None if none is done at the sparsity.
+
+        A trial that ended denser than it was to be is passed over: a tuned method must not buy accuracy with weights.
+        """
+        density = (1 - self.sparsity) * (1 + _SLACK)
+        scores = {
+            number: trial.val_accuracy
+            for number, trial in enumerate(self.trials)
+            if trial.val_accuracy is not None and trial.sparsity is not None and 1 - trial.sparsity <= density
+        }
+        return max(scores, key=lambda number: (scores[number], -number), default=None)
+
+    @property
+    def settings(self) -> Settings:
+        """The chosen settings."""
+        assert self.chosen is not None
+        return self.trials[self.chosen].settings
+
+    def described(self) -> dict[str, Any]:
+        """Return what a record says of the tuning of its settings."""
+        return {
+            "chosen": "tuned",
+            "space": {name: one.plain() for name, one in self.space.items()},
+            "trials": len(self.trials),
+            "flops": self.flops,
+            "split": SPLIT,
+        }
+
+    def text(self) -> str:
+        """Return the content of the file."""
+        chosen = self.chosen
+        plain = {
+            "task": self.task,
+            "sparsity": self.sparsity,
+            "seed": SEED,
+            "split": SPLIT,
+            "space": {"name": self.name, "settings": {name: one.plain() for name, one in self.space.items()}},
+            "trials": [vars(trial) for trial in self.trials],
+            "flops": self.flops,
+            "chosen": chosen,
+            "settings": None if chosen is None else self.settings,
+        }
+        return json.dumps(plain, indent=1) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        write_atomic(path, self.text())
+
+
+def named(task: Mapping[str, Any]) -> str:
+    """Return what trials are drawn for, ``DATASET/MODEL``, as `harness.tuning.space.draw` takes it."""
+    return f"{task['dataset']['name']}/{task['model']['name']}"
+
+
+def read(path: Path) -> Tuning:
+    """Read the file of a tuning and draw its trials again.
+
+    Raises:
+        UsageError: It cannot be read, is no such file, holds trials that its space does not give, or names another
+            choice than its trials make.
+    """
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        space = from_plain(plain["space"]["settings"])
+        trials = tuple(Trial(**trial) for trial in plain["trials"])
+        found = Tuning(plain["task"], plain["sparsity"], plain["space"]["name"], space, trials)
+        drawn = draw(space, named(found.task), len(trials))
+        same = canonical([trial.settings for trial in trials]) == canonical(drawn)
+        kept = found.text() == json.dumps(plain, indent=1) + "\n"
+    except OSError as error:
+        raise UsageError(f"tuned={path}: cannot be read ({error.strerror})") from None
+    except UsageError as error:
+        raise UsageError(f"tuned={path}: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        raise UsageError(f"tuned={path}: is not a file that sparsebench tune wrote") from None
+    if not same:
+        raise UsageError(f"tuned={path}: its trials are not those that its space gives")
+    if not kept:
+        raise UsageError(f"tuned={path}: does not say what its trials say; it was changed after it was written")
+    if found.chosen is None:
+        raise UsageError(f"tuned={path}: none of its trials is done at the sparsity, so nothing was chosen")
+    return found
