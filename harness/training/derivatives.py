@@ -29,15 +29,17 @@ def gradient(loss: Loss, parts: Iterable[Part], parameters: Sequence[Tensor]) ->
 def hessian_product(
     loss: Loss, parts: Iterable[Part], parameters: Sequence[Tensor], vector: Sequence[Tensor]
 ) -> list[Tensor]:
-    """Return the Hessian of the mean loss over all parts times a vector, by differentiating the gradient again."""
-    total = [torch.zeros_like(parameter) for parameter in parameters]
+    """Return the Hessian of the mean loss over all parts times a vector, by differentiating the gradient again.
+
+    It is accumulated in the parameters' ``grad``, which has to be None before, and so are the products of other
+    parameters: `torch.autograd.grad` would leave out, without an error, functions that have no second derivative.
+    """
     with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
         for images, labels, share in parts:
             mean = share * loss(images, labels)
             found = torch.autograd.grad(mean, parameters, create_graph=True, materialize_grads=True)
-            along = torch.stack([(one * other).sum() for one, other in zip(found, vector, strict=True)]).sum()
-            torch._foreach_add_(total, torch.autograd.grad(along, parameters, materialize_grads=True))
-    return total
+            torch.stack([(one * other).sum() for one, other in zip(found, vector, strict=True)]).sum().backward()
+    return [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
 
 
 def flow(model: nn.Module, layers: Layers, shape: Sequence[int]) -> list[Tensor]:

@@ -176,7 +176,7 @@ def _finite(run: RunConfig, what: str, tensors: list[Tensor], layers: Layers) ->
 
 @contextmanager
 def _untouched(run: RunConfig, model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Set the mode and seed the generators; restore these and the buffers afterwards.
+    """Set the mode, seed the generators and clear gradients; restore these and the buffers afterwards.
 
     Raises:
         UsageError: What is computed meanwhile cannot be; the message says why.
@@ -188,9 +188,11 @@ def _untouched(run: RunConfig, model: nn.Module, *, training: bool) -> Iterator[
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
+    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     states = generators.state_dict(run.device)
     generators.seed(derive(run.seed, "probe"))
     model.train(training)
+    model.zero_grad(set_to_none=True)
     try:
         yield
     except RuntimeError as error:
@@ -203,4 +205,6 @@ def _untouched(run: RunConfig, model: nn.Module, *, training: bool) -> Iterator[
             module.training = mode
         for module, name, buffer, before in buffers:
             module._buffers[name] = buffer.copy_(before)
+        for parameter, before in gradients:
+            parameter.grad = before
         generators.load_state_dict(states)
