@@ -17,12 +17,14 @@ from harness.training.trainer import Trainer
 
 METHODS = sorted(methods.methods())
 FIXED_DENSITY = ["dense", "static", "set", "set_itop", "rigl", "rigl_itop", "gmp_uniform"]
+FIXED_DENSITY += ["random_init", "random_pruning", "cyclic"]
 BATCH, TRAIN, PER_EPOCH = 16, 72, 5  # the last batch of an epoch holds 8 images
 EPOCHS = 8  # of the recipe, which FLOPs and seconds are sized by
 
 # The papers' intervals belong to runs a thousand times as long.
 _SHORT = {name: {"interval": 4} for name in METHODS if methods.methods()[name].interval}
 _SHORT |= {"lth_rewind": {"rounds": 2}, "lr_rewind": {"rounds": 2}}
+_SHORT |= {"grasp": {"per_class": 2}, "synflow": {"rounds": 5}, "cyclic": {"cycles": 2}}
 
 
 @lru_cache
