@@ -12,6 +12,10 @@ class UsageError(ValueError):
     """Bad input: the command line prints the message alone on stderr and exits with 2."""
 
 
+class UnfitError(UsageError):
+    """A method that cannot be trained at this sparsity, on this model or under this budget, whatever its settings."""
+
+
 def unknown(kind: str, value: object, allowed: Iterable[str], meant: Mapping[str, str] | None = None) -> UsageError:
     """Build the error for a name that is not in a closed list; a near match is suggested.
 

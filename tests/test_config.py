@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from harness import config
 from harness.config import compose, names, values
 from harness.config.schema import RunConfig
-from harness.errors import UsageError
-from methods import methods
+from harness.errors import UnfitError, UsageError
+from methods import Method, Probe, methods
+from methods.parts.patterns import Pattern
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
@@ -46,7 +47,7 @@ def test_a_slip_is_told_what_was_probably_meant(override, said):
     assert said in refusal(override)
 
 
-@pytest.mark.parametrize("override", ["method=snip", "dataset=mnist1234", "xyz=1", "model=transformer"])
+@pytest.mark.parametrize("override", ["method=lottery", "dataset=mnist1234", "xyz=1", "model=transformer"])
 def test_what_is_not_near_gets_no_suggestion_but_the_list(override):
     line = refusal(override)
     assert "allowed are" in line
@@ -180,7 +181,7 @@ def test_every_setting_of_every_run_can_be_named():
             for part, inner in run.items()
             for name in (inner if isinstance(inner, dict) else [part])
         }
-        expected = flat - {"method.name", names.TUNED, "plugins"}
+        expected = flat - {"method.name", names.TUNED, *names.NOT_SET}
         assert set(names.settings(type(prototype))) == expected
 
 
@@ -190,4 +191,50 @@ def test_a_config_survives_its_plain_form():
     again = config.from_dict({**plain, "later": 1})
     assert config.to_dict(again) == plain
     assert config.from_dict(plain, method=False).method is None
-    assert {f.name for f in dataclasses.fields(RunConfig)} - {"plugins"} | {"rules"} == set(plain)
+    new = {"test", "width", "budget_share", "reference"}  # left out at their defaults
+    assert {f.name for f in dataclasses.fields(RunConfig)} - {"plugins", "tuned", *new} | {"rules"} == set(plain)
+    assert set(plain["model"]) == {"name"}
+
+
+def test_what_is_newer_than_the_first_records_is_written_where_it_is_set():
+    run = config.resolve(["test=false", "model.width=0.5"])
+    plain = config.to_dict(run)
+    assert (plain["test"], plain["model"]["width"]) == (False, 0.5)
+    assert config.to_dict(config.from_dict(plain)) == plain
+
+
+@pytest.mark.parametrize("width", ["0", "-1", "nan", "1000"])
+def test_a_width_that_no_model_has_is_refused(width):
+    assert "model.width" in refusal(f"model.width={width}")
+
+
+@pytest.mark.parametrize("name", ["budget_share", "reference", "plugins"])
+def test_what_follows_from_other_settings_cannot_be_set(name):
+    assert name in refusal(f"{name}=1")
+
+
+class Declares(Method):
+    """Declares what a record says of its masks; takes no sparsity above a half."""
+
+    exact = False
+
+    def probe(self, target):
+        return Probe(batches=2)
+
+    def pattern(self, target):
+        if target < 0.5:
+            raise ValueError(f"sparsity {1 - target:g} is not 0.5")
+        return Pattern("n:m", 2, 4)
+
+
+def test_what_a_method_declares_is_in_the_plain_form_and_what_it_cannot_have_is_refused():
+    run = dataclasses.replace(config.resolve(["sparsity=0.5"]), method=Declares())
+    plain = config.to_dict(run)
+    assert plain["reaches"] is True
+    assert plain["pattern"] == {"kind": "n:m", "n": 2, "m": 4}
+    assert plain["probe"]["batches"] == 2
+    run.sparsity = 0.9
+    with pytest.raises(UnfitError, match="sparsity 0.9 is not 0.5"):
+        config.checked(run)
+    usual = config.to_dict(config.resolve(["method=rigl"]))
+    assert not {"reaches", "pattern", "probe"} & set(usual)

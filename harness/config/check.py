@@ -6,12 +6,13 @@ import os
 from harness import plugins
 from harness.budget import kinds
 from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
-from harness.errors import UsageError, unknown
+from harness.errors import UnfitError, UsageError, unknown
 from harness.vocabulary import BUDGET_ROUNDS, DEVICES, LOADERS, LR_SHAPES, OPTIMIZERS, RUNNERS
 from methods import Method, methods
 
 CHOICES = ("auto", *RUNNERS)
 _WORKERS_PER_CORE = 16
+_WIDEST = 16  # of a published model; more is a slip of the keyboard
 
 
 def check(run: RunConfig) -> None:
@@ -19,23 +20,20 @@ def check(run: RunConfig) -> None:
 
     Raises:
         UsageError: A value is out of range; the message names it and what is allowed.
+        UnfitError: The method cannot have the sparsity.
     """
     check_plain(run)
     if not isinstance(run.method, Method):
         raise unknown("method", run.method, methods())
-    try:
-        run.method.rewinding(1 - run.sparsity)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    except Exception as error:
-        if not plugins.is_foreign(run.method):
-            raise
-        raise plugins.unusable(run.method, error) from None
+    _check_method(run)
     if run.runner.name not in CHOICES:
         raise unknown("runner", run.runner.name, CHOICES)
     if run.runner.timeout is not None:
         _positive("runner.timeout", run.runner.timeout)
     _check_dataset(run.dataset)
+    _positive("model.width", run.model.width)
+    if run.model.width > _WIDEST:
+        raise UsageError(f"model.width {run.model.width:g} is over the largest allowed, {_WIDEST}")
     _check_recipe(run.recipe)
     _check_budget(run.budget)
 
@@ -60,6 +58,21 @@ def check_plain(run: RunConfig) -> None:
     _at_most("workers", run.workers, _WORKERS_PER_CORE, least=0)
     if not run.output:
         raise UsageError("output is empty; name a folder, for example output=results")
+
+
+def _check_method(run: RunConfig) -> None:
+    """Ask a method for what it declares of the sparsity, which it refuses by a ValueError where it cannot have it."""
+    target = 1 - run.sparsity
+    try:
+        run.method.rewinding(target)
+        run.method.pattern(target)
+        run.method.probe(target)
+    except ValueError as error:
+        raise UnfitError(str(error)) from None
+    except Exception as error:
+        if not plugins.is_foreign(run.method):
+            raise
+        raise plugins.unusable(run.method, error) from None
 
 
 def _check_dataset(dataset: DatasetConfig) -> None:

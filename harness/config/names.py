@@ -14,6 +14,9 @@ from methods import entry_points, methods
 GROUPS = ("dataset", "method", "model", "recipe", "budget", "runner")
 """Groups of which a run chooses one member each, ``dataset=digits``."""
 
+NOT_SET = ("plugins", "budget_share", "reference")
+"""Fields of a run that follow from other settings."""
+
 TUNED = "recipe.methods"
 """What a recipe sets for single methods: ``recipe.methods.rigl.interval``."""
 
@@ -85,7 +88,7 @@ def _common() -> dict[str, Any]:
     for name, kind in typing.get_type_hints(RunConfig).items():
         if name in PARTS:
             found |= {f"{name}.{field}": of for field, of in typing.get_type_hints(PARTS[name]).items()}
-        elif name not in ("method", "plugins"):
+        elif name not in ("method", *NOT_SET):
             found[name] = kind
     del found[TUNED]
     return found

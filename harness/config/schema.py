@@ -41,9 +41,13 @@ class DatasetConfig:
 
 @dataclass
 class ModelConfig:
-    """A model, by its name in `harness.tasks.vision.models.MODELS`."""
+    """A model, by its name in `harness.tasks.vision.models.MODELS`.
+
+    ``width`` scales its numbers of channels or neurons; models that do not say how they scale have 1 alone.
+    """
 
     name: str = MISSING
+    width: float = 1.0
 
 
 @dataclass
@@ -106,6 +110,9 @@ class RunConfig:
     """One run, resolved; ``benchmarks/config.yaml`` says what each setting is.
 
     ``plugins`` names the files that a method, a model or a data set comes from: ``{"method": "/path/file.py:Class"}``.
+    ``test`` is false for trials, which leave the test set alone; ``tuned`` names a file of chosen settings. A plan fills in what a dense net for comparison needs
+    (`harness.plan.comparison`): ``budget_share``, the share of the budget that the run may spend, and ``reference``, the
+    size and the costs of the net that a narrower one is compared with.
     """
 
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
@@ -121,11 +128,15 @@ class RunConfig:
     workers: int = 4
     packed: int = 1
     evaluations: int = 20
+    test: bool = True
     checkpoint_seconds: float = 60
     graph: bool | None = None
     dense_layers: list[str] = field(default_factory=list)
     output: str = "results"
+    tuned: str = ""
     plugins: dict[str, str] = field(default_factory=dict)
+    budget_share: float = 1.0
+    reference: dict[str, int] = field(default_factory=dict)
 
 
 PARTS = {
@@ -138,16 +149,37 @@ PARTS = {
 """The typed groups of settings; a method, the sixth group, is a dataclass of its own."""
 
 
+_NEWER: dict[str, Any] = {"test": True, "budget_share": 1.0, "reference": {}}
+"""Settings that `to_dict` leaves out at these values."""
+
+
 def to_dict(run: RunConfig) -> dict[str, Any]:
     """Return the plain values of a config, as records and requests hold them.
 
-    They do not say where on this machine plug-ins lie; digests of their sources identify them.
+    They do not say where on this machine plug-ins and tuned settings lie; digests and the settings identify them. What is newer than the
+    first records is left out at its default, so that their keys stay. What the method declares of its masks comes from
+    here, which is outside a container, and not from the run: ``reaches``, ``pattern`` and ``probe``.
     """
     plain = {**dataclasses.asdict(run), "rules": RULES}
-    del plain["plugins"]
+    del plain["plugins"], plain["tuned"]
     # It has been applied; what it says of other methods is not this run's.
     del plain["recipe"]["methods"]
-    return plain
+    for part, defaults in ((plain, _NEWER), (plain["model"], {"width": 1.0})):
+        for name, default in defaults.items():
+            if part[name] == default:
+                del part[name]
+    return plain | (_declared(run.method, 1 - run.sparsity) if run.method is not None else {})
+
+
+def _declared(method: Any, target: float) -> dict[str, Any]:
+    """Return what a method declares of its masks at a target density, as far as it is not what most methods do."""
+    pattern, probe = method.pattern(target), method.probe(target) if target < 1 else None
+    found: dict[str, Any] = {} if method.exact else {"reaches": True}
+    if pattern is not None:
+        found["pattern"] = pattern.described()
+    if probe is not None:
+        found["probe"] = dataclasses.asdict(probe)
+    return found
 
 
 def from_dict(plain: dict[str, Any], *, method: bool = True) -> RunConfig:
