@@ -141,3 +141,37 @@ def test_an_unknown_model_is_refused_with_the_nearest_name():
 def test_vgg_refuses_images_that_its_poolings_would_leave_without_pixels():
     with pytest.raises(UsageError, match="'vgg19' needs images of at least 16x16, not 8x8"):
         build("vgg19", 10, (1, 8, 8), 0)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_model_keeps_its_layers_and_outputs_at_every_width_and_its_weights_at_width_1(name):
+    shape = (3, 32, 32)
+    full = build(name, 7, shape, 3, "meta")
+    for width in (0.5, 0.1, 2.0):
+        model = build(name, 7, shape, 3, "meta", width)
+        assert [layer for layer, _ in maskable(model, shape)] == [layer for layer, _ in maskable(full, shape)]
+        ratio = count(model, shape) / count(full, shape)
+        assert 0.8 * min(width, width**2) < ratio < 1.1 * max(width, width**2)
+    assert build(name, 7, shape, 3, "meta", 1e-4)(torch.empty(2, *shape, device="meta")).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_width_1_is_the_published_network_to_the_bit(name):
+    first, second = (build(name, 10, (3, 32, 32), 5, **more).state_dict() for more in ({}, {"width": 1.0}))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg19"])
+def test_a_narrow_network_starts_with_he_s_deviation_too(name):
+    model = build(name, 10, (3, 32, 32), 0, width=0.5)
+    for layer, weight in maskable(model, (3, 32, 32)):
+        if weight.dim() == 4 and weight.numel() > 10_000:
+            spread = (2 / (weight.shape[0] * weight[0, 0].numel())) ** 0.5
+            assert weight.std().item() == pytest.approx(spread, rel=0.05), layer
+
+
+def test_a_model_that_does_not_say_how_it_scales_has_one_width(monkeypatch):
+    monkeypatch.setitem(MODELS, "stiff", lambda classes, shape: nn.Flatten())
+    assert isinstance(build("stiff", 10, (1, 8, 8), 0), nn.Flatten)
+    with pytest.raises(UsageError, match="model 'stiff' does not say how it scales"):
+        build("stiff", 10, (1, 8, 8), 0, width=0.5)

@@ -7,7 +7,7 @@ What cannot train on it is refused, and what was joined is noted, before anythin
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -37,12 +37,15 @@ class Sized:
         budget: In its own unit.
         train_samples: Images in the training split.
         notes: What its user should know, a line each.
+        reference: Dense costs of the net that sparsity, budget and ratios refer to: `costs` itself, unless the run is of
+            a narrower net that is compared with it.
     """
 
     costs: Costs
     budget: Budget
     train_samples: int
     notes: tuple[str, ...]
+    reference: Costs
 
     def course(self, run: RunConfig) -> Course:
         """Return the run's course, at its start."""
@@ -92,7 +95,7 @@ def sized(run: RunConfig) -> Sized:
     Raises:
         UsageError: See `prepare`.
     """
-    costs = measured(run)
+    costs, reference = measured(run), reference_costs(run)
     if run.graph and costs.host_random:
         raise UsageError(
             f"graph=true would repeat what {run.model.name} draws at random (or decides) on the host in one step for "
@@ -108,13 +111,17 @@ def sized(run: RunConfig) -> Sized:
         epochs=run.recipe.epochs,
         train_samples=train_samples,
         batch_size=run.recipe.batch_size,
-        costs=costs,
-        stretch=run.budget.stretch,
+        costs=reference,
+        stretch=run.budget.stretch * run.budget_share,
         rounds=run.budget.rounds,
         shortest=min([schedule.shortest, *(1 - mark for mark in run.method.marks())]),
     )
-    notes = [*data.notes(asdict(run.dataset)), *_check_densities(run, costs), *_check_rest(run, budget, train_samples)]
-    return Sized(costs, budget, train_samples, (*costs.notes, *notes))
+    notes = [
+        *data.notes(asdict(run.dataset)),
+        *_check_densities(run, costs, reference),
+        *_check_rest(run, budget, train_samples),
+    ]
+    return Sized(costs, budget, train_samples, (*costs.notes, *notes), reference)
 
 
 def measured(run: RunConfig) -> Costs:
@@ -127,6 +134,15 @@ def measured(run: RunConfig) -> Costs:
     if architecture not in _measured:
         _measured[architecture] = architecture.measure_unbuilt()
     return _measured[architecture]
+
+
+def reference_costs(run: RunConfig) -> Costs:
+    """Return the dense costs that sparsity, budget and ratios of a run refer to: those of the net at its full width.
+
+    Raises:
+        UsageError: See `measured`.
+    """
+    return measured(replace(run, model=replace(run.model, width=1.0)) if run.reference else run)
 
 
 def initial_weights(run: RunConfig) -> list[torch.Tensor]:
@@ -144,14 +160,15 @@ class _Architecture:
     classes: int
     shape: tuple[int, ...]
     dense_layers: tuple[str, ...]
+    width: float
 
     @classmethod
     def of(cls, run: RunConfig) -> "_Architecture":
-        name, dataset = run.model.name, run.dataset
-        return cls(name, models.MODELS.get(name), dataset.classes, tuple(dataset.shape), tuple(run.dense_layers))
+        name, dataset, dense = run.model.name, run.dataset, tuple(run.dense_layers)
+        return cls(name, models.MODELS.get(name), dataset.classes, tuple(dataset.shape), dense, run.model.width)
 
     def build(self, seed: int = 0, device: str = "cpu") -> nn.Module:
-        return models.build(self.model, self.classes, self.shape, seed, device)
+        return models.build(self.model, self.classes, self.shape, seed, device, self.width)
 
     def measure(self, model: nn.Module) -> Costs:
         return measure(model, self.shape, self.dense_layers, classes=self.classes)
@@ -173,9 +190,9 @@ class _Architecture:
 _measured: dict[_Architecture, Costs] = {}
 
 
-def _check_densities(run: RunConfig, costs: Costs) -> list[str]:
+def _check_densities(run: RunConfig, costs: Costs, reference: Costs) -> list[str]:
     """Refuse a sparsity that the layers cannot have; note the layers that it leaves without a weight."""
-    maskable = sum(layer.weights for layer in costs.layers)
+    maskable = sum(layer.weights for layer in reference.layers)
     target = 1 - run.sparsity
     if target * maskable < 1 - 1e-6:
         raise UsageError(

@@ -1,5 +1,6 @@
 """Models by name: how one is made, and which of its weights a method may mask."""
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import cache
@@ -12,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from harness import generators
 from harness.budget.measure import measure
 from harness.budget.parts import Layers, select
-from harness.errors import UsageError, unknown
+from harness.errors import UnfitError, UsageError, unknown
 from harness.seeds import derive
 from methods import entry_points
 
@@ -21,8 +22,12 @@ ENTRY_POINTS = "sparsebench.models"
 Shape = tuple[int, int, int]
 """Channels, height and width of one image."""
 
-Builder = Callable[[int, Shape], nn.Module]
-"""Takes the number of classes and the shape of one image; draws weights from the global generators."""
+Builder = Callable[..., nn.Module]
+"""Takes the number of classes and the shape of one image; draws weights from the global generators.
+
+A builder with a parameter ``width`` says how the model scales: it multiplies every number of channels or neurons (see
+`scaled`), and 1 is the model as published.
+"""
 
 MODELS: dict[str, Builder] = {}
 """What is registered so far: the models of this project, and plug-ins once they are loaded."""
@@ -73,7 +78,9 @@ def load_installed() -> None:
     entry_points.load(ENTRY_POINTS, add)
 
 
-def build(name: str, classes: int, shape: Sequence[int], seed: int, device: str = "cpu") -> nn.Module:
+def build(
+    name: str, classes: int, shape: Sequence[int], seed: int, device: str = "cpu", width: float = 1.0
+) -> nn.Module:
     """Build a model with initial weights that depend on the name, the sizes and the seed alone.
 
     Args:
@@ -83,17 +90,35 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int, device: str 
         seed: The run's seed; the weights come from its stream ``"init"``. Global generators are left as
             they were.
         device: ``"cpu"``, or ``"meta"`` for a model without values, which not every builder can make.
+        width: Multiplies the numbers of channels or neurons.
 
     Raises:
         UsageError: If no model has that name.
+        UnfitError: If the model does not say how it scales, and ``width`` is not 1.
     """
     make = builder(name)
-    channels, height, width = shape
+    scale = {} if width == 1 else {"width": width}
+    if scale and not scales(make):
+        raise UnfitError(f"model {name!r} does not say how it scales: its builder takes no width, so it has width 1 alone")
+    channels, height, across = shape
     with generators.seeded(derive(seed, "init")), ExitStack() as without_values:
         if device == "meta":
             without_values.enter_context(torch.device(device))
             without_values.enter_context(_NoNormals())
-        return make(classes, (channels, height, width))
+        return make(classes, (channels, height, across), **scale)
+
+
+def scales(make: Builder) -> bool:
+    """Return whether a builder takes a width."""
+    try:
+        return "width" in inspect.signature(make).parameters
+    except (TypeError, ValueError):  # a callable that does not tell
+        return False
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return a number of channels or neurons at a width: a whole number, at least 1."""
+    return max(round(channels * width), 1)
 
 
 class _NoNormals(TorchFunctionMode):

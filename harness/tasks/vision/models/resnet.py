@@ -4,7 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.tasks.vision.models.registry import Shape, kaiming, register
+from harness.tasks.vision.models.registry import Shape, kaiming, register, scaled
+
+_STAGES = (64, 128, 256, 512)
+"""Channels inside the bottlenecks of ResNet-50, by stage."""
 
 
 def _conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
@@ -32,16 +35,20 @@ class _BasicBlock(nn.Module):
 
 
 class ResNetSmall(nn.Module):
-    """The CIFAR network of He et al., section 4.2: stages of 16, 32 and 64 channels, ``blocks`` blocks each."""
+    """The CIFAR network of He et al., section 4.2: stages of 16, 32 and 64 channels, ``blocks`` blocks each.
 
-    def __init__(self, blocks: int, classes: int, shape: Shape) -> None:
+    ``width`` multiplies the channels.
+    """
+
+    def __init__(self, blocks: int, classes: int, shape: Shape, width: float = 1.0) -> None:
         super().__init__()
-        self.conv1 = _conv3x3(shape[0], 16)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = self._stage(16, 16, blocks, 1)
-        self.layer2 = self._stage(16, 32, blocks, 2)
-        self.layer3 = self._stage(32, 64, blocks, 2)
-        self.classifier = nn.Linear(64, classes)
+        low, middle, high = (scaled(channels, width) for channels in (16, 32, 64))
+        self.conv1 = _conv3x3(shape[0], low)
+        self.bn1 = nn.BatchNorm2d(low)
+        self.layer1 = self._stage(low, low, blocks, 1)
+        self.layer2 = self._stage(low, middle, blocks, 2)
+        self.layer3 = self._stage(middle, high, blocks, 2)
+        self.classifier = nn.Linear(high, classes)
         kaiming(self.modules())
 
     @staticmethod
@@ -80,17 +87,21 @@ class _Bottleneck(nn.Module):
 
 
 class ResNet50Cifar(nn.Module):
-    """ResNet-50 at full width for 32x32 images: 3x3 stem of stride 1, no max-pooling, a head without bias."""
+    """ResNet-50 at full width for 32x32 images: 3x3 stem of stride 1, no max-pooling, a head without bias.
 
-    def __init__(self, classes: int, shape: Shape) -> None:
+    ``width`` multiplies the channels.
+    """
+
+    def __init__(self, classes: int, shape: Shape, width: float = 1.0) -> None:
         super().__init__()
-        self.conv1 = _conv3x3(shape[0], 64)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = self._stage(64, 64, 3, 1)
-        self.layer2 = self._stage(256, 128, 4, 2)
-        self.layer3 = self._stage(512, 256, 6, 2)
-        self.layer4 = self._stage(1024, 512, 3, 2)
-        self.classifier = nn.Linear(2048, classes, bias=False)
+        w1, w2, w3, w4 = (scaled(channels, width) for channels in _STAGES)
+        self.conv1 = _conv3x3(shape[0], w1)
+        self.bn1 = nn.BatchNorm2d(w1)
+        self.layer1 = self._stage(w1, w1, 3, 1)
+        self.layer2 = self._stage(4 * w1, w2, 4, 2)
+        self.layer3 = self._stage(4 * w2, w3, 6, 2)
+        self.layer4 = self._stage(4 * w3, w4, 3, 2)
+        self.classifier = nn.Linear(4 * w4, classes, bias=False)
         kaiming(self.modules())
 
     @staticmethod
@@ -106,24 +117,42 @@ class ResNet50Cifar(nn.Module):
 
 
 @register
-def resnet20(classes: int, shape: Shape) -> nn.Module:
+def resnet20(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """ResNet-20 of the CIFAR experiments: 20 layers with weights, 16-32-64 channels."""
-    return ResNetSmall(3, classes, shape)
+    return ResNetSmall(3, classes, shape, width)
 
 
 @register
-def resnet50_cifar(classes: int, shape: Shape) -> nn.Module:
+def resnet50_cifar(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """ResNet-50 for CIFAR: 54 maskable layers, 23,467,712 maskable weights with 10 classes."""
-    return ResNet50Cifar(classes, shape)
+    return ResNet50Cifar(classes, shape, width)
 
 
 @register
-def resnet50(classes: int, shape: Shape) -> nn.Module:
+def resnet50(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """Torchvision's ResNet-50 with fresh weights: 54 maskable layers, 25,502,912 with 1000 classes."""
     from torchvision.models import resnet50 as build  # here: slow to import
 
+    if width != 1:
+        return _resnet50_of(tuple(scaled(channels, width) for channels in _STAGES), classes, shape)
     model = build(weights=None, num_classes=classes)
     if shape[0] != 3:
         model.conv1 = nn.Conv2d(shape[0], 64, 7, stride=2, padding=3, bias=False)
         kaiming([model.conv1])
+    return model
+
+
+def _resnet50_of(widths: tuple[int, ...], classes: int, shape: Shape) -> nn.Module:
+    """Return torchvision's ResNet-50 with other numbers of channels in its stages, which it cannot build itself."""
+    from torchvision.models.resnet import Bottleneck, ResNet
+
+    model = ResNet(Bottleneck, [1] * len(widths), classes)
+    model.inplanes = widths[0]
+    model.conv1 = nn.Conv2d(shape[0], widths[0], 7, stride=2, padding=3, bias=False)
+    model.bn1 = nn.BatchNorm2d(widths[0])
+    for stage, (channels, blocks) in enumerate(zip(widths, (3, 4, 6, 3), strict=True), 1):
+        stride = 1 if stage == 1 else 2
+        setattr(model, f"layer{stage}", model._make_layer(Bottleneck, channels, blocks, stride))
+    model.fc = nn.Linear(widths[-1] * Bottleneck.expansion, classes)
+    kaiming(model.modules())
     return model

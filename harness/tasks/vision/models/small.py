@@ -4,7 +4,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from harness.tasks.vision.models.registry import Shape, kaiming, register
+from harness.tasks.vision.models.registry import Shape, kaiming, register, scaled
 
 
 def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -16,14 +16,16 @@ class ConvNet(nn.Module):
     """Three 3x3 convolutions of 32, 64 and 128 channels, global average pooling, one linear layer.
 
     Images of 16 pixels and more are halved by the first convolution already, so that 8x8 digits keep their
-    few pixels and 28x28 images cost little: the maps are 8, 4, 2 or 14, 7, 4 pixels wide.
+    few pixels and 28x28 images cost little: the maps are 8, 4, 2 or 14, 7, 4 pixels wide. ``width`` multiplies the
+    channels.
     """
 
-    def __init__(self, classes: int, shape: Shape) -> None:
+    def __init__(self, classes: int, shape: Shape, width: float = 1.0) -> None:
         super().__init__()
         first = 2 if min(shape[1:]) >= 16 else 1
-        self.features = nn.Sequential(_block(shape[0], 32, first), _block(32, 64, 2), _block(64, 128, 2))
-        self.classifier = nn.Linear(128, classes)
+        low, middle, high = (scaled(channels, width) for channels in (32, 64, 128))
+        self.features = nn.Sequential(_block(shape[0], low, first), _block(low, middle, 2), _block(middle, high, 2))
+        self.classifier = nn.Linear(high, classes)
         kaiming(self.modules())
 
     def forward(self, images: Tensor) -> Tensor:
@@ -32,19 +34,20 @@ class ConvNet(nn.Module):
 
 
 @register
-def convnet(classes: int, shape: Shape) -> nn.Module:
+def convnet(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """Three convolutions for digits and Fashion-MNIST, 94 thousand maskable weights."""
-    return ConvNet(classes, shape)
+    return ConvNet(classes, shape, width)
 
 
 @register
-def mlp(classes: int, shape: Shape) -> nn.Module:
+def mlp(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """LeNet-300-100: 266,200 maskable weights on 28x28 images of 10 classes."""
+    first, second = scaled(300, width), scaled(100, width)
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(prod(shape), 300),
+        nn.Linear(prod(shape), first),
         nn.ReLU(inplace=True),
-        nn.Linear(300, 100),
+        nn.Linear(first, second),
         nn.ReLU(inplace=True),
-        nn.Linear(100, classes),
+        nn.Linear(second, classes),
     )

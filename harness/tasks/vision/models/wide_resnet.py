@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from harness.tasks.vision.models.registry import Shape, kaiming, register
+from harness.tasks.vision.models.registry import Shape, kaiming, register, scaled
 
 
 class _Block(nn.Module):
@@ -15,7 +15,9 @@ class _Block(nn.Module):
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False) if inputs != outputs else None
+        # Very narrow stages may have equal channels and still halve the map.
+        resized = inputs != outputs or stride != 1
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False) if resized else None
 
     def forward(self, images: Tensor) -> Tensor:
         active = torch.relu(self.bn1(images))
@@ -26,15 +28,16 @@ class _Block(nn.Module):
 class WideResNet(nn.Module):
     """WRN-``depth``-``widen`` without dropout: three stages of 16, 32 and 64 times ``widen`` channels.
 
-    ``depth`` is 6n + 4 for n blocks per stage.
+    ``depth`` is 6n + 4 for n blocks per stage. ``width`` multiplies all channels, those of the first convolution too.
     """
 
-    def __init__(self, depth: int, widen: int, classes: int, shape: Shape) -> None:
+    def __init__(self, depth: int, widen: int, classes: int, shape: Shape, width: float = 1.0) -> None:
         super().__init__()
         blocks = (depth - 4) // 6
-        widths = [16 * widen, 32 * widen, 64 * widen]
-        self.conv1 = nn.Conv2d(shape[0], 16, 3, padding=1, bias=False)
-        self.layer1 = self._stage(16, widths[0], blocks, 1)
+        first = scaled(16, width)
+        widths = [scaled(channels * widen, width) for channels in (16, 32, 64)]
+        self.conv1 = nn.Conv2d(shape[0], first, 3, padding=1, bias=False)
+        self.layer1 = self._stage(first, widths[0], blocks, 1)
         self.layer2 = self._stage(widths[0], widths[1], blocks, 2)
         self.layer3 = self._stage(widths[1], widths[2], blocks, 2)
         self.bn = nn.BatchNorm2d(widths[2])
@@ -53,6 +56,6 @@ class WideResNet(nn.Module):
 
 
 @register
-def wrn_22_2(classes: int, shape: Shape) -> nn.Module:
+def wrn_22_2(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """WRN-22-2: three blocks per stage, 32-64-128 channels."""
-    return WideResNet(22, 2, classes, shape)
+    return WideResNet(22, 2, classes, shape, width)
