@@ -54,6 +54,7 @@ class Costs:
         train_fixed: As ``fixed``, in training mode; None where it is equal.
         host_random: Whether a training pass draws from a generator on the host, which a recorded step would freeze.
         notes: What a user should know of how they were measured, a line each.
+        classes: How many scores the model returns for an image; None if that was not said.
     """
 
     layers: tuple[LayerCost, ...]
@@ -62,6 +63,7 @@ class Costs:
     train_fixed: int | None = None
     host_random: bool = False
     notes: tuple[str, ...] = ()
+    classes: int | None = None
 
     @property
     def shapes(self) -> Shapes:
@@ -81,15 +83,29 @@ class Costs:
         """Return the FLOPs of classifying one image with ``active[l]`` weights in each layer."""
         return 2 * sum(layer.uses * count for layer, count in zip(self.layers, active, strict=True)) + self.fixed
 
-    def training(self, active: Sequence[int], *, dense_gradient: bool = False) -> int:
+    def training(
+        self, active: Sequence[int], *, gradient: Sequence[int] | None = None, dense_gradient: bool = False
+    ) -> int:
         """Return the FLOPs of one training image: forward, input gradient and weight gradient, a pass each.
 
         Args:
             active: Active weights of each layer during the iteration.
-            dense_gradient: Whether the weight gradient is computed for inactive weights too.
+            gradient: Weights of each layer whose gradient is computed; None for the active ones.
+            dense_gradient: Whether the weight gradient is computed for all weights, whatever ``gradient`` says.
         """
         sparse = self._forward_training(active)
-        return 2 * sparse + (self._dense_training if dense_gradient else sparse)
+        if dense_gradient:
+            return 2 * sparse + self._dense_training
+        return 2 * sparse + (sparse if gradient is None else self._forward_training(gradient))
+
+    def as_reference(self) -> dict[str, int]:
+        """Return what the record of a narrower model keeps of this one, which its sparsity and costs refer to.
+
+        Returns:
+            ``maskable`` weights; ``forward_flops`` of classifying one image; ``training_flops`` of one training image.
+        """
+        every = [layer.weights for layer in self.layers]
+        return {"maskable": sum(every), "forward_flops": self.dense, "training_flops": self.training(every)}
 
     def described(self, train_samples: int) -> dict[str, Any]:
         """Return what a record adds to its config so that anyone can recompute the ledger."""

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.budget import probe
 from harness.budget.costs import Costs
 from harness.budget.epoch import budget_samples, last_batch, steps_per_epoch
 from harness.budget.kinds import Usage
 from harness.budget.ledger import Ledger
 from harness.budget.schedule import Schedule
 from harness.budget.size import Budget
+from harness.errors import UsageError
 from methods import Event, Method, Moment
 
 
@@ -41,7 +43,8 @@ class Course:
 
     Attributes:
         clock: What is spent of the budget.
-        ledger: FLOPs, samples and iterations so far.
+        ledger: FLOPs, samples and iterations so far, the probe included.
+        probe: What the method computes before the first step; booked from the start.
         round: Rewinding rounds begun.
         per_epoch: Iterations of an epoch.
     """
@@ -65,6 +68,9 @@ class Course:
             costs: Dense costs of its model.
             train_samples: Images in the training split.
             batch_size: Images of an iteration.
+
+        Raises:
+            UsageError: What the method computes before the first step leaves no budget for a step.
         """
         self._method = method
         self._train_samples, self._batch_size = train_samples, batch_size
@@ -75,6 +81,12 @@ class Course:
         self.ledger = Ledger(costs)
         self.round = 0
         self._reached = 0.0  # position after the last iteration, as its moment said
+        self.probe = probe.usage(
+            method.probe(target) if target < 1 else None, costs, train_samples=train_samples, batch_size=batch_size
+        )
+        self._book(self.probe)
+        if self.clock.spent:
+            self._require_room(costs, min(batch_size, train_samples))
 
     @property
     def position(self) -> float:
@@ -88,11 +100,16 @@ class Course:
         """The current epoch and how many of its batches are done."""
         return divmod(self.ledger.steps, self.per_epoch)
 
-    def next(self, active: Sequence[int]) -> Iteration:
-        """Decide the next iteration, with ``active[l]`` weights in each layer; nothing is booked yet."""
+    def next(self, active: Sequence[int], gradient: Sequence[int] | None = None) -> Iteration:
+        """Decide the next iteration; nothing is booked yet.
+
+        Args:
+            active: Active weights of each layer.
+            gradient: Weights of each layer whose gradient is computed; None for the active ones.
+        """
         step = self.ledger.steps + 1
         samples = self._batch_size if step % self.per_epoch else self._last_batch
-        flops = self.ledger.price(active, samples)
+        flops = self.ledger.price(active, samples, gradient=gradient)
         usage = Usage(1, samples, flops)
         progress = self.clock.after(usage)
         round_, position = self._schedule.locate(self.clock.schedules(usage))
@@ -118,8 +135,7 @@ class Course:
         usage = iteration.usage
         if falls:
             usage = usage._replace(flops=usage.flops + iteration.surcharge)
-        self.ledger.charge(usage)
-        self.clock.charge(usage)
+        self._book(usage)
         self._reached = iteration.moment.position
         if iteration.rewinds:
             self.round = iteration.moment.round
@@ -130,14 +146,15 @@ class Course:
         """Let time pass in training or in a topology event."""
         self.clock.charge(Usage(seconds=seconds))
 
-    def skip(self, active: Sequence[int], steps: int) -> bool:
+    def skip(self, active: Sequence[int], steps: int, gradient: Sequence[int] | None = None) -> bool:
         """Book ``steps`` iterations at once if nothing happens in them; return whether they were booked.
 
-        Nothing happens if none is on the interval, no mark and no round's end is crossed, and budget is left.
+        Nothing happens if none is on the interval, no mark and no round's end is crossed, and budget is left. See
+        `next` for the counts.
         """
         upto = budget_samples(self.ledger.steps + steps, self._train_samples, self._batch_size)
-        samples = upto - self.ledger.samples
-        usage = Usage(steps, samples, self.ledger.price(active, samples))
+        samples = upto - (self.ledger.samples - self.probe.samples)
+        usage = Usage(steps, samples, self.ledger.price(active, samples, gradient=gradient))
         progress = self.clock.after(usage)
         round_, position = self._schedule.locate(self.clock.schedules(usage))
         crossed = any(self._reached < mark <= position for mark in self._method.marks())
@@ -145,8 +162,7 @@ class Course:
         on_interval = interval and self.ledger.steps // interval != (self.ledger.steps + steps) // interval
         if progress >= 1 or round_ > self.round or crossed or on_interval:
             return False
-        self.ledger.charge(usage)
-        self.clock.charge(usage)
+        self._book(usage)
         self._reached = position
         return True
 
@@ -168,6 +184,19 @@ class Course:
         self.ledger.steps, self.ledger.samples = int(state["steps"]), int(state["samples"])
         self.ledger.flops = int(state["flops"])
         self.round, self._reached = int(state["round"]), state["reached"]
+
+    def _book(self, usage: Usage) -> None:
+        self.ledger.charge(usage)
+        self.clock.charge(usage)
+
+    def _require_room(self, costs: Costs, images: int) -> None:
+        dense = costs.training([layer.weights for layer in costs.layers])
+        kind, clock = self.clock.kind, self.clock
+        if clock.spent + kind.spends(Usage(1, images, dense * images)) > clock.schedule:
+            raise UsageError(
+                f"the budget of {clock.schedule:.4g} {kind.unit} is too small: {self._method.name} spends "
+                f"{clock.spent:.4g} before the first step, which leaves less than one training step"
+            )
 
     def _may_fall(self, moment: Moment) -> bool:
         interval = self._method.interval

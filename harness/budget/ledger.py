@@ -14,7 +14,7 @@ class Ledger:
     Attributes:
         costs: Dense costs of the model.
         steps: Iterations charged.
-        samples: Training images in them.
+        samples: Training images in them, and in what was computed before them.
         flops: Training FLOPs spent; exact.
     """
 
@@ -23,9 +23,16 @@ class Ledger:
     samples: int = 0
     flops: int = 0
 
-    def price(self, active: Sequence[int], samples: int, *, dense_gradient: bool = False) -> int:
-        """Return the FLOPs of iterations over ``samples`` images with ``active[l]`` weights in each layer."""
-        return samples * self.costs.training(active, dense_gradient=dense_gradient)
+    def price(
+        self,
+        active: Sequence[int],
+        samples: int,
+        *,
+        gradient: Sequence[int] | None = None,
+        dense_gradient: bool = False,
+    ) -> int:
+        """Return the FLOPs of iterations over ``samples`` images; see `harness.budget.costs.Costs.training`."""
+        return samples * self.costs.training(active, gradient=gradient, dense_gradient=dense_gradient)
 
     def charge(self, usage: Usage) -> None:
         """Book iterations."""

@@ -47,7 +47,7 @@ def measure(model: nn.Module, shape: Sequence[int], dense: Sequence[str] = (), *
     if not masked:
         what = "leave one to mask" if names.maskable else "it has none that a mask can reach"
         raise UsageError(f"dense_layers: they are all maskable weights of {type(model).__name__}; {what}")
-    return _costs(seen, masked, names.stem, _notes(seen))
+    return _costs(seen, masked, names.stem, _notes(seen), classes)
 
 
 class _Names:
@@ -180,7 +180,7 @@ def _charge(mode: Mode, masked: Sequence[Part]) -> _Charge:
     return _Charge([max(levels) for levels in zip(*per_pass, strict=True)], max(fixed))
 
 
-def _costs(seen: Survey, masked: Sequence[Part], stem: str | None, notes: Iterator[str]) -> Costs:
+def _costs(seen: Survey, masked: Sequence[Part], stem: str | None, notes: Iterator[str], classes: int | None) -> Costs:
     training, evaluation = _charge(seen.training, masked), _charge(seen.evaluation, masked)
     layers = []
     for part, trained, uses in zip(masked, training.uses, evaluation.uses, strict=True):
@@ -195,6 +195,7 @@ def _costs(seen: Survey, masked: Sequence[Part], stem: str | None, notes: Iterat
         None if training.fixed == evaluation.fixed else training.fixed,
         seen.training.drawn,
         tuple(notes),
+        classes,
     )
 
 

@@ -34,7 +34,8 @@ def chains(planned: Sequence[Planned]) -> list[list[Planned]]:
 
 
 def _may_be_continued(run: RunConfig) -> bool:
-    return bool(_rounds(run)) and run.budget.rounds == "each" and KINDS[run.budget.kind].fixes_steps
+    probed = run.method.probe(1 - run.sparsity) is not None  # its masks depend on the sparsity from the start
+    return bool(_rounds(run)) and not probed and run.budget.rounds == "each" and KINDS[run.budget.kind].fixes_steps
 
 
 def _continues(shorter: RunConfig, longer: RunConfig) -> bool:
@@ -46,7 +47,7 @@ def _continues(shorter: RunConfig, longer: RunConfig) -> bool:
 def _densities(run: RunConfig, rounds: Sequence[int]) -> list[float]:
     moments = [Moment(0, 1.0, 1.0, None, number) for number in rounds]
     found = [run.method.density(moment, 1 - run.sparsity) for moment in moments]
-    return [1.0 if density is None else density for density in found]
+    return [run.method.initial_density(1 - run.sparsity), *(1.0 if each is None else each for each in found)]
 
 
 def _rounds(run: RunConfig) -> int:

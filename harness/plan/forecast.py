@@ -42,7 +42,7 @@ def forecast(
 ) -> Forecast:
     """Walk through a run's schedule from event to event and book its iterations.
 
-    Exact where the method fixes layer densities. Where global magnitude does (GMP, GraNet, rewinding), they are
+    Exact where the method fixes layer densities. Where the weights do (GMP, GraNet, rewinding, SNIP), they are
     estimated from the magnitudes of the untrained weights, since no other are known yet.
 
     Args:
@@ -53,6 +53,10 @@ def forecast(
         weights: The masked weights as initialised, in model order.
         train_samples: Images in the training split.
         batch_size: Images an iteration.
+
+    Raises:
+        UsageError: The budget is too small for what the method computes before the first step, or a hook returned
+            what cannot be.
     """
     walk = _Walk(method, 1 - sparsity, costs, weights)
     if budget.kind.timed:
@@ -61,12 +65,12 @@ def forecast(
     while not course.clock.done:
         # All of an interval at once where nothing happens in it, else step by step.
         block = method.interval - course.ledger.steps % method.interval - 1 if method.interval else _BLOCK
-        if block > 1 and course.skip(walk.active, block):
+        if block > 1 and course.skip(walk.active, block, walk.gradient):
             continue
         for _ in range(max(block, 1)):
             if course.clock.done:
                 break
-            iteration = course.next(walk.active)
+            iteration = course.next(walk.active, walk.gradient)
             if course.take(iteration):
                 walk.move(method.density(iteration.moment, 1 - sparsity))
     return Forecast(course.ledger.flops, walk.active)
@@ -83,21 +87,30 @@ class _Walk:
         self._base = method.layer_densities(self._shapes, initial) if initial < 1 else [1.0] * len(self._sizes)
         self.active = method.layer_counts(self._shapes, initial) if initial < 1 else list(self._sizes)
         self._magnitudes = _Magnitudes(weights, self._base) if method.prunes_globally else None
+        self.gradient = self._gradient()
 
     def move(self, density: float | None) -> None:
         """Go on to another global density."""
         if density is None:
             return
         density = _density(self._method, "density", density)
-        if self._magnitudes is not None:
+        if density == 1:
+            self.active = list(self._sizes)
+        elif self._magnitudes is not None:
             self.active = layer_counts(self._shapes, self._magnitudes.densities(density), density)
         else:
             self.active = self._method.layer_counts(self._shapes, density, self.active)
+        self.gradient = self._gradient()
 
     def final(self) -> list[int]:
         """Active weights at the target density."""
         self.move(self._target)
         return self.active
+
+    def _gradient(self) -> list[int] | None:
+        """Weights of each layer whose gradient is computed; None for the active ones."""
+        counts = self._method.gradient_counts(self._shapes, self.active, self._target)
+        return None if counts is None else list(counts)
 
 
 def _density(method: Method, hook: str, value: float) -> float:
