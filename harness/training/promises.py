@@ -1,6 +1,9 @@
-"""Checks during training that the masks keep what was booked and that nothing is non-zero outside them."""
+"""Checks that the masks keep what was booked, that nothing is non-zero outside them, and that they end as promised."""
 
-from methods import Masks
+from typing import Any
+
+from methods import Masks, Method
+from methods.parts.patterns import Pattern
 
 
 class Promises:
@@ -10,14 +13,17 @@ class Promises:
         broken: One line for each broken promise found so far.
     """
 
-    def __init__(self, masks: Masks, target: float) -> None:
+    def __init__(self, masks: Masks, target: float, method: Method | None = None) -> None:
         """Find nothing yet.
 
         Args:
             masks: Of the run.
             target: Global density that it has to end with.
+            method: Says whether its sparsity is a result, and which pattern it has; None if neither.
         """
         self._masks, self._target = masks, target
+        self._pattern = method.pattern(target) if method else None
+        self._exact = method is None or method.exact
         self.broken: list[str] = []
 
     def check(self, step: int) -> None:
@@ -35,7 +41,23 @@ class Promises:
     def at_end(self, step: int) -> list[str]:
         """Return every broken promise of a run that has ended after ``step`` iterations."""
         self.check(step)
-        target = round(self._target * self._masks.maskable)
+        target, slack = round(self._target * self._masks.maskable), 1
+        if self._pattern is not None:
+            fixed = self._pattern.counts(self._masks.shapes)
+            target = target if fixed is None else sum(fixed)
+            slack = max(slack, self._pattern.tolerance(self._masks.shapes))
         active = sum(self._masks.counted())
-        wrong = [f"{active:,} active weights where the target is {target:,}"] if abs(active - target) > 1 else []
-        return self.broken + wrong
+        if self._exact and abs(active - target) > slack:
+            return [*self.broken, f"{active:,} active weights where the target is {target:,}"]
+        return list(self.broken)
+
+
+def pattern_problems(config: dict[str, Any], masks: Masks) -> list[str]:
+    """Return in a line how the final masks break the pattern that a resolved config promises, if they do."""
+    if (described := config.get("pattern")) is None:
+        return []
+    pattern = Pattern.of(described)
+    broken = {name: count for name, mask in masks.tensors() if (count := pattern.violations(mask))}
+    return [f"the {pattern.kind} pattern is broken {sum(broken.values()):,} times, in {', '.join(broken)}"] * bool(
+        broken
+    )
