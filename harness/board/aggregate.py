@@ -1,9 +1,9 @@
 """Records to the rows of the board: what is compared with what, and which runs stand for a method.
 
-A *table* holds the runs of one task (data set, model and recipe, as resolved) under one budget on one kind of device,
-which decides the precision of the arithmetic; nothing is compared across tables. A *row* is one method with its
-settings at one sparsity, by one kind of runner, over its seeds: runs made in a container are never averaged with runs
-made outside of one. `harness.board.eligible` says which rows are ranked.
+A *table* holds the runs of one task (data set, model and recipe, as resolved) under one budget and one ruleset
+(`harness.records.ruleset`) on one kind of device, which decides the precision of the arithmetic; nothing is compared
+across tables. A *row* is one method with its settings at one sparsity, by one kind of runner, over its seeds: runs made
+in a container are never averaged with runs made outside of one. `harness.board.eligible` says which rows are ranked.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.board import eligible, grouping, levels
 from harness.board.tables import Row, Table
-from harness.records import Record
+from harness.records import Record, is_trial
 from harness.records.identity import of_record
 
 Files = Mapping[str, Record]
@@ -31,8 +31,10 @@ def tables(files: Files) -> list[Table]:
     found: dict[str, Table] = {}
     groups: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
     for name, record in files.items():
+        if is_trial(record):  # it has no result
+            continue
         table = grouping.table(record)
-        key = _canonical([table.task, table.kind, table.amount, table.stretch, table.rounds, table.device])
+        key = _canonical([table.task, *_order(table), table.ruleset, table.space])
         found.setdefault(key, table)
         sparsity = round(record["sparsity"], 9)
         row = [record["method"], grouping.settings(record), sparsity, record["runner"]]
@@ -51,9 +53,9 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _order(table: Table) -> tuple[str, str, str, str, float, float, bool, str]:
+def _order(table: Table) -> tuple[str, str, str, str, float, float, bool, int, str]:
     budget = (table.kind, table.amount, table.stretch, table.rounds == "each")
-    return (table.dataset, table.model, table.recipe, *budget, table.device)
+    return (table.dataset, table.model, table.recipe, *budget, table.trials or 0, table.device)
 
 
 def _age(item: tuple[str, Record]) -> tuple[str, str, str]:
@@ -125,12 +127,14 @@ def _tell_methods_apart(rows: list[Row]) -> None:
 
 def _tell_recipes_apart(ordered: list[Table]) -> None:
     """Do the same for recipes of one name, as when one of their values was overridden for some runs."""
-    by_name: dict[tuple[str, str, str], list[Table]] = defaultdict(list)
+    by_name: dict[tuple[str, ...], list[Table]] = defaultdict(list)
     for table in ordered:
-        by_name[table.dataset, table.model, table.recipe].append(table)
+        by_name[table.dataset, table.model, table.recipe, table.ruleset, *table.space].append(table)
     for same in by_name.values():
         flat = [
-            {f"{part}.{key}": value for part in table.task for key, value in table.task[part].items()} for table in same
+            {f"{part}.{key}": value for part, values in table.task.items() for key, value in values.items()}
+            | {f"{name} tuned": form for name, form in table.space.items()}
+            for table in same
         ]
         names = _differing(flat)
         for table, variant in zip(same, flat, strict=True):

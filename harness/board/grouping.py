@@ -1,11 +1,16 @@
 """What tells tables and rows of the board apart, in the terms of `harness.records.identity`."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 from harness.board.tables import Table
-from harness.records import Record, whole_budget
+from harness.records import Record, ruleset, whole_budget
 from harness.records.identity import DEFAULTS, HISTORY, Identity, canonical, of_record
 from harness.records.identity import settings as settings_of_run
+from methods import Method, methods
+
+_OF_MASKS = frozenset((*(field.name for field in dataclasses.fields(Method)), "dense_layers")) - {"name"}
+"""Settings that every method has, and that decide on masks alone."""
 
 
 class Made(NamedTuple):
@@ -27,22 +32,46 @@ class Made(NamedTuple):
 
 
 def table(record: Record) -> Table:
-    """Return the table that a record belongs to, without rows: its task as resolved, budget and device."""
+    """Return the table that a record belongs to, without rows: its task as resolved, budget, device and ruleset.
+
+    The width of a narrow dense net is its method's way to a sparsity, and tuned values of the recipe are its row's:
+    neither splits a table, in which all methods have had as many trials in the same space of the recipe.
+    """
     found = settings_of_run(record["config"])
     task = {name: dict(found.get(name) or {}) for name in ("dataset", "model", "recipe")}
     for part in ("dataset", "model"):
         task[part]["name"] = record[part]
+    task["model"].pop("width", None)
+    shared = ruleset.shared(record)
+    task["recipe"] = {name: value for name, value in task["recipe"].items() if name not in shared}
     recipe = str(task["recipe"].get("name") or "unnamed")
     budget = whole_budget(record["budget"])
     length = (budget["kind"], budget["amount"], budget["stretch"], budget["rounds"])
-    return Table(record["dataset"], record["model"], recipe, *length, device(record), task)
+    made = Table(record["dataset"], record["model"], recipe, *length, device(record), task)
+    made.ruleset, made.trials, made.space = ruleset.of(record), ruleset.trials(record), shared
+    return made
 
 
 def settings(record: Record) -> dict[str, Any]:
-    """Return the settings of a record's method, with what else defines the run where it is not the default."""
+    """Return the settings of a record's method, with what else defines the run where it is not the default.
+
+    Of a method without masks those that decide on masks alone are left out.
+    """
     found = settings_of_run(record["config"])
     own = {name: value for name, value in (found.get("method") or {}).items() if name != "name"}
-    return own | {name: found[name] for name, usual in DEFAULTS.items() if (found[name] or usual) != usual}
+    own |= {name: found[name] for name, usual in DEFAULTS.items() if (found[name] or usual) != usual}
+    if not _has_masks(record):
+        own = {name: value for name, value in own.items() if name not in _OF_MASKS}
+    recipe = found.get("recipe") or {}
+    return own | {f"recipe.{name}": recipe.get(name) for name in ruleset.shared(record)}
+
+
+def _has_masks(record: Record) -> bool:
+    """Tell whether a run had masks: no dense reference, and no dense net that is narrower or trains for less."""
+    if record["config"].get("reference") or record["config"].get("budget_share"):
+        return False
+    known = methods().get(record["method"])
+    return known is None or known.masked
 
 
 def device(record: Record) -> str:

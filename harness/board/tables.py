@@ -9,6 +9,7 @@ from harness.board.ranks import Place
 from harness.board.statistics import Estimate, estimate
 from harness.budget.kinds import words
 from harness.records import Record, whole_budget
+from harness.records.ruleset import PUBLISHED
 
 if TYPE_CHECKING:
     from harness.board.levels import Level
@@ -126,6 +127,9 @@ class Table:
         task: The resolved ``dataset``, ``model`` and ``recipe``.
         levels: The tests and ranks of each sparsity.
         alone: Whether no other table has the same task and budget on another device.
+        ruleset: How the hyper-parameters of all its rows were chosen (`harness.records.ruleset`).
+        trials: How many trials each row's were chosen from; None if they were not tuned.
+        space: The ranges, in words, of the settings of the recipe that all rows were tuned in.
     """
 
     dataset: str
@@ -140,6 +144,9 @@ class Table:
     rows: list[Row] = field(default_factory=list)
     levels: list["Level"] = field(default_factory=list)
     alone: bool = True
+    ruleset: str = PUBLISHED
+    trials: int | None = None
+    space: dict[str, str] = field(default_factory=dict)
 
     @property
     def budget(self) -> str:
@@ -150,7 +157,8 @@ class Table:
     def title(self) -> str:
         """The table's name."""
         device = "" if self.alone else f" · on {self.device}"
-        return f"{self.dataset} · {self.model} · recipe {self.recipe} · budget {self.budget}{device}"
+        tuned = "" if self.trials is None else f" · {self.ruleset}, {self.trials} trials each"
+        return f"{self.dataset} · {self.model} · recipe {self.recipe} · budget {self.budget}{tuned}{device}"
 
     @property
     def sparsities(self) -> list[float]:

@@ -10,6 +10,9 @@ PUBLISHED = "as published"
 TUNED = "equally tuned"
 """Every method has had the same number of trials on the validation split."""
 
+TUNABLE = ("lr", "weight_decay", "momentum", "label_smoothing", "warmup_epochs", "gamma")
+"""Settings of a recipe that may be tuned; the others say what the task is, or where it is trained."""
+
 
 def of(record: Record) -> str:
     """Return the ruleset that a record was made under."""
@@ -27,6 +30,11 @@ def space(record: Record) -> dict[str, Any]:
     return found
 
 
-def shared(record: Record) -> dict[str, Any]:
-    """Return the tuned ranges of the recipe: those that every method of a table is tuned in."""
-    return {name.removeprefix("recipe."): of for name, of in space(record).items() if name.startswith("recipe.")}
+def shared(record: Record) -> dict[str, str]:
+    """Return the tuned ranges of the recipe, in words: those that every method of a table is tuned in."""
+    found = {name.partition(".")[2]: form for name, form in space(record).items() if name.startswith("recipe.")}
+    return {name: _words(found[name]) for name in sorted(found) if name in TUNABLE}
+
+
+def _words(form: Any) -> str:
+    return ", ".join(f"{part} {value}" for part, value in sorted(form.items())) if isinstance(form, dict) else str(form)

@@ -27,6 +27,7 @@ from harness.config import RunConfig
 from harness.config.names import setting
 from harness.errors import UsageError, unknown
 from harness.places import TREE
+from harness.records.ruleset import TUNABLE
 from harness.seeds import derive
 
 Value = float | int | str | bool
@@ -34,9 +35,6 @@ Settings = dict[str, Value]
 """Values by the full names of their settings, ``recipe.lr`` or ``method.interval``."""
 
 FOLDER = TREE / "tuning"
-RECIPE = ("lr", "weight_decay", "momentum", "label_smoothing", "warmup_epochs", "gamma")
-"""Settings of a recipe that may be tuned; the others say what the task is, or where it is trained."""
-
 _DIGITS = 3  # of a value that is tried
 _FORMS = ("times", "low", "high", "scale", "choices")
 _SCALES = ("linear", "log")
@@ -98,9 +96,14 @@ def declared(space: str, run: RunConfig) -> Space:
         UsageError: There is no such space, it is malformed, or it declares nothing for the method.
     """
     content = _read(space)
-    ranges = {name: _range(space, name, form, run) for name, form in content["shared"].items()}
+    forms = {str(name): form for name, form in content["shared"].items()}
+    for name in forms:
+        _require_tunable(f"space {space}", name)
+        if name.startswith("method."):
+            raise UsageError(f"space {space}: {name} is not shared: put it under methods:, by the method's name")
     own = content["methods"].get(run.method.name) or {}
-    ranges |= {(name := f"method.{field}"): _range(space, name, form, run) for field, form in own.items()}
+    forms |= {f"method.{field}": form for field, form in own.items()}
+    ranges = {name: _range(space, name, form, run) for name, form in forms.items()}
     if not ranges:
         raise UsageError(f"space {space}: declares nothing for the method {run.method.name}")
     return {name: ranges[name] for name in sorted(ranges, key=_order)}
@@ -114,6 +117,7 @@ def from_plain(plain: Mapping[str, Any]) -> Space:
     """
     found: Space = {}
     for name, form in plain.items():
+        _require_tunable("space", name)
         if not isinstance(form, dict) or "usual" not in form:
             raise UsageError(f"space: {name} is not a range with its usual value")
         rest = {part: value for part, value in form.items() if part != "usual"}
@@ -166,13 +170,17 @@ def _read(space: str) -> dict[str, dict[str, Any]]:
 
 def _range(space: str, name: str, form: Any, run: RunConfig) -> Range:
     """Return the range of a setting of this run."""
-    group, _, field = str(name).partition(".")
-    if group == "recipe" and field not in RECIPE:
-        raise UsageError(f"space {space}: {name} cannot be tuned: of a recipe {', '.join(RECIPE)} can")
-    if group not in ("recipe", "method"):
-        raise UsageError(f"space {space}: shared settings are of the recipe, recipe.NAME; {name!r} is not")
+    group, _, field = name.partition(".")
     setting(name, type(run.method))  # refuses a name that no setting has
     return _checked(f"space {space}: {name}", getattr(run.method if group == "method" else run.recipe, field), form)
+
+
+def _require_tunable(what: str, name: str) -> None:
+    group, _, field = name.partition(".")
+    if group == "recipe" and field not in TUNABLE:
+        raise UsageError(f"{what}: {name} cannot be tuned: of a recipe {', '.join(TUNABLE)} can")
+    if group not in ("recipe", "method") or field == "name":
+        raise UsageError(f"{what}: {name} cannot be tuned: settings of the recipe and of the method can")
 
 
 def _checked(what: str, usual: Any, form: Any) -> Range:
