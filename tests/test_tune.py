@@ -34,7 +34,7 @@ def a_space(tmp_path, text):
 
 @pytest.mark.parametrize("method", sorted(methods()))
 def test_the_default_space_gives_every_method_trials_that_it_allows(method):
-    base = run(method)
+    base = run(method, "sparsity=0.75")  # which N:M methods take too
     for settings in space.draw(space.declared("default", base), "digits/convnet", 20):
         tried = apply.with_settings(base, settings)
         assert apply.values(tried, settings) == settings
@@ -73,7 +73,9 @@ def test_more_trials_begin_with_fewer_and_methods_share_the_values_of_shared_set
         ("shared: [1]", "have to name settings with their ranges"),
         ("methods: {rigl: 3}", "have to name settings with their ranges"),
         ("shared: {recipe.epochs: {times: [1, 2]}}", "recipe.epochs cannot be tuned: of a recipe lr, "),
-        ("shared: {seed: {choices: [0, 1]}}", "shared settings are of the recipe"),
+        ("shared: {seed: {choices: [0, 1]}}", "seed cannot be tuned: settings of the recipe and of the method can"),
+        ("shared: {method.fraction: {low: 0, high: 1}}", "method.fraction is not shared: put it under methods:"),
+        ("methods: {rigl: {name: {choices: [rigl, set]}}}", "method.name"),
         ("methods: {rigl: {fractoin: {low: 0, high: 1}}}", "did you mean 'fraction'?"),
         ("shared: {recipe.lr: 3}", "recipe.lr takes times: [a, b], or low: and high:, or choices:"),
         ("shared: {recipe.lr: {times: [3, 0.3]}}", "two factors above 0, the smaller one first"),

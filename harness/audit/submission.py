@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from harness.audit import counts, origin, plausible
+from harness.audit import counts, origin, plausible, rulesets
 from harness.audit.neighbours import Neighbours
 from harness.errors import UsageError
 from harness.records import Problem, Record, identity, record_name, whole_budget
@@ -41,20 +41,29 @@ def check(paths: Iterable[Path]) -> dict[Path, list[str]]:
 
 def _check_in(folder: Path, wanted: set[str]) -> dict[str, list[str]]:
     """Check records of one folder by name; only what their neighbours need to know of them is kept in memory."""
-    neighbours = Neighbours()
+    neighbours, ruled = Neighbours(), rulesets.Rulesets()
     reasons: dict[str, list[str]] = {}
     for name in sorted({path.name for path in record_paths(folder)} | wanted):
         found = load_or_problem(folder / name)
         if not isinstance(found, Problem):
             neighbours.add(name, found, genuine=not (_name(name, found) or _tried(_head, found)))
+            ruled.add(name, found)
         if name in wanted:
             reasons[name] = [found.reason] if isinstance(found, Problem) else _reasons(name, found)
-    return {name: [*lines, *neighbours.refusals(name)] for name, lines in reasons.items()}
+    return {name: [*lines, *neighbours.refusals(name), *ruled.refusals(name)] for name, lines in reasons.items()}
 
 
 def _reasons(file: str, record: Record) -> list[str]:
     """Return why a record is refused whatever its neighbours are."""
-    checks: list[Check] = [partial(_name, file), _head, _rules, _key, origin.refusals, origin.time_refusals]
+    checks: list[Check] = [
+        partial(_name, file),
+        _head,
+        _rules,
+        _key,
+        rulesets.refusals,
+        origin.refusals,
+        origin.time_refusals,
+    ]
     checks += [counts.refusals, plausible.refusals] if record["status"] == "done" else [_reason]
     return [one_line(reason) for each in checks for reason in _tried(each, record)]
 
