@@ -21,6 +21,7 @@ OUTPUT ?=
 SUITE ?=
 EXECUTOR ?= local
 JOBS ?= 1
+UNTIL ?=
 ARGS ?=
 
 # A value is passed on as it was typed, whatever is in it: $(value) keeps its dollars, the quotes keep the rest.
@@ -28,6 +29,7 @@ quoted = '$(subst ','\'',$(1))'
 given = $(call quoted,$(value $(1)))
 option = $(if $(value $(1)),$(call quoted,$(2)=$(value $(1))))
 output = $(call option,OUTPUT,output)
+until = $(if $(value UNTIL),--until $(call given,UNTIL))
 chosen = $(call option,METHOD,method) $(call option,DATASET,dataset) $(call option,MODEL,model) \
 	$(call option,SPARSITY,sparsity) $(call option,SEED,seed) $(call option,BUDGET,budget) \
 	$(call option,RUNNER,runner) $(output) $(ARGS)
@@ -36,8 +38,8 @@ TARGETS := help bench suite plan leaderboard test lint golden lock image speed n
 # What each target reads. Make ignores any other variable: method=rigl would train the default in silence.
 SETTINGS := METHOD DATASET MODEL SPARSITY SEED BUDGET RUNNER OUTPUT ARGS
 reads_bench := $(SETTINGS)
-reads_plan := $(SETTINGS) SUITE
-reads_suite := $(SETTINGS) SUITE EXECUTOR JOBS
+reads_plan := $(SETTINGS) SUITE UNTIL
+reads_suite := $(SETTINGS) SUITE EXECUTOR JOBS UNTIL
 reads_nightly := $(SETTINGS) SUITE EXECUTOR JOBS
 reads_leaderboard := OUTPUT ARGS
 reads_test := ARGS
@@ -66,17 +68,17 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 	@echo
 	@echo "bench, suite and plan take METHOD= DATASET= MODEL= SPARSITY= SEED= BUDGET=epochs:10|steps:N|flops:0.5|seconds:60"
-	@echo "RUNNER=auto|local|docker OUTPUT=DIR JOBS=n|auto (suite) ARGS='name=value ...'; $(BIN)/sparsebench list says what there is to choose."
+	@echo "RUNNER=auto|local|docker OUTPUT=DIR JOBS=n|auto UNTIL=points (suite) ARGS='name=value ...'; $(BIN)/sparsebench list says what there is to choose."
 
 bench: $(READY) ## train one run and update the board (default: GraNet at 90 % on digits)
 	@$(BIN)/sparsebench run $(chosen)
 
-suite: $(READY) ## train a grid: SUITE=name [JOBS=n]; skips what is done
+suite: $(READY) ## train a grid: SUITE=name [JOBS=n] [UNTIL=0.5: seeds until 0.5 points can be shown]; skips what is done
 	@$(BIN)/sparsebench suite --suite $(call given,SUITE) --executor $(call given,EXECUTOR) --jobs $(call given,JOBS) \
-		$(chosen)
+		$(until) $(chosen)
 
 plan: $(READY) ## what a run or SUITE=name will cost, and what is done; trains nothing
-	@$(BIN)/sparsebench plan $(if $(value SUITE),--suite $(call given,SUITE)) $(chosen)
+	@$(BIN)/sparsebench plan $(if $(value SUITE),--suite $(call given,SUITE)) $(until) $(chosen)
 
 leaderboard: $(READY) ## records -> results/leaderboard.{csv,md,html} and the README's table
 	@$(BIN)/sparsebench leaderboard $(output) $(ARGS)

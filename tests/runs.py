@@ -95,11 +95,11 @@ def at_step(step):
     return lambda made: made.course.ledger.steps == step
 
 
-def suite(name, overrides, jobs=1):
-    """Train a suite as its command does; return the exit status."""
+def suite(name, overrides, jobs=1, until=None):
+    """Train a suite as its command does, with ``until`` as a fraction of accuracy; return the exit status."""
     from harness.cli import suite as command
 
-    given = argparse.Namespace(suite=name, overrides=overrides, executor="local", jobs=jobs)
+    given = argparse.Namespace(suite=name, overrides=overrides, executor="local", jobs=jobs, until=until)
     return command.call(given)
 
 

@@ -27,6 +27,18 @@ def jobs(text: str) -> int | None:
     return int(text)
 
 
+def margin(text: str) -> float:
+    """Read a difference of accuracy in percentage points; return it as a fraction."""
+    least, most = 0.05, 50
+    try:
+        points = float(text)
+    except ValueError:
+        points = 0.0
+    if not least <= points <= most:  # NaN is refused too
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a number of percentage points in {least}...{most}")
+    return points / 100
+
+
 def output(overrides: Sequence[str]) -> Path:
     """Read ``output=DIR``, the only override of some commands; the default is ``results``.
 

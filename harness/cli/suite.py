@@ -2,11 +2,19 @@
 
 import argparse
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs
+from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs, margin
 from harness.console import say
 from harness.errors import unknown
+
+if TYPE_CHECKING:
+    from harness.board.spending import Plan
+    from harness.config import RunConfig
+    from harness.executors.base import Finished
+    from harness.plan.planned import Planned
 
 ABOUT = "train a grid of runs, skipping those that are done, and update the board"
 
@@ -23,6 +31,12 @@ def arguments(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="runs at a time, or auto to find the fastest number; their wall-clock is marked as shared",
     )
+    command.add_argument(
+        "--until",
+        type=margin,
+        metavar="POINTS",
+        help="add seeds, at declared looks, until differences of so many points can be shown or nothing is undecided",
+    )
 
 
 def call(given: argparse.Namespace) -> int:
@@ -31,31 +45,89 @@ def call(given: argparse.Namespace) -> int:
 
     if given.executor != "local":
         raise unknown("executor", given.executor, ["local"])
+    if given.until is not None:
+        return _until(given)
     settings = list(grid.runs(given.suite, given.overrides))
     # Imported once the settings are known to be good: torch takes seconds.
-    from harness import board
-    from harness.cli import tables
-    from harness.cli.follow import follow
-    from harness.executors.execute import fetch, require
-    from harness.executors.local import LocalExecutor
-    from harness.executors.sharing import share
-    from harness.plan.chains import chains
+    from harness.executors.execute import fetch
     from harness.plan.planned import plan
 
     fetch(settings)
     runs = plan(settings)
-    missing = [planned for planned in runs if not planned.settled]
-    for planned in {planned.identity.row: planned for planned in missing}.values():
-        require(planned.run)  # a seed does not change whether a run can start
-    for why in dict.fromkeys(planned.choice.why for planned in runs):
-        say(why)
-    at_once, together = share(chains(runs), given.jobs, say)
+    _require(runs)
     try:
-        ended = follow(LocalExecutor(at_once), runs, together)
+        ended = _train(runs, given.jobs)
     finally:  # what has ended is on the board, whatever ends the suite
-        tables.board(board.make(Path(runs[0].run.output) / "records", runs[0].run.output))
+        _board(runs[0].run)
+    return _status(ended, len(runs))
+
+
+def _until(given: argparse.Namespace) -> int:
+    """Train what each look of the plan needs, one after the other, until every level has ended."""
+    from harness.board.spending import planned
+    from harness.plan import until
+
+    settings = until.cells(given.suite, given.overrides)
+    from harness.executors.execute import fetch
+
+    fetch(settings)
+    looks = planned(given.until)
+    ended: list[Finished] = []
+    known: set[str] = set()
+    state = until.state(settings, looks)
+    try:
+        while state.runs:
+            for line in state.lines:
+                say(line)
+            _require(state.runs, known)
+            known |= {text for planned in state.runs for text in (planned.identity.row, planned.choice.why)}
+            ended += _train(state.runs, given.jobs, looks)
+            state = until.state(settings, looks, {event.planned.key for event in ended})
+    finally:
+        _board(settings[0])
+    for line in state.lines:
+        say(line)
+    return _status(ended, len(ended))
+
+
+def _require(runs: "list[Planned]", known: Collection[str] = ()) -> None:
+    """Make sure that runs can start, and say why their runners were chosen.
+
+    Args:
+        runs: The runs.
+        known: What was said or looked at before: reasons, and rows that can start.
+    """
+    from harness.executors.execute import require
+
+    missing = [planned for planned in runs if not planned.settled]
+    for row, planned in {planned.identity.row: planned for planned in missing}.items():
+        if row not in known:
+            require(planned.run)  # a seed does not change whether a run can start
+    for why in dict.fromkeys(planned.choice.why for planned in runs):
+        if why not in known:
+            say(why)
+
+
+def _train(runs: "list[Planned]", at_once: int | None, looks: "Plan | None" = None) -> "list[Finished]":
+    from harness.cli.follow import follow
+    from harness.executors.local import LocalExecutor
+    from harness.executors.sharing import share
+    from harness.plan.chains import chains
+
+    at_once, together = share(chains(runs), at_once, say)
+    return follow(LocalExecutor(at_once, looks), runs, together)
+
+
+def _board(run: "RunConfig") -> None:
+    from harness import board
+    from harness.cli import tables
+
+    tables.board(board.make(Path(run.output) / "records", run.output))
+
+
+def _status(ended: "list[Finished]", number: int) -> int:
     failed = Counter(event.status for event in ended if event.status != "done")
     if failed:
         listed = ", ".join(f"{number} {status}" for status, number in sorted(failed.items()))
-        say(f"{failed.total()} of {len(runs)} runs are not done ({listed}); the board lists why")
+        say(f"{failed.total()} of {number} runs are not done ({listed}); the board lists why")
     return FAILED if failed else DONE

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import config
+from harness.board.spending import Plan
 from harness.config import RunConfig
 from harness.errors import UsageError, first_line
 from harness.executors.base import Finished
@@ -37,7 +38,14 @@ def anew(planned: Planned) -> Planned:
     return replace(planned, found=None, forced=True)
 
 
-def execute(planned: Planned, tell: Tell, successor: Planned | None = None, *, wait: bool = True) -> Finished:
+def execute(
+    planned: Planned,
+    tell: Tell,
+    successor: Planned | None = None,
+    *,
+    wait: bool = True,
+    looks: Plan | None = None,
+) -> Finished:
     """Train a run and publish its record, whatever becomes of it.
 
     A run that was interrupted resumes from its checkpoint; one that is not done keeps its working folder under
@@ -49,6 +57,7 @@ def execute(planned: Planned, tell: Tell, successor: Planned | None = None, *, w
         tell: Takes its progress events.
         successor: The run that resumes from where this one ends (`harness.plan.chains`).
         wait: Whether to wait for another process that trains it.
+        looks: The plan that says how many seeds there are to be; its record carries it.
 
     Raises:
         TakenError: Another process trains it, and ``wait`` is false.
@@ -68,6 +77,8 @@ def execute(planned: Planned, tell: Tell, successor: Planned | None = None, *, w
         if record is None:
             record = _train(planned, request, folder, tell)
         record |= {name: request[name] for name in ("code", "image")}
+        if looks is not None:
+            record["provenance"]["looks"] = looks.as_record()
         path = record_path(planned)
         publish(record, path, folder, tell)
         if record["status"] == "done":

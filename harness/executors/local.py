@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from harness.board.spending import Plan
 from harness.executors.base import Event, Finished, Progressed, Started
 from harness.executors.execute import execute, existing
 from harness.executors.owner import POLL_SECONDS, TakenError
@@ -15,12 +16,14 @@ from harness.plan.planned import Planned
 class LocalExecutor:
     """Trains chains in threads, each of which waits for the process that trains its run."""
 
-    def __init__(self, jobs: int = 1) -> None:
+    def __init__(self, jobs: int = 1, looks: Plan | None = None) -> None:
         """Prepare.
 
         Args:
             jobs: Runs at a time.
+            looks: The plan that the runs' records carry, if it decides the number of seeds.
         """
+        self._looks = looks
         self._pool = ThreadPoolExecutor(jobs)
         self._events: queue.Queue[Event | BaseException] = queue.Queue()
         self._stop = threading.Event()
@@ -97,7 +100,8 @@ class LocalExecutor:
                 raise KeyboardInterrupt
             self._events.put(Progressed(planned, message))
 
-        return execute(planned, pass_on, successor if successor and not successor.settled else None, wait=False)
+        next_one = successor if successor and not successor.settled else None
+        return execute(planned, pass_on, next_one, wait=False, looks=self._looks)
 
     def _say_once(self, planned: Planned, text: str) -> None:
         if planned.key not in self._waiting:
