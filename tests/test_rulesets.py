@@ -34,6 +34,7 @@ def rows(method="granet", sparsity=0.9, **more):
 
 
 def refusals(folder, records, index=0):
+    folder.mkdir(exist_ok=True)
     for each in records:
         assert validate(each) == []
         (folder / record_name(each)).write_text(text(each))
@@ -158,6 +159,15 @@ def test_a_row_with_another_number_of_trials_than_its_table_is_refused(tmp_path)
     ]
     assert refusals(tmp_path, records) == []
     assert refusals(tmp_path, records, -1) == ["tuning: 20 trials, but the other rows of its table have 5"]
+
+
+def test_one_choice_serves_all_sparsities_and_seeds(tmp_path):
+    same = [*(tuned(each, 2) for each in rows()), *(tuned(each, 2) for each in rows(sparsity=0.95))]
+    assert refusals(tmp_path / "same", same) == []
+    picked = [*(tuned(each, 2) for each in rows()), *(tuned(each, 3) for each in rows(sparsity=0.95))]
+    for index in (0, 5):
+        (reason,) = refusals(tmp_path / "picked", picked, index)
+        assert reason == "tuning: other runs of the method have another choice; one serves all sparsities and seeds"
 
 
 def test_trials_are_refused_as_submissions(tmp_path):

@@ -1,7 +1,7 @@
 """Checks of how hyper-parameters were chosen, and of seeds: of a record alone, and beside the others of its folder."""
 
 from collections import Counter, defaultdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.records import Record, identity, is_trial, ruleset, whole_budget
 from harness.records.identity import canonical
@@ -42,7 +42,7 @@ def _details(tuning: dict[str, Any]) -> list[str]:
 
 def _drawn(record: Record, tuning: dict[str, Any]) -> list[str]:
     """Draw the trials again: the settings of the run have to be among them."""
-    own = {name: record["config"][group].get(field) for name, group, field in _split(tuning["space"])}
+    own = _own(record)
     task = f"{record['dataset']}/{record['model']}"
     if own in draw(from_plain(tuning["space"]), task, tuning["trials"]):
         return []
@@ -50,18 +50,28 @@ def _drawn(record: Record, tuning: dict[str, Any]) -> list[str]:
     return [f"tuning: {shown} is none of the {tuning['trials']} trials that its space gives"]
 
 
-def _split(space: dict[str, Any]) -> list[tuple[str, str, str]]:
-    return [(name, *name.split(".", 1)) for name in space]
+def _own(record: Record) -> dict[str, Any]:
+    """Return the values that a record has for the settings that were tuned."""
+    names = [(name, *name.split(".", 1)) for name in ruleset.space(record)]
+    return {name: record["config"][group].get(field) for name, group, field in names}
+
+
+class _Entry(NamedTuple):
+    row: str
+    trials: int | None
+    table: str
+    choice: str  # what one setting has to serve: a method, its space and number of trials in a table
 
 
 class Rulesets:
-    """The numbers of trials and the seeds of the records of one folder."""
+    """The seeds, numbers of trials and chosen settings of the records of one folder."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._entries: dict[str, tuple[str, str, int | None]] = {}
-        self._trials: dict[str, Counter[int]] = defaultdict(Counter)
+        self._entries: dict[str, _Entry] = {}
         self._seeds: dict[str, set[int]] = defaultdict(set)
+        self._trials: dict[str, Counter[int]] = defaultdict(Counter)
+        self._choices: dict[str, set[str]] = defaultdict(set)
 
     def add(self, file: str, record: Record) -> None:
         """Take in a record that keeps its schema.
@@ -71,31 +81,43 @@ class Rulesets:
             record: The record.
         """
         try:
-            row = record["runner"] + identity.row(record["config"])
-            table = _table(record) if ruleset.of(record) == ruleset.TUNED else ""
+            entry = _entry(record)
+            own = canonical(_own(record)) if entry.choice else ""
         except (AttributeError, KeyError, TypeError, ValueError):
             return  # a config without its parts is in no row
-        trials = ruleset.trials(record)
-        self._entries[file] = (row, table, trials)
-        self._seeds[row].add(record["seed"])
-        if trials is not None:
-            self._trials[table][trials] += 1
+        self._entries[file] = entry
+        self._seeds[entry.row].add(record["seed"])
+        if entry.trials is not None:
+            self._trials[entry.table][entry.trials] += 1
+            self._choices[entry.choice].add(own)
 
     def refusals(self, file: str) -> list[str]:
         """Return what the others say against a record; nothing about a file that was not added."""
         if file not in self._entries:
             return []
-        row, table, trials = self._entries[file]
+        row, trials, table, choice = self._entries[file]
         found, seeds = [], self._seeds[row]
         absent = [str(seed) for seed in REQUIRED if seed not in seeds]
         if absent and len(seeds) >= len(REQUIRED):  # of fewer seeds the neighbours are told already
             found.append(f"seeds: {', '.join(absent)} missing; a submission has the seeds 0, 1, 2 and on")
-        if trials is not None:
-            counts = self._trials[table]
-            usual = min(counts, key=lambda number: (-counts[number], number))
-            if trials != usual:
-                found.append(f"tuning: {trials} trials, but the other rows of its table have {usual}")
+        if trials is None:
+            return found
+        counts = self._trials[table]
+        usual = min(counts, key=lambda number: (-counts[number], number))
+        if trials != usual:
+            found.append(f"tuning: {trials} trials, but the other rows of its table have {usual}")
+        if len(self._choices[choice]) > 1:
+            found.append("tuning: other runs of the method have another choice; one serves all sparsities and seeds")
         return found
+
+
+def _entry(record: Record) -> _Entry:
+    row = record["runner"] + identity.row(record["config"])
+    trials = ruleset.trials(record)
+    if trials is None:
+        return _Entry(row, None, "", "")
+    table = _table(record)
+    return _Entry(row, trials, table, canonical([table, record["method"], ruleset.space(record), trials]))
 
 
 def _table(record: Record) -> str:
