@@ -104,7 +104,7 @@ def redraw(run: RunConfig, model: nn.Module, masks: Masks) -> None:
     if which is None:
         return
     seed = {"initial": run.seed, "other": derive(run.seed, "reinit")}[which]
-    fresh = models.build(run.model.name, run.dataset.classes, run.dataset.shape, seed)
+    fresh = models.build(run.model.name, run.dataset.classes, run.dataset.shape, seed, width=run.model.width)
     model.load_state_dict(fresh.state_dict())
     masks.reapply()
 
