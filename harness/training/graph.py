@@ -19,10 +19,11 @@ class RecordedStep:
 
     Args:
         step: Takes the tensors of a pick (`Batches.picks`); waits for nothing, and does the same on every call.
+        name: What it is, for an error.
     """
 
-    def __init__(self, step: Callable[..., None]) -> None:
-        self._step = step
+    def __init__(self, step: Callable[..., None], name: str = "the step") -> None:
+        self._step, self._name = step, name
         self._taken = 0
         self._variant: Hashable = None
         self._inputs: tuple[Tensor, ...] = ()
@@ -61,5 +62,5 @@ class RecordedStep:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise RuntimeError(f"the step cannot be recorded (graph=false trains without): {error}") from error
+            raise RuntimeError(f"{self._name} cannot be recorded (graph=false trains without): {error}") from error
         return graph.replay

@@ -34,9 +34,20 @@ class History:
             }
         )
 
-    def note_topology(self, step: int, active: Sequence[int], *, dense_gradient: bool) -> None:
-        """Add the active weights of each layer after an event; ``dense_gradient`` is what the event was charged for."""
-        self.topology.append({"step": step, "active": list(active), "dense_gradient": dense_gradient})
+    def note_topology(
+        self, step: int, active: Sequence[int], *, dense_gradient: bool, gradient: Sequence[int] | None = None
+    ) -> None:
+        """Add the masks after an event.
+
+        Args:
+            step: Steps done.
+            active: Active weights of each layer.
+            dense_gradient: What the event was charged for.
+            gradient: Weights of each layer whose gradient is computed in the steps that follow; None for the active
+                ones.
+        """
+        entry = {"step": step, "active": list(active), "dense_gradient": dense_gradient}
+        self.topology.append(entry if gradient is None else {**entry, "gradient": list(gradient)})
 
     def emptied(self) -> list[int]:
         """Return the layers that have no weight left and had one before the last event."""

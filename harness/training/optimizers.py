@@ -3,28 +3,62 @@
 import torch
 from torch import nn
 
-from harness.config import RecipeConfig
+from harness.budget.parts import Layers
+from harness.config import RunConfig
+from harness.errors import UsageError
+from harness.training.prepare import Task
+from methods.parts.rows import Rows
 
 
-def build(model: nn.Module, recipe: RecipeConfig, *, recorded: bool = False) -> torch.optim.Optimizer:
+def build(run: RunConfig, task: Task) -> torch.optim.Optimizer:
     """Return the recipe's optimiser over a model's parameters, in the fused implementation.
 
-    Where the recipe does not decay normalisation, neither its parameters nor biases decay. ``recorded`` says that its
-    steps may be recorded as a CUDA graph.
+    Where the recipe does not decay normalisation, neither its parameters nor biases decay. Masked weights do not if the
+    method decays them itself. The optimiser's steps may be recorded as a CUDA graph if the run says so. For a model
+    that skips layers at random, a missing gradient counts as zero.
+
+    Raises:
+        UsageError: The method decays only some rows of a parameter itself.
     """
-    decayed = [p for p in model.parameters() if recipe.decay_normalisation or p.ndim > 1]
-    rest = [p for p in model.parameters() if not recipe.decay_normalisation and p.ndim <= 1]
+    recipe, own = run.recipe, run.method.own_decay and run.sparsity > 0
+    spared = _whole(run.method.name, task.layers) if own else set()
+
+    def decays(parameter: nn.Parameter) -> bool:
+        return parameter not in spared and (recipe.decay_normalisation or parameter.ndim > 1)
+
+    decayed = [p for p in task.model.parameters() if decays(p)]
+    rest = [p for p in task.model.parameters() if not decays(p)]
     groups = [
         {"params": decayed, "weight_decay": recipe.weight_decay},
         *([{"params": rest, "weight_decay": 0.0}] if rest else []),
     ]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True, capturable=recorded)
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)
+        optimizer: torch.optim.Optimizer = torch.optim.AdamW(
+            groups, lr=recipe.lr, fused=True, capturable=bool(run.graph)
+        )
+    else:
+        optimizer = torch.optim.SGD(
+            groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
+        )
+    if task.costs.host_random:
+        _treat_missing_gradients_as_zero(optimizer)
+    return optimizer
 
 
-def treat_missing_gradients_as_zero(optimizer: torch.optim.Optimizer) -> None:
-    """Make an optimiser take a missing gradient for zero, for models that skip layers at random.
+def _whole(method: str, layers: Layers) -> set[nn.Parameter]:
+    """Return the parameters that masked layers make up."""
+    rows: dict[nn.Parameter, int] = {}
+    for _, weight in layers:
+        parameter = weight.parameter if isinstance(weight, Rows) else weight
+        rows[parameter] = rows.get(parameter, 0) + weight.shape[0]
+    for name, weight in layers:
+        if isinstance(weight, Rows) and rows[weight.parameter] < len(weight.parameter):
+            raise UsageError(f"dense_layers: {method} decays masked weights in its own way, so all of {name} or none")
+    return set(rows)
+
+
+def _treat_missing_gradients_as_zero(optimizer: torch.optim.Optimizer) -> None:
+    """Make an optimiser take a missing gradient for zero.
 
     Otherwise torch leaves the parameter out of the step, and its fused SGD fails where only some have momentum yet.
     """

@@ -1,10 +1,11 @@
 """Weight rewinding: keeps the state at the rewind point and restores it after each round."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.budget.course import Course
 from methods import Rewinding
@@ -13,7 +14,7 @@ Snapshot = dict[str, Any]
 
 
 class RewindPoint:
-    """The state of model and optimiser at a schedule position of the first training.
+    """The state of model, learned tensors and optimiser at a schedule position of the first training.
 
     Attributes:
         snapshot: Parameters, buffers and every tensor of the optimiser's state; None before the position is reached,
@@ -25,15 +26,23 @@ class RewindPoint:
         self._position = rewinding.position if rewinding is not None and rewinding.weights else None
         self.snapshot: Snapshot | None = None
 
-    def keep_if_due(self, course: Course, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Copy the state if the course has come to the rewind point."""
+    def keep_if_due(
+        self, course: Course, tensors: Callable[[], dict[str, Tensor]], optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Copy the state if the course has come to the rewind point.
+
+        Args:
+            course: Where the run stands.
+            tensors: Returns what is rewound besides the optimiser's state, by name.
+            optimizer: Its state is rewound too.
+        """
         if self._position is None or self.snapshot is not None:
             return
         if course.round == 0 and course.position >= self._position:
-            self.snapshot = copy.deepcopy({"model": model.state_dict(), "optimizer": optimizer.state_dict()["state"]})
+            self.snapshot = copy.deepcopy({"model": tensors(), "optimizer": optimizer.state_dict()["state"]})
 
     @torch.no_grad()
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
+    def restore(self, tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> bool:
         """Write the state back in place, so that every tensor keeps its storage; masks are to be applied after it.
 
         Returns:
@@ -41,7 +50,7 @@ class RewindPoint:
         """
         if self.snapshot is None:
             return False
-        for name, tensor in model.state_dict().items():
+        for name, tensor in tensors.items():
             tensor.copy_(self.snapshot["model"][name])
         for index, values in optimizer.state_dict()["state"].items():
             saved = self.snapshot["optimizer"].get(index, {})

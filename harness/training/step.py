@@ -8,7 +8,8 @@ from harness.config import RunConfig
 from harness.machine.precision import precision
 from harness.tasks.vision.data import Batches
 from harness.training.graph import RecordedStep
-from methods import Event, Masks
+from harness.training.topology import Topology
+from methods import Event
 
 
 class Step:
@@ -18,17 +19,18 @@ class Step:
         run: Its recipe, and whether steps are recorded.
         model: Trained in place.
         optimizer: Of the model's parameters.
-        masks: Attached to the optimiser.
+        topology: The masks, attached to the optimiser, and what the method does in each step.
         batches: Make images and labels of picks.
     """
 
     def __init__(
-        self, run: RunConfig, model: nn.Module, optimizer: torch.optim.Optimizer, masks: Masks, batches: Batches
+        self, run: RunConfig, model: nn.Module, optimizer: torch.optim.Optimizer, topology: Topology, batches: Batches
     ) -> None:
-        self._model, self._optimizer, self._masks, self._batches = model, optimizer, masks, batches
+        self._model, self._optimizer, self._masks, self._batches = model, optimizer, topology.masks, batches
+        self._each_step, self._refreezes = topology.each_step, topology.refreezes
         self._device = torch.device(run.device)
         self._batch_size, self._smoothing = run.recipe.batch_size, run.recipe.label_smoothing
-        self._recorded = RecordedStep(self._update) if run.graph else None
+        self._recorded = RecordedStep(self._update, f"a step of {run.method.name}") if run.graph else None
         self._rate = torch.zeros((), device=self._device)
         self._loss = torch.zeros((), device=self._device)
         self._losses = 0
@@ -39,11 +41,11 @@ class Step:
         Args:
             pick: What the batch is made of (`Batches.picks`).
             rate: Learning rate.
-            event: The topology event that follows, if any: it may need dense gradients, or take the update's place.
+            event: The topology event that follows, if any: it may need gradients, or take the update's place.
         """
         self._set_rate(rate)
         if self._recorded is not None and event is None and len(pick[0]) == self._batch_size:
-            self._recorded(*pick, variant=self._masks.sparse_layers)
+            self._recorded(*pick, variant=self._masks.variant)
         else:
             self._update(*pick, event=event)
         self._losses += 1
@@ -74,15 +76,29 @@ class Step:
     def _update(self, *pick: Tensor, event: Event | None = None) -> None:
         images, labels = self._batches.batch(*pick)
         self._optimizer.zero_grad(set_to_none=True)
-        with precision(self._device):
-            loss = F.cross_entropy(self._model(images), labels, label_smoothing=self._smoothing)
-        loss.backward()
-        if event is not None and event.dense_gradient:
-            self._masks.hold_gradients()
+        if self._masks.forward is None:
+            loss = self._differentiated(images, labels)
+        else:
+            with self._masks.forward.training():
+                loss = self._differentiated(images, labels)
+        if event is not None and (event.dense_gradient or event.gradient):
+            self._masks.hold_gradients(dense=event.dense_gradient)
+        if self._each_step is not None:
+            with self._masks.gradients.of_this_step():
+                self._each_step()
         if event is None or not event.replaces_step:
             self._masks.mask_gradients()
             self._optimizer.step()
-        self._loss += loss.detach()
+            if self._refreezes:
+                self._masks.freeze()
+        self._loss += loss
+
+    def _differentiated(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of a batch once its gradients are there."""
+        with precision(self._device):
+            loss = F.cross_entropy(self._model(images), labels, label_smoothing=self._smoothing)
+        loss.backward()
+        return loss.detach()
 
     def _set_rate(self, rate: float | Tensor) -> None:
         if self._recorded is not None:

@@ -22,7 +22,7 @@ from harness.training.promises import Promises
 from harness.training.rewinding import RewindPoint
 from harness.training.step import Step
 from harness.training.stopwatch import Stopwatch
-from methods import Masks
+from harness.training.topology import Topology
 
 LOG_SECONDS = 0.5
 Emit = Callable[[dict[str, Any]], None]
@@ -58,26 +58,23 @@ class Trainer:
         self.model = task.model.to(self._device)
         if self._device.type == "cuda":
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = optimizers.build(self.model, run.recipe, recorded=bool(run.graph))
-        if task.costs.host_random:
-            optimizers.treat_missing_gradients_as_zero(self.optimizer)
-        self.masks = Masks(task.layers, torch.Generator().manual_seed(derive(run.seed, "masks")), task.costs.shapes)
-        self.masks.attach(self.optimizer)
+        self.optimizer = optimizers.build(run, task)
+        self.history, self.watch = History(), Stopwatch()
+        self._topology = Topology(run, task, self.optimizer, self.history)
+        self.masks = self._topology.masks
         self.course = task.course(run)
         self._rates = Rates(run.recipe, self.course)
-        self.history, self.watch = History(), Stopwatch()
-        self._step = Step(run, self.model, self.optimizer, self.masks, splits.train)
-        self._target = 1 - run.sparsity
-        self._promises = Promises(self.masks, self._target)
-        self._rewinding = run.method.rewinding(self._target)
+        self._step = Step(run, self.model, self.optimizer, self._topology, splits.train)
+        self._promises = Promises(self.masks, 1 - run.sparsity)
+        self._rewinding = run.method.rewinding(1 - run.sparsity)
         self._rewind_point = RewindPoint(self._rewinding)
         self._evaluations = run.evaluations
         if self._rewinding and run.budget.rounds == "shared":
             self._evaluations = math.ceil(run.evaluations / (self._rewinding.rounds + 1))
         self._evaluated = 0
         self._picks = self._stream()
-        run.method.start(self.masks, self._target)
-        self.history.note_topology(0, self.masks.active, dense_gradient=False)
+        if not self._topology.probes:  # else once it is known that no checkpoint takes the place of all this
+            self._topology.start(self.model, splits.train)
 
     def train(
         self,
@@ -102,23 +99,26 @@ class Trainer:
         """
         self.model.train()
         self.watch.restart()
+        if not self._topology.begun:
+            self._topology.start(self.model, self._splits.train)
+            self._book("topology")
         logged = saved = time.monotonic()
-        self._rewind_point.keep_if_due(self.course, self.model, self.optimizer)
-        self._say_empty(emit)
+        self._rewind_point.keep_if_due(self.course, self._tensors, self.optimizer)
+        self._topology.say_empty(emit)
         while not self.course.clock.done:
             if stop():
                 return False
-            iteration = self.course.next(self.masks.active)
+            iteration = self.course.next(self.masks.active, self.masks.charged)
             if iteration.last and before_last is not None:
                 before_last()
                 self.watch.restart()
             self._step(next(self._picks), self._rates.of(iteration), iteration.event)
             self._book("train")
             falls = self.course.take(iteration)
-            self._rewind_point.keep_if_due(self.course, self.model, self.optimizer)
+            self._rewind_point.keep_if_due(self.course, self._tensors, self.optimizer)
             if falls:
                 self._change_topology(iteration)
-                self._say_empty(emit)
+                self._topology.say_empty(emit)
             evaluated = self._evaluate_if_due()
             now = time.monotonic()
             if evaluated or now - logged > LOG_SECONDS:
@@ -158,6 +158,7 @@ class Trainer:
         groups = {"param_groups": self.optimizer.state_dict()["param_groups"]}  # as this machine wants them
         self.optimizer.load_state_dict(state["optimizer"] | groups)
         self.masks.load_state_dict(state["masks"])
+        self._topology.resume()
         self.course.load_state_dict(state["course"])
         self._rewind_point.snapshot = state["snapshot"]
         self.history.load_state_dict(state, self.course.clock.total_steps)
@@ -168,6 +169,10 @@ class Trainer:
         self._picks = self._stream()
         generators.load_state_dict(state["random"])
 
+    def _tensors(self) -> dict[str, Tensor]:
+        """Return what rewinding of weights restores: parameters, buffers and what is learned beside them."""
+        return self.model.state_dict() | dict(self.masks.learned_tensors())
+
     def _stream(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield what batches are made of, from where the course stands."""
         while True:
@@ -175,22 +180,21 @@ class Trainer:
             yield from self._splits.train.picks(epoch, start=done)
 
     def _change_topology(self, iteration: Iteration) -> None:
-        event = iteration.event
-        assert event is not None
         if iteration.rewinds:
             self._evaluate(1.0)
             self.history.note_round()
             self._evaluated = int(self.course.position * self._evaluations)
-        self._run.method.update(self.masks, iteration.moment, self._target)
-        self.masks.release_gradients()
-        if iteration.rewinds and self._rewind_point.restore(self.model, self.optimizer):
+        self._topology.update(iteration)
+        if iteration.rewinds and self._rewind_point.restore(self._tensors(), self.optimizer):
             self.masks.reapply()
-        self.history.note_topology(self.course.ledger.steps, self.masks.active, dense_gradient=event.dense_gradient)
+        self._topology.note(self.course.ledger.steps, iteration.event)
         self._book("topology")
 
     def _evaluate_if_due(self) -> bool:
         """Validate if the next evaluation is due; return whether it was."""
         over = self.course.clock.done
+        if over:
+            self._topology.finish(self.course.ledger.steps)
         position = 1.0 if over else self.course.position
         # The end of a round is evaluated where it is pruned.
         due = (over or position < 1) and position * self._evaluations >= self._evaluated + 1
@@ -203,7 +207,8 @@ class Trainer:
         loss = self._mean_loss()
         self._book("train")
         self._promises.check(self.course.ledger.steps)
-        score = evaluate(self.model, self._splits.val)
+        with self.masks.used():
+            score = evaluate(self.model, self._splits.val)
         self._evaluated = int(position * self._evaluations)
         self.history.note_point(
             step=self.course.ledger.steps,
@@ -220,12 +225,6 @@ class Trainer:
         if not math.isfinite(mean := self._step.mean_loss()):
             raise DivergedError(f"the training loss is {mean} at step {self.course.ledger.steps}")
         return mean
-
-    def _say_empty(self, emit: Emit) -> None:
-        """Say which layers the last event left without a weight."""
-        if layers := self.history.emptied():
-            named = ", ".join(self.masks.names[layer] for layer in layers)
-            emit({"event": "log", "text": f"step {self.course.ledger.steps}: no weight is left in {named}"})
 
     def _progress(self, *, evaluated: bool) -> dict[str, Any]:
         """Return a progress event: where the run stands, and the last evaluation."""
