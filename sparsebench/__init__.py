@@ -15,16 +15,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from methods import Event, Look, Masks, Method, Moment, Rewinding, register
+    from methods import Event, Learned, Look, Masks, Method, Moment, Pattern, Probe, Rewinding, register
     from sparsebench.frame import load
     from sparsebench.runs import plan, resolve, run
 
 __all__ = [
     "Event",
+    "Learned",
     "Look",
     "Masks",
     "Method",
     "Moment",
+    "Pattern",
+    "Probe",
     "Rewinding",
     "load",
     "plan",
@@ -34,7 +37,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "methods": ("Event", "Look", "Masks", "Method", "Moment", "Rewinding", "register"),
+    "methods": ("Event", "Learned", "Look", "Masks", "Method", "Moment", "Pattern", "Probe", "Rewinding", "register"),
     "sparsebench.frame": ("load",),
     "sparsebench.runs": ("plan", "resolve", "run"),
 }
