@@ -198,10 +198,10 @@ def on(model, shape, name, sparsity, **fields):
 
 
 def test_synflow_empties_no_layer_of_vgg19_where_magnitude_and_snip_do():
-    """At 99.9 %, as in figure 1 of the paper."""
+    """At 99.9 %; with fewer rounds than by default, which is harder."""
     empty = {
         name: started(on("vgg19", (3, 16, 16), name, 0.999, **fields)).masks.active.count(0)
-        for name, fields in (("synflow", {"rounds": 30}), ("magnitude_init", {}), ("snip", {}))
+        for name, fields in (("synflow", {"rounds": 10}), ("magnitude_init", {}), ("snip", {}))
     }
     assert empty["synflow"] == 0
     assert empty["magnitude_init"] > 0
@@ -379,9 +379,9 @@ def test_cyclic_training_with_random_masks_has_those_of_static():
 @pytest.mark.parametrize("init", ["snip", "magnitude", "grasp", "synflow"])
 def test_cyclic_training_takes_the_mask_of_its_init(init):
     name = "magnitude_init" if init == "magnitude" else init
-    fields = {"synflow": {"rounds": 100}, "grasp": {"per_class": 10}}.get(init, {})
+    defaults = {"synflow": {"rounds": 100}, "grasp": {"per_class": 10}}.get(init, {})
     more = {"dataset": {"train_examples": 400}}
-    one, other = started(small(name, **fields, **more)), started(small("cyclic", init=init, **more))
+    one, other = started(small(name, **defaults, **more)), started(small("cyclic", init=init, **more))
     assert all(torch.equal(a, b) for (_, a), (_, b) in zip(one.masks.tensors(), other.masks.tensors(), strict=True))
     assert one.course.ledger.samples == other.course.ledger.samples
 
