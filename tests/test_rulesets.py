@@ -109,8 +109,24 @@ def test_a_narrow_net_stands_in_the_table_of_the_sparse_rows(width):
     narrow = copy.deepcopy(rows("static"))
     for each in narrow:
         each["config"]["model"]["width"] = width
-        each["config"] |= {"reference": {"maskable": 6032}, "budget_share": 0.4}
-    assert len(only_table([*rows("granet"), *map(resealed, narrow)]).rows) == 2
+        each["config"] |= {"reference": {"maskable": 6032}}
+    table = only_table([*rows("granet"), *map(resealed, narrow)])
+    assert [row.settings.get("model.width") for row in table.rows if row.method == "static"] == [width]
+
+
+def test_a_model_of_another_width_is_another_task():
+    narrow = copy.deepcopy(rows("static"))
+    for each in narrow:
+        each["config"]["model"]["width"] = 0.5
+    assert len(of([*rows("granet"), *map(resealed, narrow)]).tables) == 2
+
+
+def test_a_short_dense_run_has_no_settings_of_masks():
+    short = copy.deepcopy(rows("static"))
+    for each in short:
+        each["config"]["budget_share"] = 0.3
+    (row,) = only_table(list(map(resealed, short))).rows
+    assert "distribution" not in row.settings
 
 
 def test_honest_records_of_both_rulesets_pass(tmp_path):

@@ -34,14 +34,15 @@ class Made(NamedTuple):
 def table(record: Record) -> Table:
     """Return the table that a record belongs to, without rows: its task as resolved, budget, device and ruleset.
 
-    The width of a narrow dense net is its method's way to a sparsity, and tuned values of the recipe are its row's:
+    Tuned values of the recipe, and the width of a narrower dense net that stands for a sparsity, are those of a row:
     neither splits a table, in which all methods have had as many trials in the same space of the recipe.
     """
     found = settings_of_run(record["config"])
     task = {name: dict(found.get(name) or {}) for name in ("dataset", "model", "recipe")}
     for part in ("dataset", "model"):
         task[part]["name"] = record[part]
-    task["model"].pop("width", None)
+    if _is_narrower(record):
+        task["model"].pop("width", None)
     shared = ruleset.shared(record)
     task["recipe"] = {name: value for name, value in task["recipe"].items() if name not in shared}
     recipe = str(task["recipe"].get("name") or "unnamed")
@@ -62,13 +63,20 @@ def settings(record: Record) -> dict[str, Any]:
     own |= {name: found[name] for name, usual in DEFAULTS.items() if (found[name] or usual) != usual}
     if not _has_masks(record):
         own = {name: value for name, value in own.items() if name not in _OF_MASKS}
+    if _is_narrower(record):
+        own["model.width"] = (found.get("model") or {}).get("width", 1.0)
     recipe = found.get("recipe") or {}
     return own | {f"recipe.{name}": recipe.get(name) for name in ruleset.shared(record)}
 
 
+def _is_narrower(record: Record) -> bool:
+    """Tell whether a run is of a net whose width follows from the sparsity of the one that it is compared with."""
+    return bool(record["config"].get("reference"))
+
+
 def _has_masks(record: Record) -> bool:
     """Tell whether a run had masks: no dense reference, and no dense net that is narrower or trains for less."""
-    if record["config"].get("reference") or record["config"].get("budget_share"):
+    if _is_narrower(record) or record["config"].get("budget_share"):
         return False
     known = methods().get(record["method"])
     return known is None or known.masked
