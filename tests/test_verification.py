@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from harness import config
 from harness.audit import referee
 from harness.audit.claims import MARK, UntrustedFileError, claim_problems, identity_problems, open_plain, read_record
 from harness.plan.planned import settled
+from harness.records import bits
 from harness.training import network
 
 ASKED = ["method=rigl", "dataset=digits", "budget=steps:250", "device=cpu", "evaluations=2", "recipe.threads=1"]
@@ -89,6 +91,38 @@ def test_a_lie_is_found(case, where, name, lie, reason):
     assert any(reason in problem for problem in problems) if reason else problems
 
 
+def _swapped(text, pairs):
+    """Turn as many right images wrong as wrong ones right."""
+    right = np.unpackbits(np.frombuffer(bits.unpack(text, TESTS), dtype=np.uint8), count=TESTS).astype(bool)
+    flipped = [*np.flatnonzero(right)[:pairs], *np.flatnonzero(~right)[:pairs]]
+    right[flipped] = ~right[flipped]
+    return bits.pack(right)
+
+
+def test_images_that_were_classified_otherwise_are_found_unless_they_are_one_pair(case):
+    truth = case["record"]["metrics"]["test_right"]
+    for pairs, found in ((1, False), (2, True)):
+        case["record"]["metrics"]["test_right"] = _swapped(truth, pairs)
+        lines = claims(case)
+        assert any("images were classified otherwise than it says" in line for line in lines) is found
+    for lie in (None, "x", bits.pack(np.ones(TESTS + 8, bool))):
+        case["record"]["metrics"]["test_right"] = lie
+        assert any(line.startswith("test_right") for line in claims(case))
+
+
+def test_a_trial_is_left_without_a_score_and_the_referee_measures_none(case):
+    case["request"]["config"]["test"] = case["record"]["config"]["test"] = False
+    assert any(line.startswith("test_accuracy is 0.") for line in claims(case))
+    case["record"]["metrics"].update(test_accuracy=None, test_top5=None, test_loss=None, test_right=None)
+    assert claims(case) == []
+
+
+def test_masks_that_break_the_pattern_of_the_request_are_found(case):
+    pattern = {"kind": "fan_in"}
+    case["request"]["config"]["pattern"] = case["record"]["config"]["pattern"] = pattern
+    assert any("break the fan_in pattern" in line for line in claims(case))
+
+
 def test_a_clock_that_was_turned_back_is_found(case):
     found = case["find"]()
     assert claim_problems(case["record"], found, TESTS, elapsed=36000.0)[0].endswith("36000 by the harness's")
@@ -115,7 +149,7 @@ def test_masks_that_keep_more_than_was_requested_are_found(case):
         mask.fill_(True)
     found = case["find"]()
     case["record"]["metrics"].update(active=sum(found["active"]))
-    assert any("requested was sparsity 0.9" in problem for problem in claims(case))
+    assert any("weights at the end, the target is 9" in problem for problem in claims(case))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 from typing import IO, Any
 
-from harness.audit import counts
-from harness.records import Record, RecordError, empty, store
+from harness.audit import counts, promised, recount
+from harness.records import Record, RecordError, bits, empty, store
 
 STARTUP_SECONDS = 60.0
 """What a container may spend before a run's own clock starts and after it stops (imports, on a slow disk)."""
@@ -16,6 +16,8 @@ MARK = "sparsebench-referee:"
 """Starts the line in which the referee prints its findings; libraries may print others."""
 DESCRIBED = ("layers", "fixed_flops", "train_fixed_flops", "train_samples")
 """What a record adds to its config (`harness.budget.costs.Costs.described`); the referee finds the same."""
+DIFFERENT_IMAGES = 2
+"""Images that may be classified otherwise outside: a pair, whose changes leave the accuracy as it was."""
 
 
 class UntrustedFileError(ValueError):
@@ -90,6 +92,7 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
     active, maskable = sum(found["active"]), sum(weights)
     density = {name: count / size for name, count, size in zip(names, found["active"], weights, strict=True)}
     metrics, cost, config = record["metrics"], record["cost"], record["config"]
+    full = recount.reference({**config, "layers": found["layers"]})
     problems = [
         f"{name} is {claimed!r}, counted {counted!r}"
         for name, claimed, counted in (
@@ -98,22 +101,19 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
             ("nonzero", metrics["nonzero"], sum(found["nonzero"])),
             ("maskable", metrics["maskable"], maskable),
             ("layer_density", metrics["layer_density"], density),
-            ("sparsity", metrics["sparsity"], 1 - active / maskable),
+            ("sparsity", metrics["sparsity"], 1 - active / (full["maskable"] if full else maskable)),
             ("the last topology entry", (record["topology"] or [{}])[-1].get("active"), found["active"]),
         )
         if claimed != counted
     ]
     if any(found["outside"]):
         problems.append(f"{sum(found['outside'])} weights outside the masks are not zero")
-    if record["status"] == "done" and abs(active - (1 - record["sparsity"]) * maskable) > 1:
-        problems.append(f"{active} of {maskable} weights are active, requested was sparsity {record['sparsity']}")
-    for name, tolerance in (
-        ("test_accuracy", 1.5 / test_examples),
-        ("test_top5", 1.5 / test_examples),
-        ("test_loss", LOSS_TOLERANCE * max(1.0, abs(found["test_loss"]))),
-    ):
-        if not _near(metrics[name], found[name], tolerance):
-            problems.append(f"{name} is {metrics[name]!r}, measured {found[name]!r}")
+    if any(found.get("violations", ())):
+        kind = config["pattern"]["kind"]
+        problems.append(f"{sum(found['violations'])} groups of weights break the {kind} pattern")
+    if record["status"] == "done":
+        problems += promised.refusals(record, found["layers"], found["active"])
+    problems += _score_problems(record, found, test_examples)
     if not problems:
         # Every step, image and FLOP, which the topology determines.
         problems = counts.refusals(record)
@@ -124,6 +124,30 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
         honest = seconds is not None and seconds >= elapsed - tolerance
     if not honest:
         problems.append(f"it took {seconds} seconds by its own clock, {elapsed:.0f} by the harness's")
+    return problems
+
+
+def _score_problems(record: Record, found: dict[str, Any], test_examples: int) -> list[str]:
+    """Return which scores on the test set are not those measured; a trial has none."""
+    metrics = record["metrics"]
+    problems = [
+        f"{name} is {metrics[name]!r}, measured {found[name]!r}"
+        for name, tolerance in (
+            ("test_accuracy", 1.5 / test_examples),
+            ("test_top5", 1.5 / test_examples),
+            ("test_loss", LOSS_TOLERANCE * max(1.0, abs(found["test_loss"] or 0.0))),
+        )
+        if not _near(metrics[name], found[name], tolerance)
+    ]
+    claimed, measured = metrics.get("test_right"), found["test_right"]
+    if claimed is None or measured is None:
+        return problems if claimed is measured else [*problems, "test_right is missing, or was measured on no image"]
+    try:
+        differing = bits.differing(claimed, measured, test_examples)
+    except ValueError as error:
+        return [*problems, str(error)]
+    if differing > DIFFERENT_IMAGES:
+        problems.append(f"test_right: {differing} images were classified otherwise than it says")
     return problems
 
 

@@ -3,8 +3,9 @@
 import bisect
 import itertools
 import math
+from typing import Any
 
-from harness.audit import recount
+from harness.audit import declared, promised, recount
 from harness.budget import kinds
 from harness.budget.kinds import Reference, Usage
 from harness.records import Record, whole_budget
@@ -24,7 +25,8 @@ def refusals(record: Record) -> list[str]:
         return broken  # nothing can be recounted from it
     truth = recount.recount(record)
     checks = (_images, _weights, _costs, _budget, _curve)
-    return [line for check in checks for line in check(record, truth)]
+    told = declared.refusals(record["config"])
+    return told + [line for check in checks for line in check(record, truth)]
 
 
 def _topology(record: Record) -> list[str]:
@@ -41,7 +43,7 @@ def _topology(record: Record) -> list[str]:
     places = [entry["step"] for entry in topology]
     if any(after <= before for before, after in itertools.pairwise(places)):
         found.append("topology: steps must increase")
-    if places[-1] >= steps and len(places) > 1:
+    if len(places) > 1 and (places[-1] > steps or (places[-1] == steps and _grows(record))):
         found.append(f"topology: an event at step {places[-1]} of {steps} leaves no step to train what it grew")
     for entry in topology:
         active = entry["active"]
@@ -49,7 +51,27 @@ def _topology(record: Record) -> list[str]:
             found.append(f"topology: {len(active)} layers at step {entry['step']}, the config has {len(layers)}")
         elif any(kept > layer["weights"] for kept, layer in zip(active, layers, strict=True)):
             found.append(f"topology: more active weights than a layer has, at step {entry['step']}")
+        elif "gradient" in entry and (why := _wrong_gradient(entry, layers)):
+            found.append(f"topology: {why}, at step {entry['step']}")
     return found[:3]
+
+
+def _wrong_gradient(entry: dict[str, Any], layers: list[dict[str, Any]]) -> str | None:
+    """Say what is wrong with the weights whose gradient is charged: all active ones are, and none that is not there."""
+    if len(entry["gradient"]) != len(layers):
+        return f"gradients of {len(entry['gradient'])} layers"
+    counts = zip(entry["active"], entry["gradient"], layers, strict=True)
+    if all(active <= count <= layer["weights"] for active, count, layer in counts):
+        return None
+    return "gradients of fewer weights than are active, or of more than a layer has"
+
+
+def _grows(record: Record) -> bool:
+    """Return whether the last event has a layer grow; where sparsity is a result, the last masks are what it left."""
+    before, after = record["topology"][-2:]
+    counts = zip(before["active"], after["active"], strict=False)
+    grown = any(old < new for old, new in counts) and record["config"].get("reaches") is not True
+    return bool(after["dense_gradient"] or grown)
 
 
 def _images(record: Record, truth: recount.Recount) -> list[str]:
@@ -61,17 +83,15 @@ def _images(record: Record, truth: recount.Recount) -> list[str]:
 
 def _weights(record: Record, truth: recount.Recount) -> list[str]:
     metrics, found = record["metrics"], []
-    target = round((1 - record["sparsity"]) * truth.maskable)
     if metrics["maskable"] != truth.maskable:
         found.append(f"maskable: {metrics['maskable']} but the layers have {truth.maskable} weights")
     if metrics["active"] != truth.active:
         found.append(f"active: {metrics['active']} but the topology ends with {truth.active}")
-    if abs(truth.active - target) > 1:
-        found.append(f"active: the topology ends with {truth.active} weights, the target is {target}")
+    found += promised.refusals(record, record["config"]["layers"], record["topology"][-1]["active"])
     if not metrics["nonzero"] <= metrics["active"]:
         found.append(f"nonzero: {metrics['nonzero']}, more than the {metrics['active']} active weights")
-    if abs(metrics["sparsity"] - (1 - truth.active / truth.maskable)) > 1e-9:
-        found.append(f"sparsity: {metrics['sparsity']} but 1 - active/maskable is {1 - truth.active / truth.maskable}")
+    if abs(metrics["sparsity"] - truth.sparsity) > 1e-9:
+        found.append(f"sparsity: {metrics['sparsity']} but 1 - active/maskable is {truth.sparsity}")
     given = metrics["layer_density"] or {}
     if list(given) != list(truth.layer_density):
         found.append("layer_density: the layers must be those of the config, in order")
@@ -102,6 +122,8 @@ def _costs(record: Record, truth: recount.Recount) -> list[str]:
         for name, value in exact.items()
         if cost[name] != value
     ]
+    if cost.get("probe") != truth.probe:
+        found.append(f"probe: {cost.get('probe')} but the config gives {truth.probe}")
     ratios = {
         "train_flops_ratio": truth.train_flops / truth.reference_flops,
         "inference_flops_ratio": truth.inference_flops / truth.dense_forward_flops,
@@ -118,7 +140,8 @@ def _budget(record: Record, truth: recount.Recount) -> list[str]:
     config, cost, budget = record["config"], record["cost"], whole_budget(record["config"]["budget"])
     kind = kinds.kind(budget["kind"])
     reference = Reference(recount.schedule_steps(record), truth.reference_flops)
-    amount = kind.whole(kind.size(budget["amount"], budget["stretch"], reference) * recount.schedules(config))
+    size = kind.size(budget["amount"], budget["stretch"] * recount.share(config), reference)
+    amount = kind.whole(size * recount.schedules(config))
     seconds = (cost["seconds"]["train"] or 0) + (cost["seconds"]["topology"] or 0)
     spent = Usage(cost["steps"], truth.samples, truth.train_flops, seconds)
     missed = kind.miss(amount, spent, Usage(1, recount.largest_batch(record), truth.step_flops))
@@ -130,6 +153,7 @@ def _curve(record: Record, truth: recount.Recount) -> list[str]:
     topology = record["topology"]
     places = [entry["step"] for entry in topology]
     ends = {training["step"] for training in record["rounds"]}  # evaluated before the pruning that follows
+    ends.add(record["cost"]["steps"])  # and before the last masks of methods whose masks move in every step
     for point in record["curve"]:
         until = point["step"] - (point["step"] in ends)
         active = topology[max(bisect.bisect_right(places, until) - 1, 0)]["active"]

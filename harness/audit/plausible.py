@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from harness.records import Record
+from harness.records import Record, bits
 
 # Beyond chance, a test set may be this much harder or easier than the split held out for validation.
 _SHIFT = 0.05
@@ -41,7 +41,20 @@ def _shares(record: Record) -> list[str]:
             found.append(f"{name}: {value} is not a multiple of 1/{examples}, the number of examples")
     if metrics["test_top5"] is not None and metrics["test_top5"] < metrics["test_accuracy"]:
         found.append("test_top5: less than test_accuracy")
-    return found
+    return found + _right(record)
+
+
+def _right(record: Record) -> list[str]:
+    """Compare the accuracy with the images that are said to be classified correctly, if any are."""
+    text, images = record["metrics"].get("test_right"), record["config"]["dataset"]["test_examples"]
+    if text is None:
+        return []
+    try:
+        right = int.from_bytes(bits.unpack(text, images), "big").bit_count()
+    except ValueError as error:
+        return [str(error)]
+    claimed = round(record["metrics"]["test_accuracy"] * images)
+    return [f"test_right: {right} images are right, the accuracy is {claimed} of {images}"] if right != claimed else []
 
 
 def _loss(record: Record) -> list[str]:

@@ -12,19 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from harness import generators, plugins
 from harness.audit.claims import MARK
 from harness.audit.second_count import require_agreement
 from harness.budget.measure import measure
 from harness.budget.parts import select
-from harness.config import from_dict
+from harness.config import RunConfig, from_dict
 from harness.errors import UsageError
+from harness.records import bits
 from harness.seeds import derive
 from harness.tasks.vision import data, models
 from harness.tasks.vision.inputs import load_data
 from harness.tasks.vision.score import evaluate
 from harness.training.network import read
+from methods.parts.patterns import Pattern
 
 
 def main() -> int:
@@ -51,8 +54,9 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
 
     Returns:
         What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); per layer, in model order,
-        ``active``, ``nonzero`` and ``outside`` (weights that are not zero where the mask is); and ``test_accuracy``,
-        ``test_top5``, ``test_loss``.
+        ``active``, ``nonzero`` and ``outside`` (weights that are not zero where the mask is), and under a pattern
+        ``violations``; and ``test_accuracy``, ``test_top5``, ``test_loss`` and ``test_right``, None for a trial of
+        tuning.
 
     Raises:
         UsageError: Two independent counts of the model's products differ.
@@ -62,7 +66,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     if run.recipe.threads:
         torch.set_num_threads(run.recipe.threads)
     network = read(left)
-    model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed)
+    model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed, width=run.model.width)
     model.load_state_dict(network.state)
     costs = measure(model, run.dataset.shape, run.dense_layers)
     require_agreement(run.model.name, model, run.dataset.shape, costs.dense)
@@ -73,18 +77,31 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     for name, weight in layers:
         if masks[name].dtype != torch.bool or masks[name].shape != weight.shape:
             raise ValueError(f"the mask of {name} is not a boolean tensor of shape {tuple(weight.shape)}")
-    test = load_data(run).test
-    generators.seed(derive(run.seed, "test"))  # as the run did
-    score = evaluate(model.to(run.device), test)
     kept = [(weight.detach().cpu(), masks[name]) for name, weight in layers]
-    return {
+    counted = {
         **costs.described(data.info(plain["dataset"]).train_samples),
         "active": [int(mask.sum()) for _, mask in kept],
         "nonzero": [int(weight.count_nonzero()) for weight, _ in kept],
         "outside": [int((weight[~mask] != 0).sum()) for weight, mask in kept],
+    }
+    if plain.get("pattern"):
+        pattern = Pattern.of(plain["pattern"])
+        counted["violations"] = [pattern.violations(mask) for _, mask in kept]
+    return counted | _score(run, model, trial=plain.get("test") is False)
+
+
+def _score(run: RunConfig, model: nn.Module, *, trial: bool) -> dict[str, Any]:
+    if trial:
+        return dict.fromkeys(("test_accuracy", "test_top5", "test_loss", "test_right"))
+    test = load_data(run).test
+    generators.seed(derive(run.seed, "test"))  # as the run did
+    score = evaluate(model.to(run.device), test, each=True)
+    assert score.right is not None
+    return {
         "test_accuracy": score.accuracy,
         "test_top5": score.top5,
         "test_loss": score.loss,
+        "test_right": bits.pack(score.right.numpy()),
     }
 
 

@@ -18,7 +18,7 @@ class Price:
         train_flops: Of the whole run; None under a budget whose number of steps only the machine knows.
         reference_flops: Training FLOPs of the dense run of the same task and number of epochs.
         inference_flops: Of one image at the end of training.
-        dense_forward_flops: Of one image through the dense model.
+        dense_forward_flops: Of one image through the dense model; through the full one, for a narrower one.
         layers: Per masked layer ``name``, ``shape``, dense ``macs`` of one image, and ``density`` at the end.
         estimated: Whether only training decides on the layer densities.
         notes: What the user of such a run should know, a line each.
@@ -102,7 +102,7 @@ def _price(run: RunConfig) -> Price:
         expected.train_flops,
         ready.budget.reference_flops,
         ready.costs.forward(expected.active),
-        ready.costs.dense,
+        ready.reference.dense,
         tuple(
             {"name": layer.name, "shape": list(layer.shape), "macs": layer.macs, "density": active / layer.weights}
             for layer, active in layers

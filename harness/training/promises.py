@@ -58,6 +58,6 @@ def pattern_problems(config: dict[str, Any], masks: Masks) -> list[str]:
         return []
     pattern = Pattern.of(described)
     broken = {name: count for name, mask in masks.tensors() if (count := pattern.violations(mask))}
-    return [f"the {pattern.kind} pattern is broken {sum(broken.values()):,} times, in {', '.join(broken)}"] * bool(
-        broken
-    )
+    if not broken:
+        return []
+    return [f"the {pattern.kind} pattern is broken {sum(broken.values()):,} times, in {', '.join(broken)}"]

@@ -5,13 +5,15 @@ import time
 
 from harness import generators
 from harness.machine.meter import Meter
-from harness.records import Record
+from harness.records import Record, bits
+from harness.records.record import is_trial
 from harness.seeds import derive
 from harness.tasks.vision.data import Batches
 from harness.tasks.vision.score import evaluate
 from harness.training.checkpoint import Checkpoints
 from harness.training.network import Network
 from harness.training.prepare import Task
+from harness.training.promises import pattern_problems
 from harness.training.trainer import DivergedError, Trainer
 
 
@@ -19,20 +21,24 @@ def describe(result: Record, task: Task, trainer: Trainer) -> None:
     """Fill in what was spent and seen, also of a run that did not end well."""
     masks, ledger, history = trainer.masks, trainer.course.ledger, trainer.history
     inference = task.costs.forward(masks.active)
+    full = result["config"].get("reference") or task.costs.as_reference()
     result["cost"].update(
         steps=ledger.steps,
         samples=ledger.samples,
         train_flops=ledger.flops,
         train_flops_ratio=ledger.flops / task.budget.reference_flops,
         inference_flops=inference,
-        inference_flops_ratio=inference / task.costs.dense,
-        dense_forward_flops=task.costs.dense,
+        inference_flops_ratio=inference / full["forward_flops"],
+        dense_forward_flops=full["forward_flops"],
     )
+    probe = trainer.course.probe
+    if probe.flops:
+        result["cost"]["probe"] = {"samples": probe.samples, "flops": probe.flops}
     result["cost"]["seconds"].update(trainer.watch.seconds)
     active = masks.counted()
     result["metrics"].update(
         val_accuracy=history.curve[-1]["val_accuracy"] if history.curve else None,
-        sparsity=1 - sum(active) / masks.maskable,
+        sparsity=1 - sum(active) / full["maskable"],
         active=sum(active),
         nonzero=sum(masks.nonzero()),
         maskable=masks.maskable,
@@ -43,20 +49,27 @@ def describe(result: Record, task: Task, trainer: Trainer) -> None:
 
 
 def finish(result: Record, trainer: Trainer, test: Batches) -> None:
-    """Check the run's promises and touch the test set, for the only time.
+    """Check the run's promises and touch the test set, for the only time; a trial of tuning leaves it alone.
 
     Raises:
         DivergedError: The loss on the test set is NaN or infinite.
     """
-    violations = trainer.final_violations()
+    violations = trainer.final_violations() + pattern_problems(result["config"], trainer.masks)
+    if not is_trial(result):
+        _score(result, trainer, test)
+    result.update(status="invalid" if violations else "done", reason="; ".join(violations) or None)
+
+
+def _score(result: Record, trainer: Trainer, test: Batches) -> None:
     started = time.perf_counter()
     generators.seed(derive(result["seed"], "test"))  # whatever the training has drawn, as the referee does
-    score = evaluate(trainer.model, test)
+    score = evaluate(trainer.model, test, each=True)
     trainer.watch.seconds["eval"] += time.perf_counter() - started
     if not math.isfinite(score.loss):  # the last steps ruined what no later training loss shows
         raise DivergedError(f"the loss on the test set is {score.loss}")
     result["metrics"].update(test_accuracy=score.accuracy, test_top5=score.top5, test_loss=score.loss)
-    result.update(status="invalid" if violations else "done", reason="; ".join(violations) or None)
+    assert score.right is not None
+    result["metrics"]["test_right"] = bits.pack(score.right.numpy())
 
 
 def network(trainer: Trainer) -> Network:
