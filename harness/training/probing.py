@@ -205,6 +205,6 @@ def _untouched(run: RunConfig, model: nn.Module, *, training: bool) -> Iterator[
             module.training = mode
         for module, name, buffer, before in buffers:
             module._buffers[name] = buffer.copy_(before)
-        for parameter, before in gradients:
-            parameter.grad = before
+        for parameter, old in gradients:
+            parameter.grad = old
         generators.load_state_dict(states)
