@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.audit import counts, origin, plausible, rulesets
 from harness.audit.neighbours import Neighbours
 from harness.errors import UsageError
-from harness.records import Problem, Record, identity, record_name, whole_budget
+from harness.records import Problem, Record, identity, is_trial, record_name, whole_budget
 from harness.records.folder import load_or_problem, record_paths
 from harness.records.validate import one_line
 from harness.vocabulary import RULES
@@ -64,7 +64,10 @@ def _reasons(file: str, record: Record) -> list[str]:
         origin.refusals,
         origin.time_refusals,
     ]
-    checks += [counts.refusals, plausible.refusals] if record["status"] == "done" else [_reason]
+    if record["status"] != "done":
+        checks.append(_reason)
+    elif not is_trial(record):
+        checks += [counts.refusals, plausible.refusals]
     return [one_line(reason) for each in checks for reason in _tried(each, record)]
 
 
