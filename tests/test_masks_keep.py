@@ -172,7 +172,10 @@ def test_exploration_counts_every_weight_that_was_ever_kept_set_or_moved():
         (lambda m, s: m.keep(s[:2], 5), "keep: there must be one score for each weight"),
         (lambda m, s: m.keep_layers(s, [1, 43, 1]), r"keep_layers: 43 is not in 0\.\.\.42, .* of layer1"),
         (lambda m, s: m.keep_layers([*s[:2], s[1]], [1, 1, 1]), "keep_layers: there must be one score"),
-        (lambda m, s: m.set(1, torch.ones(41, dtype=torch.bool)), "set: the mask of layer1 must be bool, of 42 weights"),
+        (
+            lambda m, s: m.set(1, torch.ones(41, dtype=torch.bool)),
+            "set: the mask of layer1 must be bool, of 42 weights",
+        ),
         (lambda m, s: m.set(1, torch.ones(42)), "set: the mask of layer1 must be bool"),
         (lambda m, s: m.move(0, torch.ones(42)), "move: the mask of layer0 must be bool, of 108 weights"),
         (lambda m, s: m.train_also({0: m.alive(0)}), "train_also: without forward_weight"),

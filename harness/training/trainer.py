@@ -65,7 +65,7 @@ class Trainer:
         self.course = task.course(run)
         self._rates = Rates(run.recipe, self.course)
         self._step = Step(run, self.model, self.optimizer, self._topology, splits.train)
-        self._promises = Promises(self.masks, 1 - run.sparsity)
+        self._promises = Promises(self.masks, 1 - run.sparsity, run.method)
         self._rewinding = run.method.rewinding(1 - run.sparsity)
         self._rewind_point = RewindPoint(self._rewinding)
         self._evaluations = run.evaluations
