@@ -78,5 +78,9 @@ def _stop(executor: Executor) -> None:
 
 
 def _outcome(event: Finished) -> str:
-    accuracy = event.record["metrics"]["test_accuracy"] if event.record else None
-    return event.status if accuracy is None else f"{event.status} {accuracy:.2%}"
+    metrics = event.record["metrics"] if event.record else {}
+    if (accuracy := metrics.get("test_accuracy")) is not None:
+        return f"{event.status} {accuracy:.2%}"
+    if event.status == "done":  # a trial of a tuning, which leaves the test set alone
+        return f"done, validation {metrics['val_accuracy']:.2%}"
+    return event.status
