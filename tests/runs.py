@@ -17,7 +17,7 @@ from harness.training.trainer import Trainer
 
 METHODS = sorted(methods.methods())
 FIXED_DENSITY = ["dense", "static", "set", "set_itop", "rigl", "rigl_itop", "gmp_uniform"]
-FIXED_DENSITY += ["random_init", "random_pruning", "cyclic"]
+FIXED_DENSITY += ["random_init", "random_pruning", "cyclic", "mest", "sr_ste", "top_kast"]
 BATCH, TRAIN, PER_EPOCH = 16, 72, 5  # the last batch of an epoch holds 8 images
 EPOCHS = 8  # of the recipe, which FLOPs and seconds are sized by
 
@@ -25,6 +25,8 @@ EPOCHS = 8  # of the recipe, which FLOPs and seconds are sized by
 _SHORT = {name: {"interval": 4} for name in METHODS if methods.methods()[name].interval}
 _SHORT |= {"lth_rewind": {"rounds": 2}, "lr_rewind": {"rounds": 2}}
 _SHORT |= {"grasp": {"per_class": 2}, "synflow": {"rounds": 5}, "cyclic": {"cycles": 2}}
+_SHORT |= {"str": {"interval": 4, "init": -5.0, "decay": 0.02}}
+_SPARSITY = {"sr_ste": 0.75}  # 0.9 is no N:M
 
 
 @lru_cache
@@ -47,7 +49,7 @@ def small(
     budget="steps:40",
     *,
     budget_rounds="shared",
-    sparsity=0.9,
+    sparsity=None,
     seed=0,
     recipe=None,
     dataset=None,
@@ -65,6 +67,8 @@ def small(
     amount, _, stretch = amount.partition("x")
     run.budget = config.BudgetConfig(kind, float(amount), float(stretch or 1), budget_rounds)
     run.method = methods.build({"name": method, **_SHORT.get(method, {}), **fields})
+    if sparsity is None:
+        sparsity = _SPARSITY.get(method, 0.9)
     run.sparsity = sparsity if run.method.masked else 0.0
     run.seed, run.evaluations = seed, evaluations
     for group, changes in ((run.recipe, recipe or {}), (run.dataset, dataset or {})):
