@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.board import aggregate, published
+from harness.board import aggregate, published, standing
 from harness.board.published import Published
+from harness.board.standing import Standing
 from harness.board.tables import Table
 from harness.records import Problem, Record, load_files
 
@@ -19,12 +20,14 @@ class Board:
         tables: One per task and budget.
         published: The published numbers that are known, for any task.
         problems: Files among the records that cannot be read as records.
+        standing: Of its methods over the cells that are declared; None if no record is of one of them.
     """
 
     files: dict[str, Record]
     tables: list[Table]
     published: list[Published]
     problems: list[Problem]
+    standing: Standing | None = None
 
     @property
     def failures(self) -> list[tuple[str, Record]]:
@@ -39,6 +42,12 @@ class Board:
 
 
 def read(records_dir: Path | str) -> Board:
-    """Read a folder of records (``*.json``) and compute the board."""
+    """Read a folder of records (``*.json``) and compute the board.
+
+    Raises:
+        UsageError: The file that declares the cells of the standing is not such a file.
+    """
+    declared = standing.read(standing.path(records_dir))
     files, problems = load_files(records_dir)
-    return Board(files, aggregate.tables(files), published.load(), problems)
+    tables = aggregate.tables(files)
+    return Board(files, tables, published.load(), problems, standing.make(tables, declared))

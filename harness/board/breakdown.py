@@ -15,7 +15,7 @@ from itertools import takewhile
 from harness.board import levels
 from harness.board.levels import Level
 from harness.board.pairs import compare
-from harness.board.statistics import LEVEL, t_quantile
+from harness.board.statistics import t_quantile
 from harness.board.tables import Row, Table
 
 MARGIN = 0.01
@@ -84,7 +84,7 @@ def _of_level(level: Level, dense: Row, methods: int, resolution: float) -> dict
     found = {}
     for number, row in enumerate(level.ranked):
         pair = (number, last)
-        quantile = t_quantile(family.degrees[pair], LEVEL / (2 * methods))
+        quantile = t_quantile(family.degrees[pair], level.error / (2 * methods))
         found[id(row)] = Gap(-family.gaps[pair], quantile * family.errors[pair])
     return found
 

@@ -10,10 +10,11 @@ from harness.board.board import Board, read
 from harness.board.markdown import markdown
 from harness.board.readme import grids, update_readme
 from harness.board.sheet import csv_text
+from harness.board.standing import words as standing
 from harness.errors import UsageError
 from harness.records import Problem, write_atomic
 
-FILES = ("leaderboard.csv", "leaderboard.md", "leaderboard.html", "pareto.svg")
+FILES = ("leaderboard.csv", "standing.csv", "leaderboard.md", "leaderboard.html", "pareto.svg")
 """The board's files."""
 
 
@@ -44,14 +45,15 @@ def make(records_dir: Path | str, output_dir: Path | str, readme: Path | str | N
 
     Args:
         records_dir: Where the records are (``*.json``).
-        output_dir: Where ``leaderboard.csv``, ``leaderboard.md``, ``leaderboard.html`` and ``pareto.svg`` go.
+        output_dir: Where `FILES` go.
         readme: A file whose results, between two markers, are brought up to date as well.
 
     Returns:
         What was read and written; unreadable records are among its problems and left off the board.
 
     Raises:
-        UsageError: The output cannot be written, or ``readme`` has no markers.
+        UsageError: The output cannot be written, ``readme`` has no markers, or the cells of the standing are declared
+            wrongly.
     """
     output = Path(output_dir)
     written = tuple(output / name for name in FILES)
@@ -83,10 +85,11 @@ def _found(board: Board) -> dict[str, Any]:
     }
 
 
-def _contents(board: Board, records: Path, output: Path) -> tuple[str, str, str, str]:
+def _contents(board: Board, records: Path, output: Path) -> tuple[str, str, str, str, str]:
     """Return the content of each of `FILES`."""
     from harness.board.page import html, picture  # they load a plotting engine, which reading a board does not need
 
     # relative, so that records and page can be moved together
     address = Path(os.path.relpath(records, output)).as_posix()
-    return csv_text(board), markdown(board), html.html(board, address), picture.pareto(board)
+    tables = csv_text(board), standing.csv_text(board.standing)
+    return *tables, markdown(board), html.html(board, address), picture.pareto(board)

@@ -1,9 +1,11 @@
 """What the tests of a level say, and what they cannot say, in words."""
 
-from harness.board import levels, wording
+import math
+
+from harness.board import apart, breakdown, levels, units, wording
 from harness.board.levels import Level
 from harness.board.resolution import TARGETS, seeds_for, smallest_difference
-from harness.board.statistics import Estimate, difference
+from harness.board.statistics import LEVEL, Estimate, difference
 from harness.board.tables import Row, Table
 
 MARGIN = 0.005
@@ -18,14 +20,44 @@ def resolution(table: Table) -> str:
 
 def _resolution(level: Level) -> str:
     assert level.family is not None
-    pairs = "1 pair" if len(level.family.gaps) == 1 else f"{len(level.family.gaps)} pairs"
-    smallest = f"{100 * smallest_difference(level.family):.2f} points"
-    needed = [f"{100 * target:g} points take {_seeds(seeds_for(level.family, target))}" for target in TARGETS]
-    return f"At {level.sparsity:g} ({level.seeds} seeds, {pairs}): {smallest}; {', '.join(needed)}."
+    family = level.family
+    pairs = "1 pair" if family.tested == 1 else f"{family.tested} pairs"
+    tested = ", ".join([f"{family.seeds} seeds", pairs, *([str(level.look)] if level.look else [])])
+    smallest = f"{100 * smallest_difference(family):.2f} points"
+    most = max(family.spending, default=100_000)
+    needed = [
+        f"{100 * target:g} points take {f'more than {most} seeds' if seeds is None else f'{seeds} seeds'}"
+        for target in TARGETS
+        for seeds in [seeds_for(family, target)]
+    ]
+    return f"At {level.sparsity:g} ({tested}): {smallest}; {', '.join(needed)}."
 
 
-def _seeds(count: int | None) -> str:
-    return "more than 100000 seeds" if count is None else f"{count} seeds"
+def local(table: Table) -> str:
+    """Say how each local row stands to the leader of its level; nothing without any."""
+    told = apart.told(table)
+    return f"Made outside of a container, and tested apart: {'; '.join(told)}." if told else ""
+
+
+BREAKDOWN_HEADERS = ["method", "within 1 point up to", "more than 1 point below from", "training FLOPs within 1 point"]
+"""The columns of the table of breakdown."""
+
+
+def broken_down(table: Table) -> list[list[str]]:
+    """Return what is shown of each method against dense, by the columns of `BREAKDOWN_HEADERS`."""
+
+    def at(sparsity: float | None) -> str:
+        return "not shown" if sparsity is None else f"{sparsity:g}"
+
+    return [
+        [
+            each.method,
+            at(each.holds),
+            at(each.breaks),
+            "not shown" if each.train_flops_ratio is None else units.ratio(each.train_flops_ratio),
+        ]
+        for each in breakdown.of_table(table)
+    ]
 
 
 def unranked(table: Table) -> str:
@@ -54,7 +86,10 @@ def answer(table: Table, level: Level) -> list[tuple[str, str]]:
     lines = [
         ("Best mean", f"{best.method}: {wording.estimated(best)}"),
         ("Its training FLOPs", f"{wording.times(best)} the dense run's"),
-        ("Its rank", f"{best.place} of {len(level.ranked)}, with 95 % confidence"),
+        (
+            "Its rank",
+            f"{best.place} of {len(level.ranked)}, with 95 % confidence{f', {level.look}' if level.look else ''}",
+        ),
         ("No method is shown to be better than", _may_lead(level)),
     ]
     if level.family is not None:
@@ -93,7 +128,10 @@ def against(level: Level, dense: Row) -> str:
     It was picked by the same accuracies, so its own interval would be too narrow and its mean too high: the interval
     is one that holds for every row of the level at once, and the mean is that of rows picked on the other seeds.
     """
-    gap = difference(level.ranked[0].accuracies, dense.accuracies, statements=len(level.ranked))
+    statements = math.ceil(len(level.ranked) * LEVEL / level.error)
+    seeds = range(level.seeds)
+    leader = {seed: value for seed, value in level.ranked[0].accuracies.items() if seed in seeds}
+    gap = difference(leader, dense.accuracies, statements=statements)
     if gap is None or gap.n < level.seeds:
         return "no seed in common" if gap is None else "dense lacks seeds"
     held_out = f"{100 * picked_on_other_seeds(level, dense):+.2f}".replace("-", "−")
@@ -105,7 +143,8 @@ def against(level: Level, dense: Row) -> str:
 
 def picked_on_other_seeds(level: Level, dense: Row) -> float:
     """Return the mean difference to dense on each seed of the row that leads on all other seeds."""
-    columns = [row.accuracies for row in level.ranked]
+    # under a plan some rows have more seeds than others
+    columns = [{seed: row.accuracies[seed] for seed in range(level.seeds)} for row in level.ranked]
     gaps = []
     for seed in range(level.seeds):
         leader = max(columns, key=lambda column: sum(value for other, value in column.items() if other != seed))

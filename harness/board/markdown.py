@@ -4,6 +4,7 @@ from tabulate import tabulate
 
 from harness.board import escape, findings, notes, published, wording
 from harness.board.board import Board
+from harness.board.standing import words as standing
 from harness.board.tables import Table
 
 
@@ -14,6 +15,8 @@ def markdown(board: Board) -> str:
     if not board.tables:
         parts.append("No records yet. `make bench` makes the first.")
     parts += [_section(board, table) for table in board.tables]
+    if board.tables:
+        parts += _standing(board)
     parts.append("## Runs that failed")
     failures = [wording.failure_cells(name, record) for name, record in board.failures]
     parts.append(grid(wording.FAILURE_HEADERS, failures) if failures else "None.")
@@ -26,8 +29,9 @@ def _section(board: Board, table: Table) -> str:
     rows = [list(wording.cells(row).values()) for row in table.rows]
     title, protocol = escape.markdown(table.title), escape.markdown(wording.protocol(table))
     parts = [f"## {title}", protocol, grid(wording.HEADERS, rows)]
-    if resolution := findings.resolution(table):
-        parts.append(resolution)
+    parts += [escape.markdown(told) for told in (findings.resolution(table), findings.local(table)) if told]
+    if broken := findings.broken_down(table):
+        parts += [notes.BREAKDOWN, grid(findings.BREAKDOWN_HEADERS, broken)]
     if any(not usage.undisturbed for row in table.rows for usage in row.usage.values()):
         parts.append(notes.DISTURBED)
     if any(row.lost for row in table.rows):
@@ -37,6 +41,11 @@ def _section(board: Board, table: Table) -> str:
         cells = [wording.published_cells(number, table) for number in theirs]
         parts += ["Published, under another protocol and so never ranked:", grid(headers, cells)]
     return "\n\n".join(parts)
+
+
+def _standing(board: Board) -> list[str]:
+    parts = ["## Standing over tasks", *map(escape.markdown, standing.about(board.standing))]
+    return parts + [grid(headers, rows) for headers, rows in standing.grids(board.standing)]
 
 
 def grid(headers: list[str], rows: list[list[str]]) -> str:

@@ -11,15 +11,17 @@ READING = [
     ),
     (
         "Ranked are rows made in a container, with each required seed done (0, 1, 2, … as far as most rows of the "
-        "level have them, at least three), on the code, data and image of most rows of the table. All others are "
+        "level have them, at least three), on the code, data and image of most rows of the table; of the variants of "
+        "a method, the one nearest to its defaults. All others are "
         "listed with the reason, lead nothing and change no test. A run that diverged or broke the rules is its "
         "seed's result and keeps its row from a rank; one that was interrupted, failed, or ran out of time or memory "
         "is to be repeated."
     ),
     (
         "Accuracy is the mean test accuracy of the last epoch over seeds, ± half a 95 % t-interval. The interval is "
-        "over seeds (initial weights, split, order), with the test set as it is: what another test set would add is "
-        "not in it. The test set is used once per run, at the end. One seed alone has no interval."
+        "over seeds (initial weights, split, order), with the test set as it is. Where every run of a row says which "
+        "images it got right, a second interval stands beside it: over seeds and another draw of as many test images. "
+        "The test set is used once per run, at the end. One seed alone has no interval."
     ),
     (
         "FLOPs are those of convolutions, linear layers and attention products, at the layer densities of each step; "
@@ -47,3 +49,10 @@ LOST = (
     "worst, so a row that lost one has no rank."
 )
 """What is said where a row has lost seeds."""
+
+BREAKDOWN = (
+    "Against dense, less 1 point of accuracy: the sparsity up to which a method is shown to be within that at each "
+    "sparsity that it was run at; the sparsity from which on it is shown to be further below at each, or lost a seed; "
+    "and the least training FLOPs of the former rows. All of it holds together with 95 % confidence."
+)
+"""What stands above the table of breakdown."""

@@ -5,7 +5,7 @@ import io
 import json
 from typing import Any
 
-from harness.board import escape, published, resolution, units, wording
+from harness.board import breakdown, escape, published, resolution, sampling, units, wording
 from harness.board.board import Board
 from harness.board.tables import Row, Table
 
@@ -18,9 +18,28 @@ def csv_text(board: Board) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     for table in board.tables:
+        to_dense = _against_dense(table)
         for row in table.rows:
-            writer.writerow([escape.csv(str(cell)) for cell in _cells(board, table, row).values()])
+            cells = _cells(board, table, row) | to_dense.get(id(row), {})
+            writer.writerow([escape.csv(str(cell)) for cell in cells.values()])
     return text.getvalue()
+
+
+_TO_DENSE = ("below_dense", "below_dense_half_width", "holds_to", "breaks_from", "train_flops_x_dense_within_margin")
+"""What is shown of a row against dense, and of its method (`harness.board.breakdown`)."""
+
+
+def _against_dense(table: Table) -> dict[int, dict[str, Any]]:
+    """Return the cells of `_TO_DENSE` of each row, by its id."""
+    gaps = breakdown.against_dense(table)
+    of_method = {each.method: each for each in breakdown.of_table(table)}
+    found: dict[int, dict[str, Any]] = {}
+    for row in table.rows:
+        gap, shown = gaps.get(id(row)), of_method.get(row.method) if row.runner == "docker" else None
+        cells: list[float | None] = [gap.below, gap.half_width] if gap else [None, None]
+        cells += [shown.holds, shown.breaks, shown.train_flops_ratio] if shown else [None, None, None]
+        found[id(row)] = dict(zip(_TO_DENSE, map(units.exact, cells), strict=True))
+    return found
 
 
 def _cells(board: Board, table: Table, row: Row) -> dict[str, Any]:
@@ -37,13 +56,17 @@ def _cells(board: Board, table: Table, row: Row) -> dict[str, Any]:
         "budget_stretch": f"{table.stretch:g}",
         "budget_rounds": table.rounds,
         "device": table.device,
+        "ruleset": table.ruleset,
+        "trials": "" if table.trials is None else table.trials,
         "sparsity": f"{row.sparsity:g}",
         **_standing(table, row),
         "method": row.method,
         "settings": json.dumps(row.settings, sort_keys=True),
         "top1_mean": units.exact(accuracy and accuracy.mean),
         "top1_ci95_half_width": units.exact(accuracy and accuracy.half_width),
+        "top1_ci95_half_width_with_test_images": units.exact(sampling.half_width(row)),
         "seeds": accuracy.n if accuracy else 0,
+        **dict.fromkeys(_TO_DENSE, ""),
         "train_flops": units.exact(row.mean("cost", "train_flops")),
         "train_flops_x_dense": units.exact(row.mean("cost", "train_flops_ratio")),
         "inference_flops": units.exact(row.mean("cost", "inference_flops")),
@@ -70,7 +93,7 @@ def _standing(table: Table, row: Row) -> dict[str, Any]:
     found: dict[str, Any] = dict.fromkeys(
         ("rank_first", "rank_last", "not_ranked_because", "shown_better", "shown_worse", "best_mean"), ""
     )
-    found |= dict.fromkeys(("below_best", "p_to_best", "smallest_difference"), "")
+    found |= dict.fromkeys(("below_best", "p_to_best", "look", "smallest_difference"), "")
     found |= dict.fromkeys((_seeds_column(target) for target in resolution.TARGETS), "")
     if row.place is None:
         return found | {"not_ranked_because": row.unranked}
@@ -84,6 +107,7 @@ def _standing(table: Table, row: Row) -> dict[str, Any]:
         "shown_worse": "; ".join(other.method for other in level.worse(row)),
         "below_best": units.exact(level.family.gap(0, number)) if number else "0",
         "p_to_best": units.exact(level.family.adjusted_p(number, 0)) if number else "",
+        "look": f"{level.look.number} of {level.look.of}" if level.look else "",
         "smallest_difference": units.exact(resolution.smallest_difference(level.family)),
         **{_seeds_column(target): resolution.seeds_for(level.family, target) or "" for target in resolution.TARGETS},
     }

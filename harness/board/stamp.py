@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness.board import standing
 from harness.board.published import REFERENCE
 from harness.places import ROOT
 
@@ -23,15 +24,20 @@ _LIBRARIES = ("scipy", "tabulate", "vl-convert-python")
 
 
 def inputs(records_dir: Path | str) -> str:
-    """Return a digest of all that decides a board: the records, published numbers, methods, this code, libraries."""
+    """Return a digest of all that decides a board.
+
+    That is the records, the cells of the standing, published numbers, methods, this code and libraries.
+    """
     from methods import methods
 
     digest = hashlib.sha256()
     for path in (*_sources(), *sorted(REFERENCE.glob("*"))):
         digest.update(path.read_bytes())
-    about = {name: [made.summary, made.paper, repr(made.look)] for name, made in methods().items()}
+    # with their defaults, which tell a method's own row from its variants
+    about = {name: [made.summary, made.paper, repr(made.look), repr(made)] for name, made in methods().items()}
     versions = {name: metadata.version(name) for name in _LIBRARIES}
     digest.update(json.dumps([about, versions], sort_keys=True).encode())
+    digest.update(_content(standing.path(records_dir)).encode())
     for path in sorted(Path(records_dir).glob("*.json")):
         digest.update(f"{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from harness.board import published, units
+from harness.board import published, sampling, units
 from harness.board.escape import Markdown
 from harness.board.levels import REFERENCE
 from harness.board.published import Published
@@ -28,7 +28,9 @@ def estimated(row: Row) -> str:
     lost = f", {row.lost} lost" if row.lost else ""
     if half is None:
         return f"{100 * mean:.2f} (1 seed, no interval{lost})"
-    return f"{100 * mean:.2f} ± {100 * half:.2f} ({seeds}{lost})"
+    wide = sampling.half_width(row)
+    whole = f"; ± {100 * wide:.2f} with other test images" if wide is not None else ""
+    return f"{100 * mean:.2f} ± {100 * half:.2f} ({seeds}{lost}{whole})"
 
 
 def accuracy(row: Row | None) -> str:

@@ -6,6 +6,7 @@ from harness.board import findings, notes, pareto, published, wording
 from harness.board.board import Board
 from harness.board.levels import Level
 from harness.board.page import looks, marks, plots
+from harness.board.standing import words as standing
 from harness.board.tables import Row, Table
 from harness.records import Record
 
@@ -45,6 +46,12 @@ def data(board: Board, records: str) -> dict[str, Any]:
         "failureHeaders": wording.FAILURE_HEADERS,
         "problems": [list(problem) for problem in board.problems],
         "publishedOn": sorted({number.dataset for number in board.published}),
+        "standing": {
+            "about": standing.about(board.standing),
+            "tables": [{"headers": headers, "rows": rows} for headers, rows in standing.grids(board.standing)],
+        },
+        "breakdownHeaders": findings.BREAKDOWN_HEADERS,
+        "breakdownNote": notes.BREAKDOWN,
         "disturbedNote": notes.DISTURBED,
         "lostNote": notes.LOST,
         "reading": notes.READING,
@@ -139,6 +146,8 @@ def _table(board: Board, table: Table) -> dict[str, Any]:
         "answers": [_answer(table, level, near) for level in table.levels if level.sparsity > 0],
         "resolution": findings.resolution(table),
         "unranked": findings.unranked(table),
+        "local": findings.local(table),
+        "breakdown": findings.broken_down(table),
         "published": [wording.published_cells(number, table) for number in near],
         "publishedPoints": [
             {

@@ -4,13 +4,84 @@ import csv
 import io
 
 from harness.board import escape, units
-from harness.board.standing.compute import FACTORS, Figures, Line, Standing
+from harness.board.ranks import Place
+from harness.board.standing.compute import FACTORS, FEWEST_TASKS, Figures, Line, Standing
 from harness.board.wording import yes_no
 
 NONE = (
-    "None of the records here is of a cell that is declared. `standing.yaml` next to the folder of records declares "
-    "others (docs/standing.md)."
+    "No record here is of a cell that is declared; a standing.yaml next to the folder of records declares others "
+    "(docs/standing.md)."
 )
+"""What stands in place of a standing."""
+
+
+def about(standing: Standing | None) -> list[str]:
+    """Say what the tables of a standing are, and whom they leave out."""
+    if standing is None:
+        return [NONE]
+    declared, placed = standing.declared, standing.placed
+    cells = f"{_count(len(declared.cells), 'cell')} of {_count(declared.tasks, 'task')}, {declared.ruleset}"
+    lines = [f"Version {declared.version} of the cells: {cells}; {standing.found} with records here."]
+    few = declared.tasks < FEWEST_TASKS
+    if few:
+        lines.append(
+            f"With fewer than {FEWEST_TASKS} tasks nobody has a standing, for so few say nothing of the next, and the "
+            "sparsities of one task are not independent."
+        )
+    if len(placed) > 1:
+        lines += [] if few else [FIGURES]
+        lines.append(MATRIX)
+    else:
+        lines.append("No two methods have a result in every cell, so nothing is compared.")
+    lacking = [f"{line.method}: {line.why}" for line in standing.lines if line.why]
+    return lines + ([f"Not placed: {'; '.join(lacking)}."] if lacking else [])
+
+
+FIGURES = (
+    "Improvability is the share of its error that the best method of each cell does without, on average. The profile "
+    "is the share of cells in which a method's error is at most 1.1 times the least, the area its mean over factors "
+    "from 1 to 2. Intervals are of redrawn tasks and seeds, each with 95 % confidence by itself."
+)
+"""How to read the table of figures."""
+
+MATRIX = (
+    "Who wins where: the share of the cells, each task weighing the same, in which the method of the line has the "
+    "lower mean error than that of the column; in brackets, in how many cells the tests show it to be better, and "
+    "worse. A run that failed counts as guessing. Wins is the mean of a line, and no rank."
+)
+"""How to read the matrix."""
+
+Grid = tuple[list[str], list[list[str]]]
+
+
+def grids(standing: Standing | None) -> list[Grid]:
+    """Return the tables of a standing, each as headers and rows."""
+    if standing is None or len(standing.placed) < 2:
+        return []
+    placed = standing.placed
+    matrix = [[line.method, f"{line.wins:.2f}", *(_pair(standing, line, other) for other in placed)] for line in placed]
+    found = [(["method", "wins", *(line.method for line in placed)], matrix)]
+    headers = ["rank", "method", "improvability", "95 % interval", "profile at 1.1", "area"]
+    rows = [_figured(line.method, line.figures) for line in placed if line.figures]
+    return [(headers, rows), *found] if rows else found
+
+
+def _figured(method: str, figures: Figures) -> list[str]:
+    low, high, first, last = figures.interval
+    shares = f"{100 * figures.improvability:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %"
+    profile = figures.profile[FACTORS.index(1.1)]
+    return [str(Place(first, last)), method, *shares, f"{profile:.2f}", f"{figures.area:.2f}"]
+
+
+def _pair(standing: Standing, line: Line, other: Line) -> str:
+    if line is other:
+        return "–"
+    pair = (line.method, other.method)
+    return f"{standing.wins[pair]:.2f} ({standing.shown[pair]}:{standing.shown[pair[::-1]]})"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def csv_text(standing: Standing | None) -> str:

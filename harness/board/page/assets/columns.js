@@ -39,6 +39,14 @@ const published = new Table("published", [
   { name: "source", kind: "words", value: (cells) => cells[6] },
 ], { size: 10, empty: "No number that we know of was published on this data set and model at these sparsities." + (data.publishedOn.length ? ` Published figures are kept for ${data.publishedOn.join(", ")}.` : "") });
 
+// Cells as Python wrote them; the method's stay in place while the others scroll.
+const plain = (headers) => headers.map((name, i) => ({
+  name, kind: name === "method" ? "method" : null, number: name !== "method",
+  value: (cells) => { const number = parseFloat(cells[i]); return name === "method" ? cells[i] : Number.isNaN(number) ? null : number; },
+  show: (cells) => (name === "method" ? [symbol(cells[i]), cells[i]] : cells[i]),
+}));
+const breakdown = new Table("breakdown", plain(data.breakdownHeaders));
+
 const failures = new Table("failures", data.failureHeaders.map((name, i) => ({
   name, value: (cells) => cells[i], kind: name === "why" ? "words" : null,
   show: name === "record" ? (cells) => link(cells[i], "record") : name === "status" ? (cells) => make("span", { class: "bad" }, cells[i]) : null,

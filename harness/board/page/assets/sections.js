@@ -13,6 +13,9 @@ function showTask() {
   showAnswers();
   at("resolution").textContent = table.resolution;
   at("unranked").textContent = table.unranked;
+  at("local").textContent = table.local;
+  at("breakdown-section").hidden = !table.breakdown.length;
+  breakdown.show(table.breakdown);
   at("protocol").textContent = `${table.title}. ${table.protocol} ${table.hardware.length ? `Made on ${table.hardware.join("; ")}, with torch ${table.torch}.` : ""}`;
   showLegend();
   published.show(table.published);

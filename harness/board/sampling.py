@@ -1,11 +1,13 @@
 """What another draw of test images would add to the interval of a row (docs/standing.md)."""
 
+import functools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.board.statistics import LEVEL
 from harness.board.tables import Row
-from harness.records import bits
+from harness.records import Record, bits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,20 +24,40 @@ def half_width(row: Row) -> float | None:
     Returns:
         None unless there are two runs at least, and each says which images it got right.
     """
-    accuracy = row.accuracy
-    if accuracy is None or accuracy.half_width is None:
+    if row.accuracy is None or row.accuracy.half_width is None:
         return None
-    answers = [bits.right(run) for run in row.counted.values()]
-    known = [each for each in answers if each is not None and len(each) > 1]
-    if len(known) < accuracy.n or len({len(each) for each in known}) > 1:
+    answers = [_answers(run) for run in row.counted.values()]
+    known = [each for each in answers if each is not None]
+    if len(known) < len(answers) or len({images for _, images in known}) > 1:
         return None
+    return math.hypot(row.accuracy.half_width, _of_images(tuple(text for text, _ in known), known[0][1]))
+
+
+def _answers(run: Record) -> tuple[str, int] | None:
+    """Return a run's right and wrong answers as recorded, and how many there are; None where they tell nothing."""
+    text, images = run["metrics"].get("test_right"), run["config"]["dataset"].get("test_examples")
+    if not text or not images or images < 2:
+        return None
+    try:
+        right = int.from_bytes(bits.unpack(text, images), "big").bit_count()
+    except ValueError:
+        return None
+    # those of another result than the accuracy tell nothing of it
+    return (text, images) if abs(right - images * run["metrics"]["test_accuracy"]) < 1 else None
+
+
+@functools.lru_cache(maxsize=65536)  # every view asks
+def _of_images(texts: tuple[str, ...], images: int) -> float:
+    """Return the part of the half width that is due to the draw of test images."""
+    import numpy as np
     from scipy import special
 
-    images = float(special.ndtri(1 - LEVEL / 2)) * math.sqrt(variance_of_images(known))
-    return math.hypot(accuracy.half_width, images)
+    packed = [np.frombuffer(bits.unpack(text, images), dtype=np.uint8) for text in texts]
+    variance = variance_of_images([np.unpackbits(each, count=images).astype(bool) for each in packed])
+    return float(special.ndtri(1 - LEVEL / 2)) * math.sqrt(variance)
 
 
-def variance_of_images(answers: "list[Answers]") -> float:
+def variance_of_images(answers: "Sequence[Answers]") -> float:
     """Return the part of the variance of the mean accuracy that is due to the draw of test images.
 
     Of the two-way layout of seeds by images without replication, (MS_image − MS_rest) / (seeds × images): unbiased
