@@ -3,115 +3,21 @@
 import copy
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import pytest
 import torch
 from runs import at_step, go_on, record, small, train, trainer
+from test_graph import ReadBacks
 from test_train import on_disk, outcome, plain
+from toys import TOYS, StraightThrough
 
 from harness.errors import UsageError
-from methods import Event, Learned, Method, Probe, Rewinding, registry
-
-
-@dataclass
-class Scored(Method):
-    """Keeps the weights with the largest signed products of weight and gradient, more and fewer of them in turn."""
-
-    interval: int = 4
-
-    def event(self, moment):
-        return None if moment.step % self.interval else Event(dense_gradient=True)
-
-    def density(self, moment, target):
-        return min(2 * target, 1.0) if moment.step // self.interval % 2 and moment.position < 0.8 else target
-
-    def update(self, masks, moment, target):
-        scores = [-masks.weight(layer) * masks.gradient(layer) for layer in range(len(masks))]
-        masks.keep(scores, round(self.density(moment, target) * masks.maskable))
-
-
-@dataclass
-class StraightThrough(Method):
-    """The largest weights of each layer serve the network, all are trained."""
-
-    interval: int = 4
-    also: bool = True
-
-    def start(self, masks, target):
-        super().start(masks, target)
-        if target < 1 and self.also:
-            masks.train_also({layer: torch.ones(size, dtype=torch.bool) for layer, size in enumerate(masks.sizes)})
-
-    def gradient_counts(self, shapes, active, target):
-        return [math.prod(shape) for shape in shapes] if self.also else None
-
-    def event(self, moment):
-        return None if moment.step % self.interval else Event()
-
-    def update(self, masks, moment, target):
-        masks.keep_layers([masks.magnitude(layer) for layer in range(len(masks))], masks.active)
-
-    def forward_weight(self, weight, mask, layer, masks):
-        return weight + (weight * mask - weight).detach()
-
-
-@dataclass
-class Everything(StraightThrough):
-    """Forward weights with a learned scale, own decay, a momentum of its own, and last masks."""
-
-    own_decay: ClassVar[bool] = True
-    decay: float = 0.01
-
-    def learned(self, masks):
-        return Learned({"scale": [torch.ones(1) for _ in masks.sizes]}, weight_decay=0.02)
-
-    def start(self, masks, target):
-        super().start(masks, target)
-        if target < 1:
-            masks.remember("momentum", [torch.zeros(size) for size in masks.sizes])
-
-    def forward_weight(self, weight, mask, layer, masks):
-        outside = weight * (1 - mask)
-        return weight * mask * masks.learned("scale")[layer] + outside - outside.detach()
-
-    def each_step(self, masks):
-        for layer, momentum in enumerate(masks.memory["momentum"]):
-            momentum.lerp_(masks.gradient(layer), 0.1)
-            masks.add_to_gradient(layer, self.decay * masks.weight(layer))
-
-    def update(self, masks, moment, target):
-        if target == 1:
-            return
-        if moment.step % (2 * self.interval):
-            masks.train_also(None)
-        else:
-            self.start_training_half(masks)
-        momentum = masks.memory["momentum"]
-        scores = [masks.magnitude(layer) + momentum[layer].abs() for layer in range(len(masks))]
-        masks.keep(scores, sum(masks.active))
-
-    def start_training_half(self, masks):
-        chosen = {layer: (masks.random(layer) < 0.5) | masks.alive(layer) for layer in range(len(masks))}
-        masks.train_also(chosen)
-
-    def finish(self, masks, target):
-        masks.keep([masks.magnitude(layer) for layer in range(len(masks))], round(target * masks.maskable))
-
-
-@dataclass
-class Rewound(Everything):
-    """The same, in two rounds that go back to the weights of an early step."""
-
-    def rewinding(self, target):
-        return Rewinding(1, 0.3, weights=True)
-
-
-TOYS = {"scored": Scored, "straight_through": StraightThrough, "everything": Everything, "rewound": Rewound}
+from harness.training import trainer as training
+from methods import Learned, Method, Pattern, registry
 
 
 @pytest.fixture(autouse=True)
-def toys(monkeypatch):
+def registered(monkeypatch):
     for name, toy in TOYS.items():
         monkeypatch.setitem(registry.METHODS, name, toy(name))
 
@@ -311,23 +217,7 @@ def test_steps_that_cannot_be_recorded_are_refused_by_name(monkeypatch):
     train(run)
 
 
-@dataclass
-class Sensitive(Method):
-    """SNIP in a few lines."""
-
-    prunes_globally: ClassVar[bool] = True
-
-    def probe(self, target):
-        return Probe(batches=1)
-
-    def start(self, masks, target):
-        if target < 1:
-            scores = [(masks.weight(layer) * masks.gradient(layer)).abs() for layer in range(len(masks))]
-            masks.keep(scores, round(target * masks.maskable))
-
-
 def test_gradients_before_the_first_step_are_there_and_leave_no_trace(monkeypatch, tmp_path):
-    monkeypatch.setitem(registry.METHODS, "sensitive", Sensitive("sensitive"))
     run = small("sensitive", recipe={"augment": "crop"})
     made = train(run)
     assert made.final_violations() == []
@@ -340,3 +230,29 @@ def test_gradients_before_the_first_step_are_there_and_leave_no_trace(monkeypatc
     dense, none = train(small("dense")), train(small("sensitive", sparsity=0.0))
     assert plain(dense.model.state_dict()) == plain(none.model.state_dict())
     assert dense.course.ledger.flops == none.course.ledger.flops
+
+
+def test_masks_that_move_in_every_step_keep_their_pattern(monkeypatch, tmp_path):
+    run = small("two_of_four", sparsity=0.5, recipe={"weight_decay": 0.01})
+    before = trainer(run).masks
+    made = train(run)
+    assert made.final_violations() == []
+    assert made.masks.active == before.active
+    changed = [not torch.equal(made.masks.alive(layer), before.alive(layer)) for layer in range(len(before))]
+    assert changed == [False, True, True, True]
+    for _, mask in made.masks.tensors():
+        assert Pattern("n:m", 2, 4).violations(mask) == 0
+    made = record(run, tmp_path)
+    assert (made["status"], made["config"]["pattern"]) == ("done", {"kind": "n:m", "n": 2, "m": 4})
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["plain", "recorded"])
+@pytest.mark.parametrize("name", ["straight_through", "everything", "two_of_four"])
+def test_their_ordinary_steps_read_nothing_back(name, graph, monkeypatch):
+    monkeypatch.setattr(training, "LOG_SECONDS", float("inf"))
+    run = small(name, "steps:200", evaluations=1, interval=100, sparsity=0.5)
+    run.graph = graph
+    made = train(run, at_step(7))
+    with ReadBacks() as found:
+        go_on(made, at_step(20))
+    assert found.seen == []
