@@ -37,8 +37,8 @@ class Method:
     loss. To add one, subclass this class, override what differs and register it. The harness does everything else: it
     keeps weights and optimiser state exact, charges for events, counts and checks.
 
-    Most methods need the hooks up to `rewinding`. The others are called only where a method overrides them, and, but
-    for `pattern`, only at a target density below 1: at 1 every method trains as dense training does.
+    Most methods need the hooks up to `rewinding`. The others take part in training only where a method
+    overrides them, and only at a target density below 1: at 1 every method trains as dense training does.
 
     Attributes:
         name: The name it is registered under.

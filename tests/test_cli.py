@@ -228,20 +228,20 @@ def example(name):
 
 
 def test_the_method_of_contributing_installs_by_its_entry_point_and_runs(tmp_path):
-    package, site = tmp_path / "one-shot", tmp_path / "site"
+    package, site = tmp_path / "prune-once", tmp_path / "site"
     package.mkdir()
-    for name in ("one_shot.py", "pyproject.toml"):
+    for name in ("prune_once.py", "pyproject.toml"):
         (package / name).write_text(example(name))
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index"]
     subprocess.run([*command, "--target", str(site), str(package)], check=True, timeout=120)
     done = sparsebench(
-        *("run", *SHORT, "method=one_shot", "method.at=0.5", f"output={tmp_path / 'results'}"),
+        *("run", *SHORT, "method=prune_once", "method.at=0.5", f"output={tmp_path / 'results'}"),
         env={"PYTHONPATH": f"{ROOT}{os.pathsep}{site}"},
     )
     assert done.returncode == 0, done.stderr
     found = only_record(tmp_path / "results")
-    assert found["method"] == "one_shot"
+    assert found["method"] == "prune_once"
     assert found["config"]["method"]["at"] == 0.5
     assert [entry["step"] for entry in found["topology"]] == [0, 21]
     shutil.rmtree(site)
-    assert sparsebench("run", "method=one_shot", "runner=local").returncode == 2
+    assert sparsebench("run", "method=prune_once", "runner=local").returncode == 2
