@@ -113,7 +113,7 @@ class DockerRunner:
             raise RefusedError("interrupted", "interrupted; run it again") from None
         if ending.status is not None or left["status"] != "done":
             # No score is published that the referee has not measured.
-            left["metrics"].update(test_accuracy=None, test_top5=None, test_loss=None)
+            left["metrics"].update(test_accuracy=None, test_top5=None, test_loss=None, test_right=None)
         _publish(left, requested, gpu, folder)
         return ending
 

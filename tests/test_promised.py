@@ -1,0 +1,182 @@
+"""What a record promises of the final weights: counts, patterns, sparsities that are a result; and who is believed."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from records import make
+from runs import record, small
+
+from harness.audit import counts, declared, promised
+from harness.errors import UsageError
+from methods import Event, Method, Pattern, registry
+
+LAYERS = [
+    {"name": "first", "shape": [8, 3, 3, 3], "weights": 216},
+    {"name": "second", "shape": [16, 8, 3, 3], "weights": 1152},
+    {"name": "head", "shape": [10, 16], "weights": 160},
+]
+
+
+def promise(sparsity, **config):
+    return {"sparsity": sparsity, "config": {"layers": LAYERS, **config}}
+
+
+def test_the_target_is_kept_to_within_one_weight():
+    exact = [100, 100, 106]  # a fifth of 1528
+    assert promised.refusals(promise(0.8), LAYERS, exact) == []
+    assert promised.refusals(promise(0.8), LAYERS, [101, 100, 106]) == []
+    assert promised.refusals(promise(0.8), LAYERS, [102, 100, 106]) == [
+        "active: 308 of 1528 weights at the end, the target is 306"
+    ]
+
+
+def test_a_common_fan_in_may_miss_it_by_half_of_the_widest_layer():
+    fan_in = promise(0.8, pattern={"kind": "fan_in"})
+    assert promised.refusals(fan_in, LAYERS, [100, 100, 114]) == []
+    assert promised.refusals(fan_in, LAYERS, [100, 100, 115]) != []
+    shapes = [layer["shape"] for layer in LAYERS]
+    assert Pattern("fan_in").tolerance(shapes) == 8
+
+
+def test_a_sparsity_that_is_a_result_is_whatever_it_is():
+    assert promised.refusals(promise(0.8, reaches=True), LAYERS, [0, 0, 1528]) == []
+    assert promised.refusals(promise(0.8, reaches="yes"), LAYERS, [0, 0, 1528]) != []
+
+
+@pytest.mark.parametrize(("n", "m", "sparsity"), [(2, 4, 0.5), (1, 4, 0.75), (2, 8, 0.75), (1, 8, 0.875)])
+def test_n_of_m_keeps_its_share_of_every_layer_that_m_divides(n, m, sparsity):
+    record = promise(sparsity, pattern={"kind": "n:m", "n": n, "m": m})
+    kept = [216, 1152 * n // m, 160 * n // m]
+    assert kept == Pattern("n:m", n, m).counts([layer["shape"] for layer in LAYERS])
+    assert promised.refusals(record, LAYERS, kept) == []
+    assert promised.refusals(record, LAYERS, [216 * n // m, *kept[1:]]) == [
+        f"active: {216 * n // m} weights in first at the end, {n}:{m} keeps 216"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "sparsity", "reason"),
+    [
+        (2, 4, 0.75, "pattern: 2:4 is not sparsity 0.75"),
+        (4, 4, 0.0, "pattern: 4:4 keeps no share of the weights"),
+        (0, 4, 0.5, "pattern: 0:4 keeps no share of the weights"),
+        (1, 1024, 1 - 1 / 1024, "pattern: 1024 divides the input dimension of no layer, so that 1:1024 holds for none"),
+    ],
+)
+def test_a_pattern_that_the_sparsity_does_not_have_is_refused(n, m, sparsity, reason):
+    record = promise(sparsity, pattern={"kind": "n:m", "n": n, "m": m})
+    assert promised.refusals(record, LAYERS, [216, 576, 80]) == [reason]
+
+
+@dataclass
+class Halves(Method):
+    """Says 2:4 and keeps half of the weights, in that pattern or anywhere."""
+
+    honest: bool = True
+
+    def pattern(self, target):
+        return Pattern("n:m", 2, 4)
+
+    def layer_counts(self, shapes, density, active=None):
+        return self.pattern(density).counts(shapes)
+
+    def start(self, masks, target):
+        if not self.honest:
+            masks.initialise(self.layer_counts(masks.shapes, target))
+            return
+        for layer, shape in enumerate(masks.shapes):
+            if self.pattern(target).holds_for(shape):
+                place = torch.arange(shape[1]).view(1, -1, *[1] * (len(shape) - 2))
+                masks.set(layer, (place % 4 < 2).expand(shape))
+
+
+@dataclass
+class Drifting(Method):
+    """Ends where it likes, and says so or not."""
+
+    interval: int = 4
+
+    def event(self, moment):
+        return Event()
+
+    def update(self, masks, moment, target):
+        masks.prune_layers([max(count - 7, 1) for count in masks.active])
+
+
+@dataclass
+class SaysSo(Drifting):
+    """The same, as a result."""
+
+    exact = False
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    """Register the toy methods for one test."""
+    for name, cls in (("halves", Halves), ("drifting", Drifting), ("says_so", SaysSo)):
+        monkeypatch.setitem(registry.METHODS, name, cls(name=name))
+
+
+def test_a_method_that_keeps_its_pattern_is_done_and_passes(tmp_path):
+    made = record(small("halves", "steps:20", sparsity=0.5), tmp_path)
+    assert (made["status"], made["reason"]) == ("done", None)
+    assert made["config"]["pattern"] == {"kind": "n:m", "n": 2, "m": 4}
+    assert counts.refusals(made) == []
+
+
+def test_a_method_that_lies_about_its_pattern_is_invalid(tmp_path):
+    made = record(small("halves", "steps:20", sparsity=0.5, honest=False), tmp_path)
+    assert made["status"] == "invalid"
+    assert "the n:m pattern is broken" in made["reason"]
+
+
+def test_a_sparsity_that_was_not_hit_is_invalid_unless_it_was_declared_a_result(tmp_path):
+    made = record(small("drifting", "steps:20"), tmp_path)
+    assert made["status"] == "invalid"
+    assert "active weights where the target is" in made["reason"]
+    made = record(small("says_so", "steps:20"), tmp_path)
+    assert (made["status"], made["config"]["reaches"]) == ("done", True)
+    assert made["metrics"]["sparsity"] > 0.9
+    assert counts.refusals(made) == []
+    made["metrics"]["sparsity"] = 0.9
+    (line,) = counts.refusals(made)
+    assert line.startswith("sparsity: 0.9 but")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("reaches", True), ("pattern", {"kind": "fan_in"}), ("probe", {"batches": 1, "flows": 3})],
+)
+def test_a_config_says_no_more_of_a_known_method_than_the_method_does(name, value):
+    made = make("static", 0.9, 0)
+    assert declared.refusals(made["config"]) == []
+    made["config"][name] = value
+    (line,) = declared.refusals(made["config"])
+    assert line == f"{name}: the config has {value!r}, the method static declares None"
+    made["config"]["method"]["name"] = "from elsewhere"
+    assert declared.refusals(made["config"]) == []
+
+
+def test_a_setting_that_a_method_no_longer_has_is_no_reason():
+    made = make("static", 0.9, 0)
+    made["config"]["method"]["forgotten"] = 3
+    assert declared.refusals(made["config"]) == []
+
+
+def test_last_masks_may_shrink_a_layer_and_grow_none_unless_the_sparsity_is_a_result():
+    made = make("rigl", 0.9, 0)
+    ending = made["topology"][-1]["active"]
+    made["topology"].append({"step": made["cost"]["steps"], "active": list(ending), "dense_gradient": False})
+    assert counts.refusals(made) == []
+    made["topology"][-1]["active"] = [ending[0] + 1, ending[1] - 1, ending[2]]
+    assert any("leaves no step to train what it grew" in line for line in counts.refusals(made))
+    made["config"]["reaches"] = True
+    assert not any("leaves no step" in line for line in counts.refusals(made))
+
+
+def test_a_full_model_that_is_none_is_refused():
+    made = make("static", 0.9, 0)
+    made["config"]["reference"] = {"maskable": "many"}
+    with pytest.raises(UsageError, match=r"reference.maskable: 'many' is not a number of 0 or more"):
+        counts.refusals(made)
