@@ -16,7 +16,7 @@ from harness.budget.parts import select
 from harness.errors import UsageError
 from harness.tasks.vision import models
 from harness.tasks.vision.inputs import load_data
-from harness.training import probing
+from harness.training import probing, worker
 from harness.training.prepare import prepare
 from methods import Method, Probe, registry
 
@@ -161,6 +161,22 @@ def test_a_probe_is_a_function_of_the_seed(prober, wanted):
     another = probing.probe(run, model, layers, batches)  # its dropout draws differ
     assert torch.equal(one.gradients[0], other.gradients[0])
     assert not torch.equal(one.gradients[0], another.gradients[0])
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.parametrize("wanted", WANTED, ids=lambda wanted: next(iter(wanted)))
+def test_on_cuda_a_probe_gives_the_same_bits_again(prober, wanted):
+    run = prober(**wanted)
+    run.device = "cuda"
+    worker.settle_process(run)
+    scores = []
+    for _ in range(2):
+        task = prepare(run)
+        task.model.to("cuda", memory_format=torch.channels_last)
+        found = probing.probe(run, task.model, task.layers, load_data(run).train)
+        scores.append(found.flow() if wanted.get("flows") else found.hessian_gradients or found.gradients)
+    assert all(torch.equal(one, other) for one, other in zip(*scores, strict=True))
 
 
 def test_more_passes_than_declared_are_refused(prober):
