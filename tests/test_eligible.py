@@ -2,14 +2,16 @@
 
 import copy
 import csv
+import hashlib
 import io
+import random
 from itertools import combinations
 
 import pytest
 from boards import of, only_table
 from records import GPU, make
 
-from harness.board import csv_text, markdown, wording
+from harness.board import apart, csv_text, markdown, wording
 from harness.board.eligible import required_seeds
 from harness.records import record_name
 
@@ -227,3 +229,100 @@ def test_the_csv_holds_what_a_reader_needs_to_draw_the_board_again():
 def test_every_file_of_a_row_is_named_once():
     files = of([*ABOVE, *BELOW]).tables[0].rows[0].files
     assert sorted(files.values()) == sorted(map(record_name, ABOVE))
+
+
+def varied(method, accuracies, **settings):
+    made = runs(method, accuracies)
+    for record in made:
+        record["config"]["method"].update(settings)
+        record["key"] = hashlib.sha256((record["key"] + str(settings)).encode()).hexdigest()[:16]
+    return made
+
+
+def test_a_method_has_one_ranked_row_that_of_its_defaults():
+    """Clones took a share of the 5 % from every other row, and had more chances to lead."""
+    clone = varied("rigl", (0.95, 0.951, 0.952), distribution="uniform")
+    plain = varied("rigl", (0.90, 0.901, 0.902), distribution="erk")
+    assert ranks([*plain, *clone, *BELOW]) == {
+        "rigl [distribution=uniform]": "–",
+        "rigl [distribution=erk]": "1",
+        "static": "2",
+    }
+    row = rows([*plain, *clone, *BELOW])["rigl [distribution=uniform]"]
+    assert row.unranked == "a variant: rigl [distribution=erk] is the method's row"
+    assert len(only_table([*plain, *clone, *BELOW]).levels[0].family.gaps) == 1
+
+
+def test_a_variant_does_not_take_the_place_of_a_default_that_failed():
+    clone = varied("rigl", (0.95, 0.951, 0.952), distribution="uniform")
+    plain = varied("rigl", (0.90, 0.901), distribution="erk")
+    lost = varied("rigl", (0.9,), distribution="erk")[0] | {"seed": 2, "status": "diverged"}
+    assert ranks([*plain, lost, *clone, *BELOW]) == {
+        "rigl [distribution=uniform]": "–",
+        "rigl [distribution=erk]": "–",
+        "static": "1",
+    }
+
+
+def test_a_variant_that_stands_alone_is_ranked():
+    clone = varied("rigl", (0.95, 0.951, 0.952), distribution="uniform")
+    assert ranks([*clone, *BELOW]) == {"rigl": "1", "static": "2"}
+
+
+def reaching(sparsities, sparsity=0.9):
+    made = [make("set", sparsity, seed, accuracy=0.95 + seed / 1000, runner="docker") for seed in range(3)]
+    for record, reached in zip(made, sparsities, strict=True):
+        record["config"]["reaches"] = True
+        record["metrics"]["sparsity"] = reached
+    return made
+
+
+@pytest.mark.parametrize(
+    ("reached", "why"),
+    [
+        ((0.9, 0.9, 0.9), ""),
+        ((0.9, 0.8991, 0.93), ""),
+        ((0.9, 0.8989, 0.93), "reaches 89.89 %"),
+        ((0.9, 0.873, 0.88), "reaches 87.3 %"),
+    ],
+)
+def test_a_row_that_reaches_its_sparsity_is_ranked_where_every_seed_does(reached, why):
+    row = rows([*ABOVE, *BELOW, *reaching(reached)])["set"]
+    assert row.unranked == why
+    assert (row.place is None) == bool(why)
+
+
+def local(method, accuracies):
+    made = runs(method, accuracies, runner="local")
+    for record in made:
+        record["key"] = hashlib.sha256(record["key"].encode()).hexdigest()[:16]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "said"),
+    [
+        ((0.90, 0.902, 0.901), "local at 0.9: set 90.10, not shown to differ from rigl"),
+        ((0.80, 0.801, 0.8025), "local at 0.9: set 80.12, shown to be worse than rigl"),
+        ((0.99, 0.991, 0.9925), "local at 0.9: set 99.12, shown to be better than rigl"),
+        ((0.99, 0.991), "local at 0.9: set 99.05, not tested against rigl: it lacks seeds of that row"),
+    ],
+)
+def test_a_local_row_is_tested_against_the_leader_apart(accuracies, said):
+    table = only_table([*ABOVE, *BELOW, *local("set", accuracies)])
+    assert apart.told(table) == [said]
+    assert len(table.levels[0].family.gaps) == 1
+
+
+def test_the_test_of_a_local_row_allows_for_the_choice_of_the_leader():
+    """The leader is whichever ranked row has the best mean, so its mean is too high."""
+    kinds = dict.fromkeys(("rigl", "static", "gmp", "granet", "set_itop"), "docker") | {"set": "local"}
+    records = [record for name, runner in kinds.items() for record in runs(name, [0.9] * 5, runner=runner)]
+    wrong = 0
+    for number in range(200):
+        draw = random.Random(number)
+        drawn = [record | {"metrics": {"test_accuracy": draw.gauss(0.9, 0.003)}} for record in records]
+        table = only_table(drawn)
+        (each,) = apart.tested(table, table.levels[0])
+        wrong += each.p <= 0.05
+    assert wrong / 200 <= 0.05 + 3 * (0.05 * 0.95 / 200) ** 0.5
