@@ -81,6 +81,23 @@ class Probe:
     hessian: bool = False
     flows: int = 0
 
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: One is out of range, or two exclude each other; the message names it.
+        """
+        for name in ("batches", "per_class", "flows"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 0:
+                raise ValueError(f"probe.{name}: {value!r} is not a whole number of 0 or more")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"probe.temperature: {self.temperature} is not a positive number")
+        if self.batches and self.per_class:
+            raise ValueError(f"probe.per_class: {self.per_class} takes the place of batches, which are {self.batches}")
+        if self.hessian and not (self.batches or self.per_class):
+            raise ValueError("probe.hessian: there is no product without batches or per_class")
+
 
 @dataclass(frozen=True)
 class Learned:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from networks import Attentive, Skipping, Tied, run_of
 from runs import at_step, go_on, record, small, train, trainer
 from test_graph import ReadBacks
 from test_train import on_disk, outcome, plain
@@ -13,7 +14,7 @@ from toys import TOYS, StraightThrough
 
 from harness.errors import UsageError
 from harness.training import trainer as training
-from methods import Learned, Method, Pattern, registry
+from methods import Learned, Method, Pattern, Probe, registry
 
 
 @pytest.fixture(autouse=True)
@@ -256,3 +257,28 @@ def test_their_ordinary_steps_read_nothing_back(name, graph, monkeypatch):
     with ReadBacks() as found:
         go_on(made, at_step(20))
     assert found.seen == []
+
+
+@pytest.mark.parametrize("make", [Tied, Skipping, lambda: Attentive(need_weights=False)], ids=["tied", "skip", "mha"])
+@pytest.mark.parametrize("name", ["straight_through", "everything", "two_of_four"])
+def test_networks_that_share_skip_or_pack_weights_keep_every_promise(name, make, monkeypatch):
+    run = run_of(monkeypatch, make, name, budget="steps:9")
+    run.sparsity, run.method = 0.5, registry.build({"name": name, "interval": 2})
+    made = train(run)
+    assert made.final_violations() == []
+    assert made.masks.nonzero() == made.masks.active
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"batches": -3}, "probe.batches: -3 is not a whole number"),
+        ({"flows": 1.5}, "probe.flows: 1.5 is not a whole number"),
+        ({"batches": 1, "temperature": 0}, "probe.temperature: 0 is not a positive number"),
+        ({"batches": 1, "per_class": 2}, "probe.per_class: 2 takes the place of batches"),
+        ({"flows": 1, "hessian": True}, "probe.hessian: there is no product without"),
+    ],
+)
+def test_a_probe_that_cannot_be_is_refused_by_name(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Probe(**fields)
