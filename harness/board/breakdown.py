@@ -98,7 +98,8 @@ def of_table(table: Table) -> list[Breakdown]:
     for row in sorted(table.rows, key=lambda row: row.sparsity):
         if row.name != levels.REFERENCE and row.runner == "docker":
             rows.setdefault(row.method, []).append(row)
-    return [_breakdown(method, found, gaps) for method, found in sorted(rows.items())]
+    said = {method: found for method, found in rows.items() if any(id(row) in gaps or row.failed for row in found)}
+    return [_breakdown(method, found, gaps) for method, found in sorted(said.items())]
 
 
 def _breakdown(method: str, rows: list[Row], gaps: dict[int, Gap]) -> Breakdown:

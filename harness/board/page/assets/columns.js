@@ -42,8 +42,8 @@ const published = new Table("published", [
 // Cells as Python wrote them; the method's stay in place while the others scroll.
 const plain = (headers) => headers.map((name, i) => ({
   name, kind: name === "method" ? "method" : null, number: name !== "method",
-  value: (cells) => { const number = parseFloat(cells[i]); return name === "method" ? cells[i] : Number.isNaN(number) ? null : number; },
-  show: (cells) => (name === "method" ? [symbol(cells[i]), cells[i]] : cells[i]),
+  value: (cells) => { const number = parseFloat(cells[i].replace("[", "")); return name === "method" ? cells[i] : Number.isNaN(number) ? null : number; },
+  show: (cells) => (name === "method" && data.styles[cells[i]] ? [symbol(cells[i]), cells[i]] : cells[i]), // one with variants has no style of its own
 }));
 const breakdown = new Table("breakdown", plain(data.breakdownHeaders));
 
