@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
+from commands import checkout
 from measured import Target, leave_pairs
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -28,6 +31,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: seconds a round; left out of --quick")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say at once, not after half an hour, that the other commit's commands do not start."""
+    if revision := session.config.getoption("--against"):
+        with TemporaryDirectory() as folder:
+            try:
+                checkout(revision, Path(folder)).seconds(["list"])
+            except RuntimeError as error:
+                why = str(error).strip().splitlines()[-1]
+                pytest.exit(f"--against {revision}: its commands do not start here ({why}); install what it needs", 4)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
