@@ -22,6 +22,7 @@ from harness.records.ending import Ending, RefusedError
 from harness.records.identity import canonical
 from harness.tasks.vision import data
 from harness.training.checkpoint import CHECKPOINT, SUCCESSOR
+from harness.tuning.apply import described
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -76,7 +77,7 @@ def execute(
         record = None if planned.forced else finished(planned, folder)
         if record is None:
             record = _train(planned, request, folder, tell)
-        record |= {name: request[name] for name in ("code", "image")}
+        record |= {name: request[name] for name in ("code", "image", "tuning")}
         record["provenance"].pop("looks", None)  # said here, whatever a run may claim
         if looks is not None:
             record["provenance"]["looks"] = looks.as_record()
@@ -192,6 +193,7 @@ def _request(planned: Planned, successor: Planned | None) -> dict[str, Any]:
         "plugins": planned.run.plugins,
         "code": planned.identity.code,
         "image": _image(planned),
+        "tuning": described(planned.run),
         "sources": {"method": planned.sources.method, "model": planned.sources.model},
         "provenance": {
             **provenance.source(),
