@@ -1,6 +1,8 @@
 """Checks of how hyper-parameters were chosen, and of seeds: of a record alone, and beside the others of its folder."""
 
+import json
 from collections import Counter, defaultdict
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from harness.records import Record, identity, is_trial, ruleset, whole_budget
@@ -44,10 +46,15 @@ def _drawn(record: Record, tuning: dict[str, Any]) -> list[str]:
     """Draw the trials again: the settings of the run have to be among them."""
     own = _own(record)
     task = f"{record['dataset']}/{record['model']}"
-    if own in draw(from_plain(tuning["space"]), task, tuning["trials"]):
+    if canonical(own) in _trials(canonical(tuning["space"]), task, tuning["trials"]):
         return []
     shown = ", ".join(f"{name}={value}" for name, value in own.items())
     return [f"tuning: {shown} is none of the {tuning['trials']} trials that its space gives"]
+
+
+@lru_cache(maxsize=1024)  # the same for every seed and sparsity of a row
+def _trials(space: str, task: str, count: int) -> frozenset[str]:
+    return frozenset(map(canonical, draw(from_plain(json.loads(space)), task, count)))
 
 
 def _own(record: Record) -> dict[str, Any]:

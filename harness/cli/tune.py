@@ -39,7 +39,11 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    from harness.tuning.space import declared
+
     bases = _bases(given.overrides)
+    for run in bases:
+        declared(given.space, run)  # a bad space is found at once
     # Imported once the settings are known to be good: torch takes seconds.
     from harness.cli import tables
     from harness.executors.execute import fetch

@@ -10,9 +10,9 @@ hyper-parameters of single methods::
         fraction: {low: 0.1, high: 0.6}            # uniform; log-uniform with scale: log
         growth: {choices: [gradient, random]}
 
-The first trial has the settings that a run has without tuning. The others are points of a Halton sequence (Halton
-1960), each dimension shifted modulo 1 (Cranley and Patterson 1976) by an amount that follows from the task and the
-setting. So more trials begin with those of fewer, and methods meet the same values of a shared setting.
+Trials are points of a Halton sequence (Halton 1960), each dimension shifted modulo 1 (Cranley and Patterson 1976) by an
+amount that follows from the task and the setting. So more trials begin with those of fewer, and methods meet the same
+values of a shared setting. The settings that a run has without tuning are left out: they are the other ruleset's.
 """
 
 import math
@@ -36,6 +36,8 @@ Settings = dict[str, Value]
 
 FOLDER = TREE / "tuning"
 _DIGITS = 3  # of a value that is tried
+_MOST_SKIPPED = 100  # points that give the settings without tuning
+_MOST_SETTINGS = 20
 _FORMS = ("times", "low", "high", "scale", "choices")
 _SCALES = ("linear", "log")
 
@@ -106,7 +108,7 @@ def declared(space: str, run: RunConfig) -> Space:
     ranges = {name: _range(space, name, form, run) for name, form in forms.items()}
     if not ranges:
         raise UsageError(f"space {space}: declares nothing for the method {run.method.name}")
-    return {name: ranges[name] for name in sorted(ranges, key=_order)}
+    return _ordered(ranges)
 
 
 def from_plain(plain: Mapping[str, Any]) -> Space:
@@ -122,31 +124,41 @@ def from_plain(plain: Mapping[str, Any]) -> Space:
             raise UsageError(f"space: {name} is not a range with its usual value")
         rest = {part: value for part, value in form.items() if part != "usual"}
         found[name] = _checked(f"space: {name}", form["usual"], rest)
-    return {name: found[name] for name in sorted(found, key=_order)}
+    return _ordered(found)
 
 
 def draw(space: Space, task: str, count: int) -> list[Settings]:
-    """Draw trials, the settings without tuning first.
+    """Draw trials.
 
     Args:
         space: The ranges.
         task: What is tuned, ``DATASET/MODEL``.
         count: How many trials.
+
+    Raises:
+        UsageError: The space holds hardly anything but the settings without tuning.
     """
     from scipy.stats import qmc  # takes most of a second
 
-    points = qmc.Halton(len(space), scramble=False).random(max(count - 1, 0))
+    sequence = qmc.Halton(len(space), scramble=False)
     shifts = [derive(0, "tuning", task, name) / 2**63 for name in space]
-    drawn = [
-        {name: space[name].at((float(x) + shift) % 1) for name, x, shift in zip(space, point, shifts, strict=True)}
-        for point in points
-    ]
-    return [{name: one.usual for name, one in space.items()}, *drawn][:count]
+    usual = {name: one.usual for name, one in space.items()}
+    drawn: list[Settings] = []
+    for point in sequence.random(count + _MOST_SKIPPED):
+        shifted = [(float(x) + shift) % 1 for x, shift in zip(point, shifts, strict=True)]
+        settings = {name: space[name].at(share) for name, share in zip(space, shifted, strict=True)}
+        if settings != usual:
+            drawn.append(settings)
+        if len(drawn) == count:
+            return drawn
+    raise UsageError(f"space: {', '.join(space)} holds hardly anything but the settings without tuning; widen it")
 
 
-def _order(name: str) -> tuple[bool, str]:
+def _ordered(ranges: Space) -> Space:
     """Order settings: those of the recipe first, so that they have the same dimensions whatever the method."""
-    return (name.startswith("method."), name)
+    if len(ranges) > _MOST_SETTINGS:
+        raise UsageError(f"space: {len(ranges)} settings are over the largest number allowed, {_MOST_SETTINGS}")
+    return {name: ranges[name] for name in sorted(ranges, key=lambda name: (name.startswith("method."), name))}
 
 
 def _read(space: str) -> dict[str, dict[str, Any]]:
@@ -214,6 +226,8 @@ def _choices(what: str, usual: Value, form: dict[str, Any]) -> Range:
         raise UsageError(f"{what}: choices has to list two values or more, and stands alone")
     if any(type(choice) not in kinds for choice in choices):
         raise UsageError(f"{what}: a choice is not of the kind of {usual!r}")
+    if len(set(choices)) < len(choices):
+        raise UsageError(f"{what}: choices lists a value twice")
     return Range(usual, choices=tuple(choices))
 
 
