@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import qmc
 
 from harness import config
+from harness.audit.submission import check
 from harness.cli import tune
 from harness.cli.main import parse
 from harness.errors import UsageError
@@ -135,7 +136,7 @@ def test_a_value_that_the_method_refuses_names_space_and_trial(tmp_path):
 )
 def test_bad_usage_of_tune_is_refused_in_one_line(arguments, said):
     with pytest.raises(UsageError) as caught:
-        tune.call(parse(["tune", "method=static", *TASK, *arguments]))
+        command("tune", "method=static", *TASK, *arguments)
     assert said in str(caught.value)
 
 
@@ -245,24 +246,49 @@ def test_published_recipes_exist_and_hold_with_every_method():
             assert published.holds(config.resolve([*first, f"recipe={name}", f"method={method}"]))
 
 
-def test_trials_are_trained_once_leave_the_test_set_alone_and_choose(tmp_path, capsys):
-    arguments = ["tune", "method=[static,dense]", *TASK, f"output={tmp_path}", "--trials", "2", "--jobs", "2"]
-    assert tune.call(parse(arguments)) == 0
-    out = capsys.readouterr().out
-    assert out.count("wrote ") == 2
+def command(*arguments):
+    """Run a command as the command line does; return its exit status."""
+    given = parse(list(arguments))
+    return given.call(given)
+
+
+def test_trials_are_trained_once_leave_the_test_set_alone_and_serve_a_suite(tmp_path, capsys):
+    base = [*TASK, f"output={tmp_path}"]
+    tuning = ["tune", "method=[static,dense]", *base, "--trials", "2", "--jobs", "2"]
+    assert command(*tuning) == 0
+    assert capsys.readouterr().out.count("wrote ") == 2
     files = sorted((tmp_path / "tuning").glob("*/trials_2.json"))
-    assert len(files) == 2
     for path in files:
-        tuning = result.read(path)
+        found = result.read(path)
         records = [load(each) for each in sorted(path.parent.glob("records/*.json"))]
-        assert {record["key"] for record in records} == {trial.key for trial in tuning.trials}
-        for record in records:
-            assert record["status"] == "done"
-            assert record["metrics"]["test_accuracy"] is None
-            assert record["seed"] == result.SEED
-            assert record["metrics"]["val_accuracy"] in [trial.val_accuracy for trial in tuning.trials]
-        assert tuning.flops == sum(record["cost"]["train_flops"] for record in records)
+        assert {record["key"] for record in records} == {trial.key for trial in found.trials}
+        assert {record["seed"] for record in records} == {result.SEED}
+        assert [record["metrics"]["test_accuracy"] for record in records] == [None, None]
+        best = max(records, key=lambda record: record["metrics"]["val_accuracy"])
+        assert found.settings["recipe.lr"] == best["config"]["recipe"]["lr"]
+        assert found.flops == sum(record["cost"]["train_flops"] for record in records)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
-    assert tune.call(parse(arguments)) == 0
+    assert command(*tuning) == 0
     assert "4 trials, 4 done" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+
+    suite = ["suite", "--suite", "smoke", "method=static", "sparsity=0.95", *base]
+    assert command(*suite, "tuned=true") == 0
+    assert command(*suite, "seed=0") == 0
+    found = result.read(files[1])
+    records = [load(each) for each in sorted((tmp_path / "records").glob("*.json"))]
+    tuned = [record for record in records if record["tuning"] == found.described()]
+    assert [record["seed"] for record in tuned] == [0, 1, 2]
+    assert all(record["config"]["recipe"]["lr"] == found.settings["recipe.lr"] for record in tuned)
+    assert [record["tuning"] for record in records if record not in tuned] == [{"chosen": "default"}]
+    assert "equally tuned, 2 trials each" in (tmp_path / "leaderboard.md").read_text()
+    refused = check((tmp_path / "records").glob("*.json"))
+    reasons = {line for lines in refused.values() for line in lines if not line.startswith("git_dirty")}
+    assert reasons == {"seeds: only 0; a submission has at least 3, including those that failed"}
+    assert check([next((tmp_path / "tuning").glob("*/records/*.json"))]).popitem()[1]
+
+
+def test_a_plan_of_trials_trains_nothing(tmp_path, capsys):
+    assert command("tune", "method=static", *TASK, f"output={tmp_path}", "--trials", "3", "--plan") == 0
+    assert "3 runs, 0 done" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
