@@ -74,6 +74,8 @@ def test_variables_become_overrides(folder):
     suite = ["suite", "--suite", "smoke", "--executor", "slurm", "--jobs", "auto", "method=rigl"]
     assert calls(folder, "suite", "SUITE=smoke", "EXECUTOR=slurm", "JOBS=auto", "METHOD=rigl") == [suite]
     assert calls(folder, "plan", "SUITE=smoke") == [["plan", "--suite", "smoke"]]
+    assert calls(folder, "plan", "SUITE=smoke", "UNTIL=0.5") == [["plan", "--suite", "smoke", "--until", "0.5"]]
+    assert calls(folder, "suite", "SUITE=smoke", "UNTIL=0.5")[0][-2:] == ["--until", "0.5"]
     assert make(folder, "plan", "JOBS=2").returncode == 2
     assert calls(folder, "suite") == [["suite", "--suite", "", "--executor", "local", "--jobs", "1"]]
 

@@ -2,8 +2,14 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
-from harness.cli.arguments import DONE, OVERRIDES
+from harness.cli.arguments import DONE, OVERRIDES, margin
+from harness.console import say
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.plan.planned import Planned
 
 ABOUT = "show runs, what they will cost and which are done; train nothing"
 
@@ -12,6 +18,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=OVERRIDES)
     command.add_argument("--suite", metavar="NAME", help="plan a whole suite")
+    command.add_argument("--until", type=margin, metavar="POINTS", help="of a suite: what its next look will train")
     command.add_argument("--json", action="store_true", help="print a JSON list")
 
 
@@ -20,6 +27,8 @@ def call(given: argparse.Namespace) -> int:
     from harness import config
     from harness.plan import grid
 
+    if given.until is not None:
+        return _until(given)
     if given.suite is not None:
         settings = list(grid.runs(given.suite, given.overrides))
     else:
@@ -30,8 +39,28 @@ def call(given: argparse.Namespace) -> int:
 
     if given.suite is None:
         tables.notice_dense(given.overrides, settings[0])
-    runs = plan(settings)
-    if given.json:
+    return _print(plan(settings), given.json)
+
+
+def _until(given: argparse.Namespace) -> int:
+    """Say how the levels of a suite stand, and what their next looks will train."""
+    from harness.board.spending import planned
+    from harness.plan import until
+
+    if given.suite is None:
+        raise UsageError("--until (UNTIL=) takes a suite: --suite NAME (SUITE=NAME)")
+    state = until.state(until.cells(given.suite, given.overrides), planned(given.until))
+    for line in state.lines:
+        say(line)
+    if state.runs or given.json:
+        return _print(state.runs, given.json)
+    return DONE
+
+
+def _print(runs: "list[Planned]", as_json: bool) -> int:
+    from harness.cli import tables
+
+    if as_json:
         print(json.dumps([planned.entry() for planned in runs], indent=1))
     else:
         tables.plan(runs)

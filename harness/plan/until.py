@@ -40,12 +40,15 @@ def cells(suite: str, overrides: list[str]) -> list[RunConfig]:
     """Compose a suite for its first seed.
 
     Raises:
-        UsageError: The suite is bad, or seeds are given, which the looks decide.
+        UsageError: The suite is bad, or seeds are given, which the looks decide, or runs are not to be tested.
     """
     for override in overrides:
         if override.partition("=")[0] == "seed":
             raise UsageError(f"{override}: with UNTIL (--until) its looks decide the seeds")
-    return list(grid.runs(suite, [*overrides, "seed=0"]))
+    found = list(grid.runs(suite, [*overrides, "seed=0"]))
+    if not all(run.test for run in found):
+        raise UsageError("test=false: UNTIL (--until) decides by test accuracies")
+    return found
 
 
 def state(settings: Sequence[RunConfig], looks: Plan, tried: Collection[str] = ()) -> State:
