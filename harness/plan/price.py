@@ -8,6 +8,7 @@ from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.plan.forecast import forecast
 from methods import Method
+from methods.base import overrides
 
 
 @dataclass(frozen=True)
@@ -113,5 +114,9 @@ def _price(run: RunConfig) -> Price:
 
 
 def _is_estimated(method: Method) -> bool:
-    """Whether a method places its weights itself: by global magnitude, or by initial masks of its own."""
-    return method.prunes_globally or type(method).start is not Method.start
+    """Whether a method places its weights itself: by global magnitude, or by initial masks of its own.
+
+    A class with a `Method.start` of its own may state that layer counts do not follow the weights nevertheless.
+    """
+    stated = "prunes_globally" in vars(type(method))
+    return method.prunes_globally or (overrides(method, "start") and not stated)
