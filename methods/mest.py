@@ -40,7 +40,7 @@ class MEST(Method):
     family: ClassVar[str] = "random_growth"
     summary: ClassVar[str] = "Drops the least important weights and grows as many at random, fewer each time."
     paper: ClassVar[str] = "Yuan et al. 2021, arXiv:2110.14032"
-    look: ClassVar[Look | None] = Look("#33bbee", "left")
+    look: ClassVar[Look | None] = Look("#33bbee", "left").hollow()
 
     interval: int = 2000
     fraction: float = 0.2

@@ -42,7 +42,7 @@ class SNFS(Method):
     family: ClassVar[str] = "gradient_growth"
     summary: ClassVar[str] = "Drops the smallest weights and grows, in any layer, where gradients stay large."
     paper: ClassVar[str] = "Dettmers & Zettlemoyer 2019, arXiv:1907.04840"
-    look: ClassVar[Look | None] = Look("#0077bb", "hourglass")
+    look: ClassVar[Look | None] = Look("#0077bb", "hexagon").hollow()
 
     prunes_globally: ClassVar[bool] = True
 
