@@ -264,6 +264,29 @@ def test_ranks_and_what_the_tests_can_show_stand_beside_the_table(browser, full)
         assert all(re.fullmatch(r"(front ?)?(\d+ %)?", text) for text in shares)
 
 
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_the_standing_and_the_breakdown_are_tables_that_fit(browser, tmp_path, viewport):
+    cell = "{dataset: digits, model: convnet, recipe: digits, device: cpu, budgets: ['epochs:10'], sparsities: [0.9]}"
+    (tmp_path / "standing.yaml").write_text(f"version: 1\ntasks: [{cell}]\n")
+    variants = [make("rigl", 0.9, seed, runner="docker") for seed in range(3)]
+    for number, each in enumerate(variants):  # so that RigL's rows have names that are not the method's
+        each["config"]["method"]["interval"] = 7
+        each["key"] = f"{number}" * 16
+    with Opened(browser, write_board(tmp_path, [*board(runner="docker"), *variants]), viewport) as opened:
+        assert "With fewer than 6 tasks nobody has a standing" in opened.page.inner_text("#standing-about")
+        lines = opened.page.locator("#standing-0 tbody tr")
+        assert lines.count() == len(METHODS) - 1
+        assert re.match(r"\w+\s+[01]\.\d\d", lines.first.inner_text())
+        broken = opened.page.locator("#breakdown tbody tr")
+        assert broken.count() == len(METHODS) - 1  # the variant has no test
+        assert "static" in opened.page.inner_text("#breakdown")
+        opened.page.click("#standing-0 th[data-name='wins'] button")
+        wins = [float(row.split()[1]) for row in lines.all_inner_texts()]
+        assert wins == sorted(wins)
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        assert opened.trouble == []
+
+
 def test_many_sparsities_leave_the_grid_of_exploration_without_its_numbers_on_a_phone(browser, tmp_path):
     levels = [round(0.5 + 0.03 * number, 2) for number in range(16)]
     records = [make("set", level, 0) for level in levels]

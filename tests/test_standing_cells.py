@@ -56,8 +56,7 @@ def one(rest):
         (one(", budgets: ['epochs:3'], sparsities: [90]"), "sparsity 90 of task 1 is not between"),
         (one(", budgets: ['epochs:3'], sparsities: [0.9, 0.9]"), "at 0.9 is declared twice"),
         (
-            f"version: 1\ntasks: [{TASK}, budgets: ['epochs:3'], sparsities: [0.9]}}, "
-            f"{TASK}, budgets: ['epochs:3'], sparsities: [0.8]}}]",
+            one(f", budgets: ['epochs:3'], sparsities: [0.9]}}, {TASK}, budgets: ['epochs:3'], sparsities: [0.8]"),
             "is declared as two tasks",
         ),
     ],
