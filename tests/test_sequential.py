@@ -106,6 +106,24 @@ def test_what_was_shown_stands_whatever_later_seeds_say():
     assert not family.better(1, 0)
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.integers(2, 5), st.sampled_from((0.001, 0.05)), st.integers(1, 2))
+def test_rows_far_below_undo_nothing_but_what_their_share_of_the_level_takes(seed, rows, spread, more):
+    """F6 under a plan: what was shown with room for the new pairs in Holm's family stays shown."""
+    values, draw = drawn(seed, rows, 0.003), random.Random(seed)
+    bad = [[0.4 + draw.gauss(0, spread) for _ in range(20)] for _ in range(more)]
+    after = follow([*values, *bad], PLAN)
+    pairs = (rows + more) * (rows + more - 1) // 2
+    for i, j in oracle(values):
+        for seeds, level in zip(PLAN.looks, PLAN.spending, strict=True):
+            test = stats.ttest_rel(values[i][:seeds], values[j][:seeds])
+            if test.pvalue <= level / pairs * (1 - 1e-9):
+                assert (i, j) not in after.undecided
+                break
+        if (i, j) not in after.undecided:
+            assert after.family().p[i, j] <= 0.05
+
+
 def test_the_order_of_rows_changes_nothing():
     values = drawn(5, 6, 0.003)
     found = follow(values, PLAN)
@@ -237,6 +255,28 @@ def test_a_seed_that_diverges_under_a_plan_keeps_its_row_from_a_rank():
     lost = make("static", 0.9, 4, status="diverged", runner="docker")
     records = [*runs("rigl", A), *runs("static", B[:4]), lost, *runs("set", B)]
     assert {row.method for row in level(records).ranked} == {"rigl", "set"}
+
+
+@given(st.sets(st.tuples(st.sampled_from(("rigl", "static", "set")), st.integers(0, 4)), min_size=1, max_size=6))
+@settings(deadline=None, max_examples=30)
+def test_failing_never_pays_under_a_plan(failing):
+    """F2: whichever seeds are lost, their rows have no rank, and no other row is shown to be worse than they."""
+    accuracies = {"rigl": A, "static": B, "set": A, "gmp": B, "granet": A}
+    records = [record for method, row in accuracies.items() for record in runs(method, row)]
+    lost = [
+        record | {"status": "diverged", "metrics": dict.fromkeys(record["metrics"])}
+        if (record["method"], record["seed"]) in failing
+        else record
+        for record in records
+    ]
+    table = only_table(lost)
+    for row in table.rows:
+        if row.method in {method for method, _ in failing}:
+            assert row.place is None
+            assert "diverged" in row.unranked
+        else:
+            assert row.place is not None
+    assert table.levels[0].look.number == 2
 
 
 def test_plans_of_two_margins_are_one_plan():

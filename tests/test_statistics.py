@@ -208,6 +208,16 @@ def test_boards_of_equal_methods_rarely_show_a_difference(pattern, rows, seeds):
     assert simulate().false_separations(rows, seeds, pattern, boards=600) <= 0.06 + 0.027
 
 
+def test_pairs_of_equal_methods_far_from_each_other_are_rarely_told_apart():
+    """F1: each further place spent another 5 %, so of six such pairs some was parted in a quarter of boards."""
+    board, wrong = simulate().board, 0
+    for number in range(400):
+        means = [10.0 * (row // 2) for row in range(12)]
+        family = compare(board(random.Random(number), [1.0] * 12, 5, means))
+        wrong += any(family.p[row, row + 1] <= 0.05 for row in range(0, 12, 2))
+    assert wrong / 400 <= 0.06 + 3 * math.sqrt(0.06 * 0.94 / 400)
+
+
 def test_a_large_difference_is_found():
     power = simulate().power
     assert power(12, 5, 3.0, boards=200) > 0.55
