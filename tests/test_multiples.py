@@ -1,4 +1,4 @@
-"""Training FLOPs of ResNet-50 on ImageNet as multiples of dense training, by the ledger and as printed in the papers."""
+"""Training FLOPs of ResNet-50 on ImageNet as multiples of dense training: by the ledger, and as papers print them."""
 
 import pytest
 

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from records import make
+from records import make, resealed
 from runs import record, small
 
 from harness.audit import counts, declared, promised
+from harness.audit.submission import check
 from harness.errors import UsageError
+from harness.records import record_name
+from harness.records.record import text
 from methods import Event, Method, Pattern, registry
 
 LAYERS = [
@@ -180,3 +183,32 @@ def test_a_full_model_that_is_none_is_refused():
     made["config"]["reference"] = {"maskable": "many"}
     with pytest.raises(UsageError, match=r"reference.maskable: 'many' is not a number of 0 or more"):
         counts.refusals(made)
+
+
+def _narrow(seed, full):
+    """Return the record of a net of a quarter of the weights, which is compared with the full net."""
+    made = make("dense", 0.0, seed)
+    reference = {"maskable": 4 * 6032, "forward_flops": full, "training_flops": 3 * full}
+    made["config"] |= {"reference": reference, "reaches": True, "model": {"name": "convnet", "width": 0.5}}
+    made["config"]["method"]["name"] = made["method"] = "small_net_from_elsewhere"
+    made["metrics"]["sparsity"] = 0.75
+    ratio = made["cost"]["dense_forward_flops"] / full
+    made["cost"] |= {"inference_flops_ratio": ratio, "train_flops_ratio": ratio, "dense_forward_flops": full}
+    return resealed(made)
+
+
+def _refusals(folder, records):
+    for each in records:
+        (folder / record_name(each)).write_text(text(each))
+    path = folder / record_name(records[0])
+    return check([path])[path]
+
+
+def test_a_narrower_net_is_held_against_the_full_one_of_its_neighbours(tmp_path):
+    records = [_narrow(seed, full=10**7) for seed in (0, 1, 2)]
+    assert _refusals(tmp_path, records) == []
+    other = [resealed(make("static", 0.9, seed)) for seed in (0, 1, 2)]
+    full = other[0]["cost"]["dense_forward_flops"]
+    assert _refusals(tmp_path, records + other) == [
+        f"reference: 24128 weights and 10000000 FLOPs, other records have 6032 and {full}"
+    ]

@@ -1,7 +1,7 @@
 """The other records of a folder, indexed once: a record is checked against them too."""
 
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.records import Record, identity
 
@@ -11,6 +11,8 @@ SEEDS = 3
 _HEAD = ("method", "dataset", "model", "sparsity", "runner")
 
 Row = tuple[str, ...]
+_Net = tuple[int, ...]
+"""Maskable weights of a full net, and its dense forward FLOPs."""
 
 
 class _Entry(NamedTuple):
@@ -18,6 +20,8 @@ class _Entry(NamedTuple):
     row: Row
     seed: int
     genuine: bool
+    net: str
+    reference: _Net | None
 
 
 class Neighbours:
@@ -28,6 +32,7 @@ class Neighbours:
         self._entries: dict[str, _Entry] = {}
         self._files: dict[str, list[str]] = defaultdict(list)
         self._seeds: dict[Row, set[int]] = defaultdict(set)
+        self._nets: dict[str, set[_Net]] = defaultdict(set)
 
     def add(self, file: str, record: Record, *, genuine: bool) -> None:
         """Take in a record.
@@ -38,7 +43,11 @@ class Neighbours:
             genuine: Whether name and head of the file are what its config says. A copy under another name is refused
                 for that; it does not cause the refusal of the record that it was copied from.
         """
-        entry = self._entries[file] = _Entry(record["key"], _row(file, record), record["seed"], genuine)
+        net, reference = _net(record), _reference(record)
+        entry = _Entry(record["key"], _row(file, record), record["seed"], genuine, net, reference)
+        self._entries[file] = entry
+        if genuine and record["status"] == "done" and _is_full(record):
+            self._nets[net].add((record["metrics"]["maskable"], record["cost"]["dense_forward_flops"]))
         self._files[entry.key].append(file)
         self._seeds[entry.row].add(entry.seed)
 
@@ -46,7 +55,7 @@ class Neighbours:
         """Return what the neighbours of a record say against it; nothing about a file that was not added."""
         if file not in self._entries:
             return []
-        key, row, _, genuine = self._entries[file]
+        key, row, _, genuine, net, reference = self._entries[file]
         found = []
         others = [other for other in self._files[key] if other != file]
         if genuine:
@@ -56,6 +65,9 @@ class Neighbours:
         if len(seeds := self._seeds[row]) < SEEDS:
             shown = ", ".join(map(str, sorted(seeds)))
             found.append(f"seeds: only {shown}; a submission has at least {SEEDS}, including those that failed")
+        if reference and self._nets[net] and reference not in self._nets[net]:
+            full = " or ".join(f"{maskable} and {flops}" for maskable, flops in sorted(self._nets[net]))
+            found.append(f"reference: {reference[0]} weights and {reference[1]} FLOPs, other records have {full}")
         return found
 
 
@@ -66,3 +78,21 @@ def _row(file: str, record: Record) -> Row:
     except (AttributeError, KeyError, TypeError, ValueError):
         shared = file  # a config without its parts is in no row but its own
     return (*(str(record[name]) for name in _HEAD), shared)
+
+
+def _net(record: Record) -> str:
+    """Return what the dense costs of a full net depend on: model, data set, and layers that are kept dense."""
+    config = record["config"]
+    return identity.canonical([record["model"], record["dataset"], config.get("dense_layers") or []])
+
+
+def _reference(record: Record) -> _Net | None:
+    """Return the full net that a narrower one says it is compared with, if it does; `recount` refuses what is none."""
+    full = record["config"].get("reference")
+    counts: list[Any] = [full.get(name) for name in ("maskable", "forward_flops")] if isinstance(full, dict) else []
+    return tuple(counts) if counts and all(type(count) is int for count in counts) else None
+
+
+def _is_full(record: Record) -> bool:
+    model = record["config"].get("model")
+    return isinstance(model, dict) and model.get("width", 1) == 1 and "reference" not in record["config"]

@@ -84,10 +84,10 @@ def recount(record: Record) -> Recount:
     flops = 0
     for entry, cost, third, end in zip(topology, passes, thirds, until, strict=True):
         flops += (2 * cost + third) * (samples(record, end) - samples(record, entry["step"]))
-    for entry, before in zip(topology[1:], thirds, strict=False):
+    for entry, third in zip(topology[1:], thirds, strict=False):
         if entry["dense_gradient"]:
             event = samples(record, entry["step"]) - samples(record, entry["step"] - 1)
-            flops += (dense - before) * event
+            flops += (dense - third) * event
     before = probe(record, 3 * dense)
     ending, full = topology[-1]["active"], reference(config)
     own = {"maskable": sum(weights), "forward_flops": forward(weights), "training_flops": 3 * dense}
