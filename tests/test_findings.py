@@ -1,13 +1,16 @@
 """What the board says in words of its tests: of equals, of dense, of the front; with the inputs it once got wrong."""
 
+import csv
+import io
 import random
 
 import pytest
 from boards import of, only_table
 from records import make
 
-from harness.board import findings, levels, pareto, wording
+from harness.board import csv_text, findings, levels, markdown, pareto, readme_table, wording
 from harness.board.page import data as page_data
+from harness.board.spending import planned
 
 
 def runs(method, sparsity, accuracies):
@@ -133,3 +136,53 @@ def test_where_no_row_is_ranked_the_answer_says_why():
     assert lines["No method is ranked"] == "not made in a container"
     assert "nothing is tested" in lines["Best mean of those"]
     assert of([make("set", 0.9, 0, status="failed")]).tables[0].rows[0].place is None
+
+
+def looked(seeds, gap):
+    """Two methods whose records carry a plan of looks."""
+    draw = random.Random(5)
+    records = []
+    for method, mean in (("set", 0.90), ("rigl", 0.90 - gap)):
+        records += runs(method, 0.9, [mean + draw.gauss(0, 0.004) for _ in range(seeds)])
+    for record in records:
+        record["provenance"]["looks"] = planned(0.005).as_record()
+    return records
+
+
+def test_a_level_under_a_plan_says_after_which_look_and_with_what_seeds():
+    records = [*looked(5, 0.0), *runs("dense", 0.0, (0.91, 0.911, 0.912, 0.910, 0.909))]
+    told = findings.resolution(only_table(records))
+    assert "At 0.9 (5 seeds, 1 pair, after look 2 of 5): " in told
+    lines = answer(records)
+    assert lines["Its rank"].endswith("with 95 % confidence, after look 2 of 5")
+    (row, *_) = (row for row in csv.DictReader(io.StringIO(csv_text(of(records)))) if row["method"] == "set")
+    assert row["look"] == "2 of 5"
+
+
+def test_what_the_last_look_may_spend_widens_the_interval_to_dense():
+    """Five percent at each look would be more than five percent."""
+    dense = runs("dense", 0.0, (0.91, 0.911, 0.912))
+    once = [record | {"provenance": record["provenance"] | {"looks": None}} for record in looked(3, 0.0)]
+    widths = []
+    for records in (once, looked(3, 0.0)):
+        table = only_table([*records, *dense])
+        low, high = (float(part.replace("−", "-")) for part in _interval(table, table.levels[0]))
+        widths.append(high - low)
+    assert widths[1] > 2 * widths[0]
+
+
+def test_more_seeds_than_the_last_look_has_are_not_promised():
+    records = looked(3, 0.0)
+    for seed, record in enumerate(records[:3]):  # so noisy that no look can show it
+        record["metrics"]["test_accuracy"] = (0.5, 0.9, 0.7)[seed]
+    assert "0.5 points take more than 20 seeds" in findings.resolution(only_table(records))
+
+
+def test_local_rows_are_told_apart_from_the_ranked():
+    ranked = [*runs("set", 0.9, (0.850, 0.851, 0.853)), *runs("rigl", 0.9, (0.80, 0.801, 0.803))]
+    local = [make("gmp", 0.9, seed, accuracy=value) for seed, value in enumerate((0.70, 0.702, 0.701))]
+    told = findings.local(only_table([*ranked, *local]))
+    assert told.startswith("Made outside of a container, and tested apart: local at 0.9: gmp 70.10, shown to be worse")
+    assert findings.local(only_table(ranked)) == ""
+    for text in (markdown(of([*ranked, *local])), readme_table([*ranked, *local])):
+        assert told in text

@@ -51,7 +51,7 @@ def _grid(table: Table) -> str:
         sparse = [wording.ranked_accuracy(line.get(level)) for level in levels]
         rows.append([name, *dense, *sparse, ", ".join(wording.times(line[level]) for level in sorted(line))])
     headers = ["method", *(["dense"] if with_dense else []), *(f"{level:g}" for level in levels), "training FLOPs"]
-    below = [wording.made_on(table), findings.resolution(table), findings.unranked(table)]
+    below = [wording.made_on(table), findings.resolution(table), findings.unranked(table), findings.local(table)]
     below += [notes.LOST] if any(row.lost for row in table.rows) else []
     below = [escape.markdown(line) for line in below if line]
     return "\n\n".join([f"**{escape.markdown(table.title)}**", grid(headers, rows), *below])
