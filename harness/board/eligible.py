@@ -104,7 +104,7 @@ def _one_for_each_method(rows: Sequence[Row]) -> None:
         if row.runner == "docker" and (row.runs or row.failed):
             variants[row.name].append(row)
     for same in variants.values():
-        chosen = min(same, key=_distance)
+        chosen = min(same, key=_distance) if len(same) > 1 else same[0]
         for row in same:
             if row is not chosen and not row.unranked:
                 row.unranked = f"a variant: {chosen.method} is the method's row"
