@@ -9,9 +9,10 @@ VALUES = [
     *(0, -1, 2**31, 2**63, -(10**30), 10**400, 0.1, 1e308, -1e308, 5e-324, math.nan, math.inf, -math.inf),
     *("=cmd|' /C calc'!A0", "@SUM(A1)", "+1+1", "<script>alert(1)</script>", "[x](javascript:alert(1))", "a\nb"),
     *("\x1b[31m", "\x07", "\x00", "\u202e", "\ud800", "<!-- results:end -->", "1e999", "../../etc/passwd", "١"),
+    *({"batches": 1}, {"kind": "n:m", "n": 2, "m": 4}, {"maskable": 1, "forward_flops": 0}, "eJwDAAAAAAE="),
     *("a" * 100_000, [1e308] * 3, ["x"] * 50, {"__class__": 1}),
 ]
-NAMES = ["x", "name", "=1", "\n", "a" * 500]
+NAMES = ["probe", "pattern", "reference", "reaches", "budget_share", "gradient", "x", "name", "=1", "\n", "a" * 500]
 CONTENTS = [b"", b"null", b"[]", b"1e999", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 5_000, b"\xef\xbb\xbf{}"]
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import records
 from hypothesis import given, settings
@@ -18,16 +19,30 @@ from mutations import content
 
 from harness.board import csv_text
 from harness.board.board import read
-from harness.records import RecordError, record_name
+from harness.records import RecordError, bits, record_name
 from harness.records.record import text
 from harness.records.store import parse
 
 MANY = int(os.environ.get("FUZZ_RECORDS", "300"))
+
+
+def with_more(record):
+    """Return a record with what only some have: right images, other gradients, tuning, looks."""
+    images = record["config"]["dataset"]["test_examples"]
+    right = np.arange(images) < round(record["metrics"]["test_accuracy"] * images)
+    record["metrics"]["test_right"] = bits.pack(right)
+    record["tuning"] = {"chosen": "default"}
+    record["provenance"]["looks"] = {"margin": 0.5, "looks": [3, 5], "spending": [0.01, 0.04]}
+    record["topology"][0]["gradient"] = list(record["topology"][0]["active"])
+    return record
+
+
 GOOD = [
     records.resealed(record)
     for record in [
         *(records.make(method, 0.9, seed) for method in ("granet", "set", "static") for seed in range(3)),
         *(records.make("rigl", 0.9, seed, runner="docker", gpu=records.GPU) for seed in range(3)),
+        *(with_more(records.make("rigl_itop", 0.9, seed)) for seed in range(3)),
         *(records.make("gmp", 0.9, seed, status=status) for seed, status in enumerate(("diverged", "timeout", "done"))),
     ]
 ]
