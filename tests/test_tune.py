@@ -146,13 +146,13 @@ def test_a_number_of_trials_is_bounded(trials):
         tune._trials(trials)
 
 
-def made(settings, accuracies, sparsities=None, sparsity=0.9):
+def made(settings, accuracies, fits=None, sparsity=0.9):
     """A tuning in lr alone whose trials ended so."""
     drawn = space.draw(settings, "digits/convnet", len(accuracies))
-    ended = zip(drawn, accuracies, sparsities or [sparsity] * len(accuracies), strict=True)
+    ended = zip(drawn, accuracies, fits or [True] * len(accuracies), strict=True)
     trials = [
-        Trial(each, f"{number:016x}", "done" if accuracy is not None else "diverged", accuracy, reached, 10)
-        for number, (each, accuracy, reached) in enumerate(ended)
+        Trial(each, f"{number:016x}", "done" if accuracy is not None else "diverged", accuracy, sparsity, fit, 10)
+        for number, (each, accuracy, fit) in enumerate(ended)
     ]
     return Tuning(apply.task(run()), sparsity, "default", settings, tuple(trials))
 
@@ -162,7 +162,7 @@ LR = {"recipe.lr": space.Range(0.1, 0.03, 0.3, "log")}
 
 def test_the_best_trial_is_chosen_the_first_of_equals_never_a_denser_or_a_failed_one():
     assert made(LR, [0.5, 0.7, 0.7, None]).chosen == 1
-    assert made(LR, [0.5, 0.7, 0.9], [0.9, 0.8992, 0.89]).chosen == 1
+    assert made(LR, [0.5, 0.7, 0.9], [True, True, False]).chosen == 1
     assert made(LR, [None, None]).chosen is None
 
 
@@ -203,20 +203,38 @@ def test_a_tuning_serves_every_sparsity_and_seed_of_its_task_and_nothing_else(tm
         (["recipe.momentum=0.8"], "recipe.momentum=0.9, here 0.8"),
         (["budget=epochs:2"], "budget.amount=1.0, here 2.0"),
         (["method.fraction=0.2"], "method.fraction=0.3, here 0.2"),
-        (["recipe.lr=0.2"], f"recipe.lr=0.2 was given, and tuning chose {chosen}; drop one"),
+        (["recipe.lr=0.2"], f"recipe.lr={chosen}, here 0.2 was given; drop it"),
         (["method=set"], "method"),
     ):
         with pytest.raises(UsageError, match="is of another run: .*" + said):
             apply.applied(run("rigl", f"tuned={path}", *more))
     with pytest.raises(UsageError, match="cannot be read"):
         apply.applied(run("rigl", f"tuned={tmp_path}/none.json"))
+    made(LR, [0.5, 0.7], [False, False]).write(path)
+    with pytest.raises(UsageError, match="none of its trials is done at the sparsity, so nothing was chosen"):
+        apply.applied(run("rigl", f"tuned={path}"))
+
+
+def test_a_trial_fits_if_it_is_as_sparse_as_requested_up_to_a_hundredth_of_its_density():
+    from harness.tuning.search import _fits
+
+    def ended(sparsity, **config):
+        return {"sparsity": 0.9, "metrics": {"sparsity": sparsity}, "config": config}
+
+    assert _fits(ended(0.8991, reaches=True))
+    assert not _fits(ended(0.8989, reaches=True))
+    assert _fits(ended(0.0, reaches=True, budget_share=0.3))
 
 
 def test_tuned_true_finds_the_one_tuning_that_fits(tmp_path):
     mine = run("rigl", "tuned=true", f"output={tmp_path}")
-    with pytest.raises(UsageError, match="has no tuning of rigl on digits/convnet"):
+    with pytest.raises(UsageError, match="no tuning of rigl on digits/convnet with these settings"):
         apply.applied(mine)
     made(LR, [0.5, 0.7]).write(tmp_path / "tuning" / "a" / "trials_2.json")
+    with pytest.raises(UsageError, match=r"; .*a/trials_2.json has budget.amount=1.0, here 3.0"):
+        apply.applied(run("rigl", "tuned=true", f"output={tmp_path}", "budget=epochs:3"))
+    (tmp_path / "tuning" / "b").mkdir()
+    (tmp_path / "tuning" / "b" / "trials_2.json").write_text("{}")  # may be of another run
     assert apply.applied(mine).recipe.lr == made(LR, [0.5, 0.7]).settings["recipe.lr"]
     made(LR, [0.5, 0.7, 0.6]).write(tmp_path / "tuning" / "a" / "trials_3.json")
     with pytest.raises(UsageError, match="several tunings of rigl on digits/convnet fit; name one of"):

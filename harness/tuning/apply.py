@@ -10,7 +10,7 @@ from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.records import identity
 from harness.tuning import published
-from harness.tuning.result import Tuning, read
+from harness.tuning.result import Tuning, named, read
 from harness.tuning.space import Settings
 
 HERE = "true"
@@ -68,6 +68,8 @@ def applied(run: RunConfig) -> RunConfig:
     tuning = read(path)
     if why := _differs(tuning, run):
         raise UsageError(f"tuned={path}: is of another run: {why}")
+    if tuning.chosen is None:
+        raise UsageError(f"tuned={path}: none of its trials is done at the sparsity, so nothing was chosen")
     return replace(with_settings(run, tuning.settings), tuned=str(path.resolve()))
 
 
@@ -86,11 +88,27 @@ def described(run: RunConfig) -> dict[str, Any]:
 
 
 def _find(run: RunConfig) -> Path:
+    """Return the file in a run's output whose tuning fits it.
+
+    Raises:
+        UsageError: None does, and the message says what the nearest is of; or several do.
+    """
     folder = Path(run.output) / "tuning"
-    found = [path for path in sorted(folder.glob("*/trials_*.json")) if not _differs(read(path), run)]
     what = f"{run.method.name} on {run.dataset.name}/{run.model.name}"
+    found, others = [], [""]
+    for path in sorted(folder.glob("*/trials_*.json")):
+        try:
+            tuning = read(path)
+            why = _differs(tuning, run)
+        except UsageError as error:  # it may be of another run
+            others.append(f"; {error}")
+            continue
+        if not why:
+            found.append(path)
+        elif named(tuning.task) == named(task(run)) and tuning.task["method"]["name"] == run.method.name:
+            others.append(f"; {path} has {why}")
     if not found:
-        raise UsageError(f"tuned=true: {folder} has no tuning of {what} with these settings; sparsebench tune makes it")
+        raise UsageError(f"tuned=true: no tuning of {what} with these settings in {folder}{others[-1]}")
     if len(found) > 1:
         raise UsageError(f"tuned=true: several tunings of {what} fit; name one of {', '.join(map(str, found))}")
     return found[0]
@@ -100,12 +118,11 @@ def _differs(tuning: Tuning, run: RunConfig) -> str:
     """Say how a run differs from the one that was tuned; nothing if it does not, or has the chosen settings already."""
     mine, theirs = _flat(task(run)), _flat(tuning.task)
     for name in sorted(mine.keys() | theirs.keys()):
-        if name in tuning.space:
-            allowed = (tuning.space[name].usual, tuning.settings[name])
-            if mine.get(name) not in allowed:
-                return f"{name}={mine.get(name)} was given, and tuning chose {allowed[1]}; drop one"
-        elif mine.get(name) != theirs.get(name):
-            return f"{name}={theirs.get(name)}, here {mine.get(name)}"
+        if name not in tuning.space:
+            if mine.get(name) != theirs.get(name):
+                return f"{name}={theirs.get(name)}, here {mine.get(name)}"
+        elif tuning.chosen is not None and mine.get(name) not in (tuning.space[name].usual, tuning.settings[name]):
+            return f"{name}={tuning.settings[name]}, here {mine.get(name)} was given; drop it"
     return ""
 
 

@@ -18,7 +18,6 @@ SEED = 1_000_000
 """The seed of every trial: none that a row of a board requires, so that no run of a board was tuned on its own seed."""
 
 FEWEST, MOST = 2, 100
-_SLACK = 0.01  # share of the density, as for ranks of what only reaches a sparsity
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Trial:
         status: How it ended.
         val_accuracy: On the validation split at its end, a fraction; None if it is not done.
         sparsity: That it reached; None likewise.
+        fits: Whether that is no less than was requested, where a method does not hit a sparsity but reaches one.
         train_flops: Of its training; None where it left none.
     """
 
@@ -39,6 +39,7 @@ class Trial:
     status: str
     val_accuracy: float | None
     sparsity: float | None
+    fits: bool
     train_flops: int | None
 
 
@@ -71,11 +72,10 @@ class Tuning:
 
         A trial that ended denser than it was to be is passed over: a tuned method must not buy accuracy with weights.
         """
-        density = (1 - self.sparsity) * (1 + _SLACK)
         scores = {
             number: trial.val_accuracy
             for number, trial in enumerate(self.trials)
-            if trial.val_accuracy is not None and trial.sparsity is not None and 1 - trial.sparsity <= density
+            if trial.val_accuracy is not None and trial.fits
         }
         return max(scores, key=lambda number: (scores[number], -number), default=None)
 
@@ -146,6 +146,4 @@ def read(path: Path) -> Tuning:
         raise UsageError(f"tuned={path}: its trials are not those that its space gives")
     if not kept:
         raise UsageError(f"tuned={path}: does not say what its trials say; it was changed after it was written")
-    if found.chosen is None:
-        raise UsageError(f"tuned={path}: none of its trials is done at the sparsity, so nothing was chosen")
     return found
