@@ -43,6 +43,8 @@ class SRSTE(Method):
     paper: ClassVar[str] = "Zhou et al. 2021, arXiv:2102.04010"
     look: ClassVar[Look | None] = Look("#aa4499", "hourglass")
 
+    prunes_globally: ClassVar[bool] = False
+
     m: int = 0
     decay: float = 2e-4
 

@@ -39,6 +39,7 @@ class TopKAST(Method):
     paper: ClassVar[str] = "Jayakumar et al. 2021, arXiv:2106.03517"
     look: ClassVar[Look | None] = Look("#332288", "right")
 
+    prunes_globally: ClassVar[bool] = False
     own_decay: ClassVar[bool] = True
 
     interval: int = 100
