@@ -285,6 +285,14 @@ def test_at_sparsity_zero_training_is_dense_to_the_bit(name, fields):
     assert made.course.ledger.flops == dense.course.ledger.flops
 
 
+@pytest.mark.parametrize("name", ["snfs", "top_kast", "sr_ste", "str"])
+def test_steps_as_they_are_recorded_train_the_same(name):
+    plain, recorded = small(name), small(name)
+    recorded.graph = True
+    ends = [outcome(train(run)) for run in (plain, recorded)]
+    assert all(ends[0][part] == ends[1][part] for part in ends[0] if part != "optimizer")  # whose rate is a tensor
+
+
 @pytest.mark.parametrize("name", ["snfs", "sr_ste"])
 def test_dense_gradients_of_every_step_are_charged(name):
     made = train(small(name, "steps:3"))  # before the first event
