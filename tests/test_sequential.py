@@ -46,6 +46,9 @@ def test_the_plan_spends_five_percent_and_most_of_it_late():
         {"looks": [2, 5, 8, 12, 20]},
         {"looks": [3, 5, 5, 12, 20]},
         {"looks": [], "spending": []},
+        {"spending": [None, 0.01, 0.01, 0.01, 0.01]},
+        {"spending": "in thirds"},
+        {"spending": None},
     ],
 )
 def test_a_plan_that_does_not_hold_is_none(change):

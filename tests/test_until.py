@@ -147,6 +147,21 @@ def test_a_bad_margin_is_refused_in_one_line(value, capsys):
     assert len(said.splitlines()) == 1
 
 
+def call(*arguments):
+    given = main.parse(arguments)
+    return given.call(given)
+
+
+def test_a_plan_shows_the_next_look(tmp_path, capsys):
+    given = ["--until", "0.5", "method=[static,set]", "runner=local", f"output={tmp_path}"]
+    assert call("plan", "--suite", "smoke", *given) == 0
+    assert "6 runs, 0 done" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="takes a suite"):
+        call("plan", *given)
+    with pytest.raises(UsageError, match="test=false: UNTIL"):
+        call("plan", "--suite", "smoke", *given, "test=false")
+
+
 def test_a_suite_adds_seeds_until_it_has_ended_and_resumes_where_it_was(tmp_path, capsys):
     """Real runs: two methods on digits for one epoch, which differ by less than the noise of their seeds."""
     given = ["method=[static,set]", "budget=epochs:1", "runner=local", "evaluations=1", f"output={tmp_path}"]

@@ -80,9 +80,9 @@ def rank(table: Table, plan: Plan | None = None) -> None:
     for row in table.rows:
         if row.name != REFERENCE:
             here[row.sparsity].append(row)
-    plans = _plans(table, here, plan)
     examples = table.task["dataset"].get("test_examples")
     resolution = 1 / examples if examples else 0.0
+    plans = _plans(table, here, plan, resolution)
     followed = {sparsity: _follow(here[sparsity], found, resolution) for sparsity, found in plans.items()}
 
     def order(row: Row) -> tuple[float, bool, bool, bool, float, str, str]:
@@ -118,12 +118,13 @@ def _tested_at_looks(sparsity: float, rows: list[Row], asked: list[Row], followe
     return Level(sparsity, ranked, seeds, followed.family([numbers[id(row)] for row in ranked]), followed)
 
 
-def _plans(table: Table, here: dict[float, list[Row]], plan: Plan | None) -> dict[float, Plan]:
+def _plans(table: Table, here: dict[float, list[Row]], plan: Plan | None, resolution: float) -> dict[float, Plan]:
     """Return the plans that levels are tested under, by sparsity, having said who is ranked."""
     plans = {sparsity: found for sparsity, rows in here.items() if (found := plan or _carried(rows))}
     while True:
         eligible.judge(table.rows, {sparsity: found.looks[0] for sparsity, found in plans.items()})
-        if plan is not None or (kept := {at: found for at, found in plans.items() if _held(here[at], found)}) == plans:
+        kept = {at: found for at, found in plans.items() if plan or _held(here[at], found, resolution)}
+        if kept == plans:
             return plans
         plans = kept
 
@@ -134,11 +135,11 @@ def _carried(rows: list[Row]) -> Plan | None:
     return spending.commonest([plan for plan in found if plan])
 
 
-def _held(rows: list[Row], plan: Plan) -> bool:
+def _held(rows: list[Row], plan: Plan, resolution: float) -> bool:
     """Tell whether most rows that the first look leaves undecided carry the plan; of a level all decided, most rows."""
     ranked = [row for row in rows if not row.unranked]
     first = replace(plan, looks=plan.looks[:1], spending=plan.spending[:1])
-    undecided = sequential.follow([_values(row, first) for row in ranked], first).undecided
+    undecided = sequential.follow([_values(row, first) for row in ranked], first, resolution).undecided
     still_open = {number for pair in undecided for number in pair}
     asked = [row for number, row in enumerate(ranked) if number in still_open] or ranked
     return 2 * sum(_holds(row, plan) for row in asked) > len(asked)

@@ -56,7 +56,9 @@ def planned(margin: float) -> Plan:
 def carried(record: Mapping[str, Any]) -> Plan | None:
     """Return the plan that a record carries; None without one, or with one that spends more than 5 %."""
     found = record["provenance"].get("looks")
-    if not found or not isinstance(found["spending"], list):
+    if not found or not all(
+        isinstance(found[name], list) and None not in found[name] for name in ("looks", "spending")
+    ):
         return None
     plan = Plan(tuple(found["looks"]), tuple(found["spending"]), found["margin"] or 0.0)
     rises = all(before < after for before, after in pairwise(plan.looks)) and min(plan.looks, default=0) >= FEWEST_SEEDS
