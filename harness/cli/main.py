@@ -9,12 +9,25 @@ from types import ModuleType
 from typing import NoReturn
 
 from harness import console
-from harness.cli import check, clean, doctor, image, leaderboard, plan, run, speed, suite, tune
+from harness.cli import check, clean, doctor, image, leaderboard, plan, run, show, speed, suite, tune
 from harness.cli import list as list_
 from harness.cli.arguments import DONE, FAILED, USAGE
 from harness.errors import UsageError, unknown
 
-_MODULES: tuple[ModuleType, ...] = (run, suite, plan, tune, leaderboard, image, check, doctor, clean, speed, list_)
+_MODULES: tuple[ModuleType, ...] = (
+    run,
+    suite,
+    plan,
+    tune,
+    leaderboard,
+    show,
+    image,
+    check,
+    doctor,
+    clean,
+    speed,
+    list_,
+)
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module for module in _MODULES}
 """Modules with an ``ABOUT``, ``arguments(parser)`` and ``call(namespace) -> status``, in the order of ``--help``."""
