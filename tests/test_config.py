@@ -234,7 +234,7 @@ def test_what_a_method_declares_is_in_the_plain_form_and_what_it_cannot_have_is_
     assert plain["pattern"] == {"kind": "n:m", "n": 2, "m": 4}
     assert plain["probe"]["batches"] == 2
     run.sparsity = 0.9
-    with pytest.raises(UnfitError, match="sparsity 0.9 is not 0.5"):
+    with pytest.raises(UnfitError, match=r"sparsity 0\.9 is not 0\.5"):
         config.checked(run)
     usual = config.to_dict(config.resolve(["method=rigl"]))
     assert not {"reaches", "pattern", "probe"} & set(usual)

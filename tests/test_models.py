@@ -148,11 +148,11 @@ def test_a_model_keeps_its_layers_and_outputs_at_every_width_and_its_weights_at_
     shape = (3, 32, 32)
     full = build(name, 7, shape, 3, "meta")
     for width in (0.5, 0.1, 2.0):
-        model = build(name, 7, shape, 3, "meta", width)
+        model = build(name, 7, shape, 3, "meta", width=width)
         assert [layer for layer, _ in maskable(model, shape)] == [layer for layer, _ in maskable(full, shape)]
         ratio = count(model, shape) / count(full, shape)
         assert 0.8 * min(width, width**2) < ratio < 1.1 * max(width, width**2)
-    assert build(name, 7, shape, 3, "meta", 1e-4)(torch.empty(2, *shape, device="meta")).shape == (2, 7)
+    assert build(name, 7, shape, 3, "meta", width=1e-4)(torch.empty(2, *shape, device="meta")).shape == (2, 7)
 
 
 @pytest.mark.parametrize("name", SMALL)

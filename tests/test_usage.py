@@ -105,7 +105,11 @@ def test_list_says_what_each_method_is():
     assert "Evci et al. 2020" in found["method"]["rigl"]["paper"]
     assert found["budget"] == ["epochs", "flops", "seconds", "steps"]
     assert "smoke" in found["suite"]
+    assert found["method"]["small_dense"]["reaches"]
+    assert not found["method"]["rigl"]["reaches"]
     text = sparsebench("list").stdout
+    assert re.search(r"^method, gradient_growth\n  rigl ", text, re.MULTILINE)
+    assert "[reaches a sparsity near the requested one]" in " ".join(text.split())
     for name, about in found["method"].items():
         assert re.search(rf"^  {name}\s+{re.escape(about['summary'][:20])}", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) <= 100

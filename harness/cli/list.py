@@ -1,16 +1,22 @@
 """``sparsebench list``: what can be chosen."""
 
 import argparse
+import itertools
 import json
 import textwrap
+from typing import TYPE_CHECKING, Any
 
 from harness.cli import layout
 from harness.cli.arguments import DONE
 
-ABOUT = "list what can be chosen: methods, data sets, models, budgets, suites"
+if TYPE_CHECKING:
+    from methods import Method
+
+ABOUT = "list what can be chosen: methods by family, data sets, models, budgets, suites"
 
 _INDENT = 9  # columns before the names of a group
 _WIDTH = 100  # of the lines where there is no terminal
+_SIXTEENTHS = [parts / 16 for parts in range(1, 16)]  # densities of every N:M that hardware or papers use
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
@@ -25,10 +31,7 @@ def call(given: argparse.Namespace) -> int:
     from methods import methods
 
     plugins.load_installed()
-    about = {
-        name: {"family": method.family, "summary": method.summary, "paper": method.paper}
-        for name, method in sorted(methods().items())
-    }
+    about = {name: _about(method) for name, method in sorted(methods().items())}
     others = {group: config.choices(group) for group in config.GROUPS if group != "method"}
     others["family"] = sorted({words["family"] for words in about.values() if words["family"]})
     others["suite"] = grid.names()
@@ -36,13 +39,50 @@ def call(given: argparse.Namespace) -> int:
         print(json.dumps({"method": about, **others}, indent=1, ensure_ascii=False))
         return DONE
     columns = layout.width() or _WIDTH
-    print("method")
-    for name, words in about.items():
-        paper = f" ({words['paper']})" if words["paper"] else ""
-        print(_wrapped(f"  {name:<14}", f"{words['summary']}{paper}", columns))
+    in_families = sorted(about.items(), key=lambda item: (not item[1]["family"], item[1]["family"], item[0]))
+    for family, members in itertools.groupby(in_families, key=lambda item: item[1]["family"]):
+        print(f"method, {family or 'of no family'}")
+        for name, words in members:
+            print(_wrapped(f"  {name:<14} ", _sentence(words), columns))
     for group, found in others.items():
         print(_wrapped(f"{group:<{_INDENT}}", " ".join(found), columns))
     return DONE
+
+
+def _about(method: "Method") -> dict[str, Any]:
+    """Return what is said of a method: ``reaches`` if its sparsity is a result, ``ratios`` if it takes N:M alone."""
+    plain: dict[str, Any] = {name: getattr(method, name) for name in ("family", "summary", "paper")}
+    return {**plain, "reaches": not method.exact, "ratios": _ratios(method)}
+
+
+def _ratios(method: "Method") -> dict[str, float]:
+    """Return the sparsities that a method takes, by their N:M; nothing for one without such a pattern."""
+    found = {}
+    for density in _SIXTEENTHS:
+        try:
+            pattern = method.pattern(density)
+        except Exception:  # of this density it has none; a plug-in's mistake shows when it is planned
+            continue
+        if pattern is not None and pattern.kind == "n:m":
+            found[f"{pattern.n}:{pattern.m}"] = 1 - density
+    return found
+
+
+def _sentence(words: dict[str, Any]) -> str:
+    """Return what a method is, in a line: its summary, what is peculiar about its sparsity, and its paper."""
+    parts = [words["summary"]]
+    if words["ratios"]:
+        ratios = ", ".join(f"{sparsity:g} ({name})" for name, sparsity in sorted(words["ratios"].items(), key=_second))
+        parts.append(f"Sparsities: {ratios}.")
+    if words["reaches"]:
+        parts.append("[reaches a sparsity near the requested one]")
+    if words["paper"]:
+        parts.append(f"({words['paper']})")
+    return " ".join(parts)
+
+
+def _second(pair: tuple[str, float]) -> float:
+    return pair[1]
 
 
 def _wrapped(label: str, text: str, columns: int) -> str:

@@ -11,6 +11,7 @@ from harness.console import printable, say, shown
 from harness.executors.base import Finished
 from harness.plan.planned import Planned
 from harness.plan.price import Price
+from harness.records import Record
 
 
 def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
@@ -28,7 +29,7 @@ def row(result: Finished) -> None:
     cells = {
         "method": record["method"],
         "task": f"{record['dataset']}/{record['model']}",
-        "sparsity": f"{record['sparsity']:.4g}",
+        "sparsity": _sparsity(record),
         "seed": str(record["seed"]),
         "status": record["status"],
         "test top-1": _percent(metrics["test_accuracy"]),
@@ -99,6 +100,14 @@ def board(summary: Summary) -> None:
         say(f"left off the board: {problem.file}: {problem.reason}")
     for path in summary.written:
         print(f"wrote {shown(path)}")
+
+
+def _sparsity(record: Record) -> str:
+    """Return the requested sparsity, and where a run only reaches one, that."""
+    reached = record["metrics"]["sparsity"]
+    requested = f"{record['sparsity']:.4g}"
+    only_reaches = record["config"].get("reaches") and reached is not None
+    return f"{requested} (reached {reached:.4g})" if only_reaches else requested
 
 
 def _percent(value: float | None) -> str:

@@ -110,9 +110,9 @@ class RunConfig:
     """One run, resolved; ``benchmarks/config.yaml`` says what each setting is.
 
     ``plugins`` names the files that a method, a model or a data set comes from: ``{"method": "/path/file.py:Class"}``.
-    ``test`` is false for trials, which leave the test set alone; ``tuned`` names a file of chosen settings. A plan fills in what a dense net for comparison needs
-    (`harness.plan.comparison`): ``budget_share``, the share of the budget that the run may spend, and ``reference``, the
-    size and the costs of the net that a narrower one is compared with.
+    ``test`` is false for trials, which leave the test set alone; ``tuned`` names a file of chosen settings. A plan
+    fills in what a dense net for comparison needs (`harness.plan.comparison`): ``budget_share``, the share of the
+    budget that the run may spend, and ``reference``, size and costs of the net that a narrower one is compared with.
     """
 
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
@@ -156,9 +156,9 @@ _NEWER: dict[str, Any] = {"test": True, "budget_share": 1.0, "reference": {}}
 def to_dict(run: RunConfig) -> dict[str, Any]:
     """Return the plain values of a config, as records and requests hold them.
 
-    They do not say where on this machine plug-ins and tuned settings lie; digests and the settings identify them. What is newer than the
-    first records is left out at its default, so that their keys stay. What the method declares of its masks comes from
-    here, which is outside a container, and not from the run: ``reaches``, ``pattern`` and ``probe``.
+    They do not say where on this machine plug-ins and tuned settings lie; digests and the settings themselves identify
+    them. What is newer than the first records is left out at its default, so that their keys stay. What the method
+    declares of its masks comes from here, which is outside a container: ``reaches``, ``pattern`` and ``probe``.
     """
     plain = {**dataclasses.asdict(run), "rules": RULES}
     del plain["plugins"], plain["tuned"]

@@ -10,6 +10,7 @@ from typing import Any
 from harness import config
 from harness.config import RunConfig
 from harness.containers.content import image_files
+from harness.plan import comparison
 from harness.plan.existing import Existing, Found
 from harness.plan.price import Price, price
 from harness.plan.sources import Sources, of_run
@@ -18,6 +19,7 @@ from harness.records.identity import Identity
 from harness.runners.base import Choice
 from harness.runners.choose import choose
 from harness.tasks.vision import data
+from harness.tuning.apply import applied
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class Planned:
         Raises:
             UsageError: It cannot be trained as configured.
         """
-        return price(self.run, self.identity.row + identity.canonical(self.identity.code))
+        found = price(self.run, self.identity.row + identity.canonical(self.identity.code))
+        return replace(found, notes=(*found.notes, *comparison.notes(self.run)))
 
     def entry(self) -> dict[str, Any]:
         """Return the run as ``plan --json`` prints it; the names are a contract."""
@@ -121,8 +124,11 @@ def plan(runs: Iterable[RunConfig]) -> list[Planned]:
 def settled(run: RunConfig) -> RunConfig:
     """Decide what is left to the machine: device, loader and counts of image folders, whether steps are recorded.
 
+    What follows from the ledger is worked out too: the width or the share of the budget of a dense net for comparison.
+
     Raises:
         UsageError: The loader that was requested cannot serve the data set, or its folder cannot be used.
+        UnfitError: See `harness.plan.comparison.solved`.
     """
     import torch
 
@@ -133,8 +139,9 @@ def settled(run: RunConfig) -> RunConfig:
     if loader == "auto" and data.decoded(vars(run.dataset)):
         loader = "dali" if device == "cuda" and data.DALI else "torchvision"
     dataset = replace(run.dataset, **data.found(vars(run.dataset)))
-    graph = device == "cuda" if run.graph is None else run.graph
-    return replace(run, dataset=dataset, device=device, loader=loader, graph=graph)
+    graph = device == "cuda" and run.method.recordable if run.graph is None else run.graph
+    ready = replace(run, dataset=dataset, device=device, loader=loader, graph=graph)
+    return comparison.solved(applied(ready))
 
 
 class _Planner:

@@ -37,8 +37,8 @@ class Sized:
         budget: In its own unit.
         train_samples: Images in the training split.
         notes: What its user should know, a line each.
-        reference: Dense costs of the net that sparsity, budget and ratios refer to: `costs` itself, unless the run is of
-            a narrower net that is compared with it.
+        reference: Dense costs of the net that sparsity, budget and ratios refer to: `costs` itself, unless the run is
+            of a narrower net that is compared with it.
     """
 
     costs: Costs
@@ -168,7 +168,7 @@ class _Architecture:
         return cls(name, models.MODELS.get(name), dataset.classes, tuple(dataset.shape), dense, run.model.width)
 
     def build(self, seed: int = 0, device: str = "cpu") -> nn.Module:
-        return models.build(self.model, self.classes, self.shape, seed, device, self.width)
+        return models.build(self.model, self.classes, self.shape, seed, device, width=self.width)
 
     def measure(self, model: nn.Module) -> Costs:
         return measure(model, self.shape, self.dense_layers, classes=self.classes)

@@ -79,7 +79,7 @@ def load_installed() -> None:
 
 
 def build(
-    name: str, classes: int, shape: Sequence[int], seed: int, device: str = "cpu", width: float = 1.0
+    name: str, classes: int, shape: Sequence[int], seed: int, device: str = "cpu", *, width: float = 1.0
 ) -> nn.Module:
     """Build a model with initial weights that depend on the name, the sizes and the seed alone.
 
@@ -99,7 +99,7 @@ def build(
     make = builder(name)
     scale = {} if width == 1 else {"width": width}
     if scale and not scales(make):
-        raise UnfitError(f"model {name!r} does not say how it scales: its builder takes no width, so it has width 1 alone")
+        raise UnfitError(f"model {name!r} does not say how it scales: its builder takes no width, so width is 1 alone")
     channels, height, across = shape
     with generators.seeded(derive(seed, "init")), ExitStack() as without_values:
         if device == "meta":
