@@ -117,3 +117,37 @@ def test_a_run_cannot_fill_the_disk(lab, monkeypatch):
     record = lab.run(program=program)
     assert record["status"] == "failed"
     assert "in its folder" in record["reason"]
+
+
+# One weight of the first group of a layer moves to the second: as many as before, and none outside the masks.
+MOVED = """
+net = network.read(final)
+name = next(name for name, mask in net.masks.items() if mask.shape[1] % 4 == 0)
+mask = net.masks[name].view(-1, 4)
+first, second = mask[0].nonzero()[0], (~mask[1]).nonzero()[0]
+mask[0, first], mask[1, second] = False, True
+weight = net.state[name].view(-1, 4)
+weight[0, first] = 0
+network.write(net, final)
+record["metrics"]["nonzero"] = sum(int(net.state[each].count_nonzero()) for each in net.masks)
+"""
+
+
+def test_a_pattern_that_the_masks_do_not_have_is_refused(lab):
+    overrides = ("method=sr_ste", "sparsity=0.5", "model=mlp")
+    assert lab.run(*overrides, "seed=1")["status"] == "done"
+    record = lab.run(*overrides, program=AFTERWARDS.format(crime=MOVED))
+    assert record["status"] == "invalid"
+    assert "2 groups of weights break the n:m pattern" in record["reason"]
+
+
+def test_right_images_that_are_not_the_network_s_are_refused(lab):
+    crime = (
+        "from harness.records import bits\n"
+        "right = bits.right(record)\n"
+        "record['metrics']['test_right'] = bits.pack(right[::-1])"
+    )
+    record = lab.run(program=AFTERWARDS.format(crime=crime))
+    assert record["status"] == "invalid"
+    assert "images were classified otherwise than it says" in record["reason"]
+    assert record["metrics"]["test_right"] is None
