@@ -18,6 +18,9 @@ TUNING = ("paper", "default", "tuned")
 DEVICES = ("auto", "cpu", "cuda")
 """What a run can compute on."""
 
+KEPT = ("network", "none")
+"""What can be kept of a finished run beside its record."""
+
 LOADERS = ("auto", "dali", "torchvision")
 """What can decode image files."""
 

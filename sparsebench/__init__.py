@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.networks.load import load_network
     from methods import Event, Learned, Look, Masks, Method, Moment, Pattern, Probe, Rewinding, register
     from sparsebench.frame import load
     from sparsebench.runs import plan, resolve, run
@@ -30,6 +31,7 @@ __all__ = [
     "Probe",
     "Rewinding",
     "load",
+    "load_network",
     "plan",
     "register",
     "resolve",
@@ -38,6 +40,7 @@ __all__ = [
 
 _HOMES = {
     "methods": ("Event", "Learned", "Look", "Masks", "Method", "Moment", "Pattern", "Probe", "Rewinding", "register"),
+    "harness.networks.load": ("load_network",),
     "sparsebench.frame": ("load",),
     "sparsebench.runs": ("plan", "resolve", "run"),
 }

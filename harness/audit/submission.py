@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from harness.audit import counts, origin, plausible, rulesets
+from harness.audit import counts, kept, origin, plausible, rulesets
 from harness.audit.neighbours import Neighbours
 from harness.errors import UsageError
 from harness.records import Problem, Record, identity, is_trial, record_name, whole_budget
@@ -49,14 +49,14 @@ def _check_in(folder: Path, wanted: set[str]) -> dict[str, list[str]]:
             neighbours.add(name, found, genuine=not (_name(name, found) or _tried(_head, found)))
             ruled.add(name, found)
         if name in wanted:
-            reasons[name] = [found.reason] if isinstance(found, Problem) else _reasons(name, found)
+            reasons[name] = [found.reason] if isinstance(found, Problem) else _reasons(folder / name, found)
     return {name: [*lines, *neighbours.refusals(name), *ruled.refusals(name)] for name, lines in reasons.items()}
 
 
-def _reasons(file: str, record: Record) -> list[str]:
+def _reasons(path: Path, record: Record) -> list[str]:
     """Return why a record is refused whatever its neighbours are."""
     checks: list[Check] = [
-        partial(_name, file),
+        partial(_name, path.name),
         _head,
         _rules,
         _key,
@@ -67,7 +67,7 @@ def _reasons(file: str, record: Record) -> list[str]:
     if record["status"] != "done":
         checks.append(_reason)
     elif not is_trial(record):
-        checks += [counts.refusals, plausible.refusals]
+        checks += [counts.refusals, plausible.refusals, partial(kept.refusals, path.absolute().parent.parent)]
     return [one_line(reason) for each in checks for reason in _tried(each, record)]
 
 

@@ -7,7 +7,7 @@ from harness import plugins
 from harness.budget import kinds
 from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UnfitError, UsageError, unknown
-from harness.vocabulary import BUDGET_ROUNDS, DEVICES, LOADERS, LR_SHAPES, OPTIMIZERS, RUNNERS
+from harness.vocabulary import BUDGET_ROUNDS, DEVICES, KEPT, LOADERS, LR_SHAPES, OPTIMIZERS, RUNNERS
 from methods import Method, methods
 
 CHOICES = ("auto", *RUNNERS)
@@ -49,7 +49,7 @@ def check_plain(run: RunConfig) -> None:
         raise UsageError(f"sparsity {run.sparsity} is not in [0, 1){hint}")
     if not 0 <= run.seed < 2**63:
         raise UsageError(f"seed {run.seed} is not in 0...2^63-1")
-    for name, allowed in (("device", DEVICES), ("loader", LOADERS)):
+    for name, allowed in (("device", DEVICES), ("loader", LOADERS), ("keep", KEPT)):
         if getattr(run, name) not in allowed:
             raise unknown(name, getattr(run, name), allowed, {"gpu": "cuda"})
     _positive("evaluations", run.evaluations)

@@ -133,6 +133,7 @@ class RunConfig:
     graph: bool | None = None
     dense_layers: list[str] = field(default_factory=list)
     output: str = "results"
+    keep: str = "network"
     tuned: str = ""
     plugins: dict[str, str] = field(default_factory=dict)
     budget_share: float = 1.0
@@ -157,11 +158,12 @@ def to_dict(run: RunConfig) -> dict[str, Any]:
     """Return the plain values of a config, as records and requests hold them.
 
     They do not say where on this machine plug-ins and tuned settings lie; digests and the settings themselves identify
-    them. What is newer than the first records is left out at its default, so that their keys stay. What the method
-    declares of its masks comes from here, which is outside a container: ``reaches``, ``pattern`` and ``probe``.
+    them. Nor do they say what is kept of the run. What is newer than the first records is left out at its default, so
+    that their keys stay. What the method declares of its masks comes from here, which is outside a container:
+    ``reaches``, ``pattern`` and ``probe``.
     """
     plain = {**dataclasses.asdict(run), "rules": RULES}
-    del plain["plugins"], plain["tuned"]
+    del plain["plugins"], plain["tuned"], plain["keep"]
     # It has been applied; what it says of other methods is not this run's.
     del plain["recipe"]["methods"]
     for part, defaults in ((plain, _NEWER), (plain["model"], {"width": 1.0})):

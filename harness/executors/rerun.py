@@ -36,7 +36,7 @@ def rerun(record: Record, folder: Path, on_event: Callable[[dict[str, Any]], Non
     if record["method"] not in registry.methods():
         raise unknown("method", record["method"], registry.methods())
     run = config.from_dict(record["config"])
-    run.output = str(folder)
+    run.output, run.keep = str(folder), "none"
     # A record of a container is repeated in one, or the comparison would be of two programs.
     run.runner.name = record["runner"]
     (planned,) = plan([run])

@@ -44,7 +44,7 @@ ADDED: dict[str, Any] = {
 }
 """Keys that schema 1 lacks, and what they are taken to be when such a record is read (`record.upgrade`)."""
 
-RARE = ("probe", "looks", "tuning")
+RARE = ("probe", "looks", "tuning", "network")
 """Keys that a record has only where its run has something to say in them."""
 
 _MOST_POINTS = 100_000
@@ -152,6 +152,9 @@ TUNED = keys(
     null=True,
 )
 
+# The file of the network that was kept of a run (`harness.networks`).
+NETWORK = keys({"bytes": STEP, "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}})
+
 BUDGET = keys(
     {
         "kind": NAME | {"pattern": "^[a-z][a-z0-9_]*$"},  # `harness.budget.kinds` knows which there are
@@ -215,10 +218,11 @@ SCHEMA: Schema = {
                 keys({"round": STEP, "step": STEP, "density": FRACTION, "val_accuracy": FRACTION}), _MOST_POINTS
             ),
             "tuning": TUNED,
+            "network": NETWORK,
             "provenance": PROVENANCE,
             "config": CONFIG,
         },
-        optional=(*ADDED, "tuning"),
+        optional=(*ADDED, "tuning", "network"),
     ),
     # Records of schema 1 lack what schema 2 added, unless they have been upgraded in memory.
     "if": {"properties": {"schema": {"const": 1}}},
