@@ -9,12 +9,13 @@ does going down. The level is divided by two for the two directions, and by the 
 said of one table holds together.
 """
 
+import functools
 from dataclasses import dataclass
 from itertools import takewhile
 
 from harness.board import levels
 from harness.board.levels import Level
-from harness.board.pairs import compare
+from harness.board.pairs import Family, compare
 from harness.board.statistics import t_quantile
 from harness.board.tables import Row, Table
 
@@ -79,14 +80,21 @@ def _of_level(level: Level, dense: Row, methods: int, resolution: float) -> dict
     seeds = range(level.seeds)
     if not level.ranked or not all(seed in dense.accuracies for seed in seeds):
         return {}
-    rows = [[row.accuracies[seed] for seed in seeds] for row in (*level.ranked, dense)]
-    family, last = compare(rows, resolution), len(level.ranked)
+    rows = [
+        tuple(accuracies[seed] for seed in seeds) for accuracies in (row.accuracies for row in (*level.ranked, dense))
+    ]
+    family, last = _compared(tuple(rows), resolution), len(level.ranked)
     found = {}
     for number, row in enumerate(level.ranked):
         pair = (number, last)
         quantile = t_quantile(family.degrees[pair], level.error / (2 * methods))
         found[id(row)] = Gap(-family.gaps[pair], quantile * family.errors[pair])
     return found
+
+
+@functools.lru_cache(maxsize=4096)  # every view asks
+def _compared(rows: tuple[tuple[float, ...], ...], resolution: float) -> Family:
+    return compare(rows, resolution)
 
 
 def of_table(table: Table) -> list[Breakdown]:

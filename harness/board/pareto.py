@@ -68,7 +68,7 @@ def often(table: Table) -> dict[int, float]:
     for drawn in _redrawn(seeds):
         draws += 1
         moved = [
-            mean + wider * (sum(values[seed] for seed in drawn) / seeds - mean)
+            mean + wider * (sum(map(values.__getitem__, drawn)) / seeds - mean)
             for mean, values in zip(means, accuracies, strict=True)
         ]
         for index, on in enumerate(front(list(zip(costs, moved, strict=True)))):

@@ -38,15 +38,22 @@ def _answers(run: Record) -> tuple[str, int] | None:
     text, images = run["metrics"].get("test_right"), run["config"]["dataset"].get("test_examples")
     if not text or not images or images < 2:
         return None
-    try:
-        right = int.from_bytes(bits.unpack(text, images), "big").bit_count()
-    except ValueError:
-        return None
+    right = _right(text, images)
     # those of another result than the accuracy tell nothing of it
-    return (text, images) if abs(right - images * run["metrics"]["test_accuracy"]) < 1 else None
+    agree = right is not None and abs(right - images * run["metrics"]["test_accuracy"]) < 1
+    return (text, images) if agree else None
 
 
 @functools.lru_cache(maxsize=65536)  # every view asks
+def _right(text: str, images: int) -> int | None:
+    """Return how many images a run got right; None if that cannot be read."""
+    try:
+        return int.from_bytes(bits.unpack(text, images), "big").bit_count()
+    except ValueError:
+        return None
+
+
+@functools.lru_cache(maxsize=65536)
 def _of_images(texts: tuple[str, ...], images: int) -> float:
     """Return the part of the half width that is due to the draw of test images."""
     import numpy as np
@@ -68,11 +75,13 @@ def variance_of_images(answers: "Sequence[Answers]") -> float:
     """
     import numpy as np
 
-    table = np.array(answers, dtype=np.float64)
+    table = np.array(answers, dtype=bool)
     seeds, images = table.shape
-    of_images, of_seeds, mean = table.mean(axis=0), table.mean(axis=1), table.mean()
-    among_images = seeds * float(((of_images - mean) ** 2).sum())
-    among_seeds = images * float(((of_seeds - mean) ** 2).sum())
-    rest = float(((table - mean) ** 2).sum()) - among_images - among_seeds
+    right = int(table.sum())
+    # of zeros and ones, so that a square is the value itself
+    correction = right**2 / (seeds * images)
+    among_images = int((table.sum(axis=0, dtype=np.int64) ** 2).sum()) / seeds - correction
+    among_seeds = int((table.sum(axis=1, dtype=np.int64) ** 2).sum()) / images - correction
+    rest = right - correction - among_images - among_seeds
     difference = among_images / (images - 1) - rest / ((seeds - 1) * (images - 1))
     return max(0.0, difference) / (seeds * images)
