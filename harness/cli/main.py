@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from harness import console
-from harness.cli import check, clean, doctor, image, leaderboard, plan, run, show, speed, suite, tune
+from harness.cli import check, clean, compare, doctor, image, leaderboard, plan, run, show, speed, suite, tune
 from harness.cli import list as list_
 from harness.cli.arguments import DONE, FAILED, USAGE
 from harness.errors import UsageError, unknown
@@ -21,6 +21,7 @@ _MODULES: tuple[ModuleType, ...] = (
     tune,
     leaderboard,
     show,
+    compare,
     image,
     check,
     doctor,

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from harness.console import printable
 from harness.errors import UsageError, short
 from harness.records import Record, RecordError, load
 
@@ -66,7 +67,7 @@ def _by_name(text: str, folder: Path) -> Path:
             f"no record {short(text)} in {short(folder)}: give a file, a key or the beginning of a record's name"
         )
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    raise UsageError(f"{short(text)} stands for {len(found)} records: {', '.join(found[:_NAMED])}{more}")
+    raise UsageError(f"{short(text)} stands for {len(found)} records: {printable(', '.join(found[:_NAMED]))}{more}")
 
 
 def _key(name: str) -> str:

@@ -10,7 +10,7 @@ from harness.reports.page import Cell, Page, Plot, Section, Series, Table
 
 _STYLE = Path(board.__file__).parent / "page" / "assets" / "page.css"
 _OWN_STYLE = """
-.drawn { width: 100%; height: auto; }
+.drawn { width: 100%; max-width: 720px; height: auto; }
 .drawn text { font-size: 12px; fill: var(--muted); }
 .axis { fill: none; stroke: var(--line); }
 .line { fill: none; stroke-width: 1.6; stroke-linejoin: round; }

@@ -142,6 +142,12 @@ def percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{100 * value:.2f} %"
 
 
+def points(value: float, half_width: float | None = None) -> str:
+    """Return a difference of fractions in percentage points, with half its interval if it has one."""
+    half = "" if half_width is None else f" ± {100 * half_width:.2f}"
+    return f"{round(100 * value, 2) + 0.0:+.2f}{half} points"  # + 0.0: no negative zero
+
+
 def number(value: float | None) -> str:
     """Return a count with separators, any other number with six digits."""
     if value is None:

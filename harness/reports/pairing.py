@@ -1,0 +1,205 @@
+"""Two rows paired by seed: whether they can be compared, and their differences on common seeds."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from harness.board import aggregate
+from harness.board.statistics import LEVEL, t_quantile
+from harness.board.tables import Row, Table
+from harness.console import printable
+from harness.errors import UsageError, cut, short
+from harness.records import Record
+from harness.records.identity import canonical, of_record, settings
+from harness.reports.sides import Side, flat
+
+_MOST_NAMED = 4
+
+
+class Line(NamedTuple):
+    """A row of one side with the table that it belongs to."""
+
+    table: Table
+    row: Row
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows that can be compared.
+
+    Attributes:
+        first: Of side A.
+        second: Of side B.
+        seeds: Those that both have finished.
+    """
+
+    first: Line
+    second: Line
+    seeds: tuple[int, ...]
+
+    def values(self, *path: str) -> tuple[dict[int, Any], dict[int, Any]]:
+        """Return a value of the records of both sides by seed, where both know it, e.g. ``metrics``, ``test_loss``."""
+        first, second = ({seed: _at(line.row.runs[seed], path) for seed in self.seeds} for line in self.lines)
+        known = [seed for seed in self.seeds if first[seed] is not None and second[seed] is not None]
+        return {seed: first[seed] for seed in known}, {seed: second[seed] for seed in known}
+
+    @property
+    def lines(self) -> tuple[Line, Line]:
+        """Both rows."""
+        return self.first, self.second
+
+
+def _at(record: Record, path: tuple[str, ...]) -> Any:
+    value: Any = record
+    for name in path:
+        value = (value or {}).get(name)
+    return value
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of the differences of pairs.
+
+    Attributes:
+        mean: First minus second.
+        half_width: Half a 95 % interval by Student's t; None for one pair.
+        n: How many pairs.
+        p: Two-sided p-value of "both are equal"; None where there is no interval, or one of no width.
+    """
+
+    mean: float
+    half_width: float | None
+    n: int
+    p: float | None
+
+
+def difference(first: Mapping[int, float], second: Mapping[int, float], resolution: float = 0.0) -> Difference | None:
+    """Return the paired difference of two sides over common seeds, first minus second; None without any.
+
+    Args:
+        first: Values by seed.
+        second: Likewise.
+        resolution: The least difference that a value can show, as one test image. The standard deviation is taken to
+            be at least that, or seeds that happen to differ by the same single image would be proof.
+    """
+    from scipy import special
+
+    values = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
+    if not values:
+        return None
+    n = len(values)
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Difference(mean, None, 1, None)
+    variance = max(math.fsum((value - mean) ** 2 for value in values) / (n - 1), resolution**2)
+    error = math.sqrt(variance / n)
+    p = 2 * float(special.stdtr(n - 1, -abs(mean) / error)) if error else None
+    return Difference(mean, t_quantile(n - 1, LEVEL / 2) * error, n, p)
+
+
+def pair(first: Side, second: Side) -> Pair:
+    """Find the one row of each side that can be compared; the board's rules say which runs make a row.
+
+    Raises:
+        UsageError: Nothing can be compared, with what is in the way, or several rows could be.
+    """
+    ours, theirs = lines(first), lines(second)
+    fits = [(one, other) for one in ours for other in theirs if not obstacles(one, other)]
+    if not fits:
+        every = [obstacles(one, other) for one in ours for other in theirs]
+        fewest = every[min(range(len(every)), key=lambda place: len(every[place]))]
+        raise UsageError(f"A and B cannot be compared: {printable('; '.join(fewest))}")
+    for side, place in ((first, 0), (second, 1)):
+        found = {id(fit[place].row): fit[place] for fit in fits}
+        if len(found) > 1:
+            raise UsageError(_several(side, list(found.values())))
+    one, other = fits[0]
+    return Pair(one, other, tuple(sorted(one.row.runs.keys() & other.row.runs.keys())))
+
+
+def lines(side: Side) -> list[Line]:
+    """Return the rows of a side that have a finished run.
+
+    Raises:
+        UsageError: There is none.
+    """
+    every = [Line(table, row) for table in aggregate.tables(side.files) for row in table.rows]
+    done = [line for line in every if line.row.runs]
+    if not done:
+        words = sorted({f"seed {record['seed']} {record['status']}" for record in side.files.values()})
+        raise UsageError(f"{side.letter} has no finished run: {', '.join(words[:_MOST_NAMED])}")
+    return done
+
+
+def obstacles(one: Line, other: Line) -> list[str]:
+    """Say why two rows cannot be compared, a line each; nothing if they can."""
+    found = []
+    if names := _differing(one.table.task["dataset"], other.table.task["dataset"]):
+        told = ["name"] if "name" in names else list(names)  # another data set has other counts as well
+        words = (f"{name} {_word(names[name][0])} and {_word(names[name][1])}" for name in told)
+        found.append(f"other data ({', '.join(words)})")
+    else:
+        prints = [of_record(line.row.example).data for line in (one, other)]
+        if None not in prints and prints[0] != prints[1]:
+            found.append(f"other data (fingerprints {str(prints[0])[:12]} and {str(prints[1])[:12]})")
+    for name, values in (
+        ("budget", (one.table.budget, other.table.budget)),
+        ("device", (one[1].device, other[1].device)),
+    ):
+        if values[0] != values[1]:
+            found.append(f"other {name} ({values[0]} and {values[1]})")
+    common = one.row.runs.keys() & other.row.runs.keys()
+    if not common:
+        seeds = (", ".join(map(str, sorted(line.row.runs))) for line in (one, other))
+        found.append(f"no common seed (A has {next(seeds)}, B has {next(seeds)})")
+    elif all(one.row.runs[seed]["key"] == other.row.runs[seed]["key"] for seed in common):
+        found.append("they are the same runs")
+    return found
+
+
+def settings_that_differ(one: Line, other: Line) -> dict[str, tuple[str, str]]:
+    """Return the settings, seeds aside, that two rows do not share, with both values in words."""
+    ours, theirs = (dict(flat(_whole(line))) for line in (one, other))
+    return {name.removeprefix("run."): (_word(a), _word(b)) for name, (a, b) in _differing(ours, theirs).items()}
+
+
+_ABSENT = object()
+
+
+def _whole(line: Line) -> dict[str, Any]:
+    """Return the settings of a row that its runs share; what a flat view leaves out is put into a group."""
+    record = line.row.example
+    found = {name: value for name, value in settings(record["config"]).items() if name != "seed"}
+    run = {"sparsity": record["sparsity"], "runner": record["runner"], "device": line.row.device}
+    return found | {"run": run}
+
+
+def _differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = [*ours, *(name for name in theirs if name not in ours)]
+    both = {name: (ours.get(name, _ABSENT), theirs.get(name, _ABSENT)) for name in names}
+    return {name: values for name, values in both.items() if _text(values[0]) != _text(values[1])}
+
+
+def _text(value: Any) -> str:
+    return "" if value is _ABSENT else canonical(value)
+
+
+def _word(value: Any) -> str:
+    if value is _ABSENT:
+        return "–"
+    return cut(value if isinstance(value, str) else canonical(value))
+
+
+def _several(side: Side, found: list[Line]) -> str:
+    """Say how the rows of a side differ, and how to choose one."""
+    facts = [dict(flat(_whole(line))) | {"budget": line.table.budget} for line in found]
+    names = sorted({name for each in facts for name in _differing(facts[0], each)})
+    words = []
+    for name in names[:_MOST_NAMED]:
+        values = sorted({_word(each.get(name, _ABSENT)) for each in facts})[:_MOST_NAMED]
+        words.append(f"{name.removeprefix('run.')} ({', '.join(values)})")
+    differ = f" that differ in {', '.join(words)}" if words else ""
+    return (
+        f"{side.letter}, {short(side.given)}, is {len(found)} rows{differ}: choose one, e.g. 'method=rigl sparsity=0.9'"
+    )
