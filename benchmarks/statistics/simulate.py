@@ -113,15 +113,18 @@ def false_separations_until(rows: int, pattern: str, boards: int, fixed_first: b
 def power_until(rows: int, better_by: float, boards: int) -> tuple[float, float]:
     """Return the share of the others that one better row is shown to beat by the last look, and the seeds it takes.
 
-    The seeds are those of the better row when its last pair is decided, or of the last look.
+    The seeds are those of the look that decides a pair, or of the last look, on average over its pairs.
     """
     found, seeds = 0, 0
+    looks = dict(zip(PLAN.spending, PLAN.looks, strict=True))
     for number in range(boards):
         draw = random.Random(f"power until {rows} {better_by} {number}")
         followed = follow(board(draw, [1.0] * rows, PLAN.looks[-1], [better_by] + [0.0] * (rows - 1)), PLAN)
         found += sum((0, other) not in followed.undecided for other in range(1, rows))
-        seeds += followed.seeds[0]
-    return found / boards / (rows - 1), seeds / boards
+        family = followed.family()
+        assert family is not None
+        seeds += sum(looks[family.levels[0, other]] for other in range(1, rows))
+    return found / boards / (rows - 1), seeds / boards / (rows - 1)
 
 
 def print_until(boards: int) -> None:
