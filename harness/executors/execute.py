@@ -14,7 +14,7 @@ from harness.config import RunConfig
 from harness.errors import UsageError, first_line
 from harness.executors.base import Finished
 from harness.executors.owner import TakenError, own
-from harness.executors.publishing import finished, keep_network, publish, published, record_path
+from harness.executors.publishing import finished, publish, published, record_path
 from harness.machine import provenance
 from harness.plan.planned import Planned
 from harness.records import Record, RecordError, empty, load, write_atomic
@@ -79,13 +79,9 @@ def execute(
             record = _train(planned, request, folder, tell)
         record |= {name: request[name] for name in ("code", "image", "tuning")}
         record["provenance"].pop("looks", None)  # said here, whatever a run may claim
-        record.pop("network", None)
         if looks is not None:
             record["provenance"]["looks"] = looks.as_record()
-        if record["status"] == "done":
-            record |= keep_network(planned, record, folder / planned.choice.runner.workplace, tell)
-        path = record_path(planned)
-        publish(record, path, folder, tell)
+        path = publish(planned, record, folder, tell)
         if record["status"] == "done":
             if successor:
                 _hand_over(folder / planned.choice.runner.workplace / SUCCESSOR, successor, tell)

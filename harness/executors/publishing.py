@@ -42,12 +42,22 @@ def finished(planned: Planned, folder: Path) -> Record | None:
     return record if _settles(record, planned.key) else None
 
 
-def publish(record: Record, path: Path, folder: Path, tell: Tell) -> None:
-    """Write a record, unless a settled one would be replaced by one that is not.
+def publish(planned: Planned, record: Record, folder: Path, tell: Tell) -> Path:
+    """Write the record of a run, unless a settled one would be replaced by one that is not; return its file.
+
+    The network of a run that is done is kept first, and the record says so. A network that cannot be kept is no reason
+    to lose its record: a line says why.
+
+    Args:
+        planned: The run.
+        record: What becomes its record.
+        folder: Its working folder.
+        tell: Takes a line about what was not written.
 
     Raises:
         UsageError: It cannot be written; what the run left stays in its folder.
     """
+    path = record_path(planned)
     if record["status"] not in SETTLED and path.exists():
         try:
             before = load(path)["status"]
@@ -55,41 +65,60 @@ def publish(record: Record, path: Path, folder: Path, tell: Tell) -> None:
             before = None
         if before in SETTLED:
             tell({"event": "log", "text": f"{path.name}, which is {before}, stays: this time {record['reason']}"})
-            return
+            return path
+    record.pop("network", None)  # said here, whatever a run may claim
+    _keep_network(planned, record, folder / planned.choice.runner.workplace / FINAL, tell)
     try:
-        write(record, path)
+        _write(planned, record, path, tell)
     except OSError as error:
         kept = f"; the finished record is kept in {folder}: once that is mended, run it again, which trains nothing"
         more = kept if record["status"] in SETTLED else ""
         raise UsageError(f"{path.parent}: cannot be written to ({error.strerror}){more}") from None
+    return path
 
 
-def keep_network(planned: Planned, record: Record, workplace: Path, tell: Tell) -> dict[str, Any]:
-    """Keep the network of a run that is done, unless ``keep=none`` or it is a trial of tuning.
+def _write(planned: Planned, record: Record, path: Path, tell: Tell) -> None:
+    """Write a record; where the network has taken the last room on the disk, the record gets it."""
+    try:
+        write(record, path)
+    except OSError as error:
+        if "network" not in record:
+            raise
+        del record["network"]
+        _drop_network(planned)
+        write(record, path)
+        _not_kept(planned, error, tell)
 
-    A network that cannot be kept is no reason to lose its record: a line says why.
+
+def _keep_network(planned: Planned, record: Record, left: Path, tell: Tell) -> None:
+    """Keep the network of a run that is done, and say so in its record; none of a trial, or with ``keep=none``.
 
     Args:
         planned: The run.
-        record: Its record, which is then to be published.
-        workplace: Where it was trained. Of a container, its network lies there as the referee judged it.
-        tell: Takes the line.
-
-    Returns:
-        What the record says of the network, under its own name there; nothing if none is kept.
+        record: Its record.
+        left: The network. If the run was trained in a container, it is the file that the referee has judged.
+        tell: Takes a line if it cannot be kept.
     """
-    path = keep.path_of(planned.run.output, planned.key)
-    if planned.run.keep != "none" and not is_trial(record):
-        try:
-            seal = keep.keep(workplace / FINAL, path, record, _about(planned, record))
-        except (OSError, ValueError, MemoryError) as error:
-            why = getattr(error, "strerror", None) or first_line(error)
-            tell({"event": "log", "text": f"the network of {planned.key} is not kept: {path}: {why}"})
-        else:
-            return {"network": seal._asdict()}
-    with suppress(OSError):  # an earlier one is not of this record
-        path.unlink(missing_ok=True)
-    return {}
+    if record["status"] != "done" or planned.run.keep == "none" or is_trial(record):
+        _drop_network(planned)
+        return
+    try:
+        path = keep.path_of(planned.run.output, planned.key)
+        record["network"] = keep.keep(left, path, record, _about(planned, record))._asdict()
+    except (OSError, ValueError, MemoryError) as error:
+        _drop_network(planned)
+        _not_kept(planned, error, tell)
+
+
+def _drop_network(planned: Planned) -> None:
+    """Remove the network that an earlier training has left, which is not that of the record."""
+    with suppress(OSError):
+        keep.path_of(planned.run.output, planned.key).unlink(missing_ok=True)
+
+
+def _not_kept(planned: Planned, error: Exception, tell: Tell) -> None:
+    why = "the run left none" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None)
+    tell({"event": "log", "text": f"the network of {planned.key} is not kept: {why or first_line(error)}"})
 
 
 def _about(planned: Planned, record: Record) -> dict[str, Any]:
