@@ -9,7 +9,21 @@ from types import ModuleType
 from typing import NoReturn
 
 from harness import console
-from harness.cli import check, clean, compare, doctor, image, leaderboard, plan, run, show, speed, suite, tune
+from harness.cli import (
+    check,
+    clean,
+    compare,
+    doctor,
+    image,
+    leaderboard,
+    plan,
+    prune_networks,
+    run,
+    show,
+    speed,
+    suite,
+    tune,
+)
 from harness.cli import list as list_
 from harness.cli.arguments import DONE, FAILED, USAGE
 from harness.errors import UsageError, unknown
@@ -26,11 +40,12 @@ _MODULES: tuple[ModuleType, ...] = (
     check,
     doctor,
     clean,
+    prune_networks,
     speed,
     list_,
 )
 
-COMMANDS = {module.__name__.rpartition(".")[2]: module for module in _MODULES}
+COMMANDS = {module.__name__.rpartition(".")[2].replace("_", "-"): module for module in _MODULES}
 """Modules with an ``ABOUT``, ``arguments(parser)`` and ``call(namespace) -> status``, in the order of ``--help``."""
 
 
@@ -91,7 +106,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _overview() -> argparse.ArgumentParser:
     """Build the parser for what comes before a command: help and the version."""
-    commands = "\n".join(f"  {name:<13}{module.ABOUT}" for name, module in COMMANDS.items())
+    commands = "\n".join(f"  {name:<15}{module.ABOUT}" for name, module in COMMANDS.items())
     parser = _Parser(
         prog="sparsebench",
         usage="sparsebench [-h] [--version] COMMAND ...",
