@@ -8,10 +8,11 @@ import pytest
 from boards import of
 from test_results import NAMES, committed
 
-from harness.board import findings, levels, wording
+from harness.board import breakdown, findings, levels, standing, wording
 from harness.board.pairs import compare
 from harness.board.resolution import seeds_for, smallest_difference
 from harness.board.statistics import difference
+from harness.places import TREE
 from harness.records.store import parse
 
 pytestmark = pytest.mark.skipif(not NAMES, reason="no git checkout with committed records")
@@ -152,6 +153,26 @@ def test_what_readme_says_of_three_epochs_and_three_seeds(tables):
         assert gap.mean - gap.half_width > 0
     # "dense is 89.9"
     assert dense.accuracy.mean == pytest.approx(0.899, abs=0.0005)
+
+
+def test_what_readme_says_of_dense_and_of_wins(tables):
+    first, second = tables
+    shown = {each.method: (each.holds, each.breaks) for each in breakdown.of_table(first)}
+    # "no method is shown to be within 1 point of dense"
+    assert {holds for holds, _ in shown.values()} == {None}
+    assert {name for name, (_, breaks) in shown.items() if breaks == 0.9} == {"static", "gmp_uniform", "lth_rewind"}
+    later = {"gmp", "granet", "lr_rewind", "rigl", "set", "set_itop"}
+    assert {name for name, (_, breaks) in shown.items() if breaks == 0.95} == later
+    # "with a budget for each round both are within it at all three sparsities"
+    held = {each.method: each.holds for each in breakdown.of_table(second)}
+    assert held == dict.fromkeys(("lr_rewind", "lth_rewind"), second.sparsities[-1])
+    # "GMP has the best mean at each sparsity, and is shown to be better in 6 of its 30 comparisons"
+    made = standing.make(tables, standing.read(TREE / "standing.yaml"))
+    assert (made.declared.tasks, made.found, len(made.placed)) == (1, 3, 11)
+    assert made.lines[0].method == "gmp"
+    assert made.lines[0].wins == 1
+    assert sum(made.shown["gmp", line.method] for line in made.lines[1:]) == 6
+    assert all(line.figures is None for line in made.lines)
 
 
 def _row(level, method):
