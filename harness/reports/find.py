@@ -41,14 +41,19 @@ def read(path: Path) -> Record:
         raise UsageError(f"{short(path)} cannot be read: {error.strerror}") from None
 
 
-def _file(text: str) -> Path | None:
-    path = Path(text)
+def existing(text: str) -> Path | None:
+    """Return a path that exists; None for text that names nothing or cannot be a path."""
     try:
-        if path.is_dir():
-            raise UsageError(f"{short(text)} is a folder: name one of its records")
-        return path if path.exists() else None
-    except (OSError, ValueError):  # too long for a name, or no name at all
+        return Path(text) if text and Path(text).exists() else None
+    except (OSError, ValueError):  # too long, or with a character that no name has
         return None
+
+
+def _file(text: str) -> Path | None:
+    path = existing(text)
+    if path is not None and path.is_dir():
+        raise UsageError(f"{short(text)} is a folder: name one of its records")
+    return path
 
 
 def _by_name(text: str, folder: Path) -> Path:

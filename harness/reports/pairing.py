@@ -199,7 +199,6 @@ def _several(side: Side, found: list[Line]) -> str:
     for name in names[:_MOST_NAMED]:
         values = sorted({_word(each.get(name, _ABSENT)) for each in facts})[:_MOST_NAMED]
         words.append(f"{name.removeprefix('run.')} ({', '.join(values)})")
-    differ = f" that differ in {', '.join(words)}" if words else ""
-    return (
-        f"{side.letter}, {short(side.given)}, is {len(found)} rows{differ}: choose one, e.g. 'method=rigl sparsity=0.9'"
-    )
+    differ = f" that differ in {printable(', '.join(words))}" if words else ""
+    told = f"{side.letter}, {short(side.given)}, is {len(found)} rows{differ}"
+    return f"{told}: choose one with a selector such as 'method=rigl sparsity=0.9'"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.board import grouping
-from harness.errors import UsageError, short, unknown
+from harness.console import printable
+from harness.errors import UsageError, cut, short, unknown
 from harness.records import Problem, Record, is_trial, load_files, whole_budget
 from harness.records.folder import TRIAL
 from harness.records.identity import canonical, settings
@@ -51,7 +52,7 @@ def read(letter: str, text: str, output: Path) -> Side:
     Raises:
         UsageError: Nothing is named by it, or what is named is no result.
     """
-    path = _existing(text)
+    path = find.existing(text)
     if path is not None and path.is_dir():
         return _folder(letter, text, path)
     if path is None and (tokens := _tokens(text)):
@@ -59,13 +60,6 @@ def read(letter: str, text: str, output: Path) -> Side:
     globbed = path is None and glob.has_magic(text)
     paths = _globbed(text, output) if globbed else [find.one(text, output)[0]]
     return Side(letter, text, {str(each): _result(letter, each) for each in paths})
-
-
-def _existing(text: str) -> Path | None:
-    try:
-        return Path(text) if text and Path(text).exists() else None
-    except (OSError, ValueError):
-        return None
 
 
 def _folder(letter: str, text: str, folder: Path) -> Side:
@@ -123,7 +117,7 @@ def _selected(letter: str, tokens: Iterable[tuple[str, str]], output: Path) -> S
 
 def _others(name: str, left: Iterable[tuple[Record, dict[str, Any]]]) -> str:
     """Say which values the records have that are left."""
-    values = sorted({_word(facts[name]) for _, facts in left if name in facts})
+    values = sorted({printable(cut(_word(facts[name]))) for _, facts in left if name in facts})
     if not values:
         return "; none has such a setting" if "." in name else ""
     more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
