@@ -1,5 +1,7 @@
 """A run made ready: what is refused before it is trained, what is noted, and that nothing is worked out twice."""
 
+from types import SimpleNamespace
+
 import pytest
 from runs import small
 from torch import nn
@@ -25,6 +27,8 @@ def counted(monkeypatch):
         return call
 
     monkeypatch.setattr(preparing, "_measured", {})
+    # As in a process that has measured nothing without values yet.
+    monkeypatch.setattr(preparing, "sys", SimpleNamespace(modules={}))
     monkeypatch.setattr(models, "build", counting("build", models.build))
     monkeypatch.setattr(preparing, "measure", counting("measure", preparing.measure))
     return counts
@@ -98,3 +102,27 @@ def test_a_last_batch_of_one_image_is_refused_where_the_model_cannot_train_on_it
     found = f"recipe.batch_size {batch_size}: the last batch of each epoch holds 1 of 72 images, and normalised cannot"
     with pytest.raises(UsageError, match=found):
         sized(run)
+
+
+def test_costs_are_the_same_with_and_without_values(monkeypatch):
+    for name in ("convnet", "resnet20"):
+        run = small("static")
+        run.model.name = name
+        found = []
+        for modules in ({}, {"torch._dynamo": None}):
+            monkeypatch.setattr(preparing, "_measured", {})
+            monkeypatch.setattr(preparing, "sys", SimpleNamespace(modules=modules))
+            found.append(measured(run))
+        assert found[0] == found[1]
+
+
+def test_the_budget_of_a_narrow_net_is_that_of_the_net_it_refers_to():
+    full, narrow = small("small_dense", "flops:1"), small("small_dense", "flops:1")
+    narrow.model.width, narrow.reference = 0.5, {"maskable": MASKABLE}
+    one, other = sized(full), sized(narrow)
+    assert one.reference is one.costs
+    assert other.reference == one.costs != other.costs
+    assert other.budget == one.budget
+    narrow.budget_share = 0.5
+    assert sized(narrow).budget.amount == one.budget.amount / 2
+    assert sized(narrow).budget.reference_flops == one.budget.reference_flops

@@ -107,21 +107,18 @@ _solved: dict[tuple[Any, ...], int] = {}
 def _widest(run: RunConfig, equal: str, full: Costs, limit: int) -> int:
     """Return the largest width, in ten-thousandths, at which the measured net has no more than ``limit``; 0 if none.
 
-    Shapes alone tell where that probably is, and measuring there and one step on that it is.
+    Shapes tell it for most models, which a measurement confirms: measuring at every width tried would take long.
     """
-
-    def fits(width: int) -> bool:
-        return width == 0 or _size_at(run, width, equal) <= limit
-
     with suppress(Exception):  # whatever a model raises without values, or whose layers have other names when narrow
         likely = bisect_right(_WIDTHS, limit, key=lambda width: _likely_size(run, width, equal, full))
-        if fits(likely) and (likely == len(_WIDTHS) or not fits(likely + 1)):
+        at = max(likely, 1)
+        if _size_at(run, at, equal) == _likely_size(run, at, equal, full):
             return likely
     return bisect_right(_WIDTHS, limit, key=lambda width: _size_at(run, width, equal))
 
 
 def _likely_size(run: RunConfig, width: int, equal: str, full: Costs) -> int:
-    """Return what `_size_at` is if each layer's weights are used as often as at full width."""
+    """Return what `_size_at` is if every layer is masked, and used as often, as at full width."""
     shape, factor = run.dataset.shape, width / len(_WIDTHS)
     model = models.build(run.model.name, run.dataset.classes, shape, 0, "meta", width=factor)
     layers = zip(full.layers, select(model, [layer.name for layer in full.layers]), strict=True)

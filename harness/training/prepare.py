@@ -4,6 +4,7 @@ An epoch's last batch holds the images that remain, with the batch before it if 
 What cannot train on it is refused, and what was joined is noted, before anything is trained.
 """
 
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -178,7 +179,8 @@ class _Architecture:
         with suppress(Exception):  # whatever a model raises without values; with values it tells the truth
             with warnings.catch_warnings(action="ignore"):  # as of weights that are loaded into nothing
                 model = self.build(device="meta")
-            if not is_small(model):
+            # What makes the first passes without values slow for small ones (see `is_small`) may have happened already.
+            if not is_small(model) or "torch._dynamo" in sys.modules:
                 return self.measure(model)
         return self.measure(self.build())
 
