@@ -121,6 +121,24 @@ def test_a_probe_is_no_step_but_spends_flops():
     assert under_flops.course.ledger.steps < alone
 
 
+def test_the_time_of_a_probe_is_spent_of_a_budget_of_seconds():
+    made = train(small("probing", "seconds:0.5"))
+    seconds = made.watch.seconds
+    assert seconds["topology"] > 0
+    assert made.course.clock.spent == pytest.approx(seconds["train"] + seconds["topology"], abs=0.1)
+    assert made.course.ledger.samples > made.course.probe.samples == 2 * BATCH
+
+
+def test_a_probe_is_booked_once_however_often_a_run_is_resumed():
+    run = small("probing", "flops:0.4")
+    course, later = prepare(run).course(run), prepare(run).course(run)
+    active = [1] * len(prepare(run).costs.layers)
+    course.take(course.next(active))
+    later.load_state_dict(course.state_dict())
+    assert (later.ledger, later.clock.spent) == (course.ledger, course.clock.spent)
+    assert later.ledger.samples == 3 * BATCH
+
+
 def test_a_budget_that_its_probe_uses_up_is_refused_with_both_amounts():
     run = small("probing", f"flops:{6 * BATCH / (EPOCHS * TRAIN):.6f}")
     with pytest.raises(UsageError, match=r"is too small: probing spends .* before the first step"):
