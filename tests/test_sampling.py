@@ -119,3 +119,13 @@ def test_one_seed_has_no_interval_of_either_kind():
     row = only_table(answered("set", layout(np.random.default_rng(5), 1, IMAGES))).rows[0]
     assert sampling.half_width(row) is None
     assert sampling.half_width(only_table([make("set", 0.9, 0, status="diverged")]).rows[0]) is None
+
+
+@pytest.mark.parametrize("dataset", [None, {}, {"test_examples": None}, {"test_examples": 1}])
+def test_records_that_do_not_say_how_many_images_there_are_have_the_interval_over_seeds(dataset):
+    records = answered("set", layout(np.random.default_rng(6), 3, IMAGES))
+    for record in records:
+        record["config"]["dataset"] = dataset
+    row = only_table(records).rows[0]
+    assert sampling.half_width(row) is None
+    assert csv_text(of(records))

@@ -1,5 +1,6 @@
 """The standing over declared cells: its definitions, what failing and missing do, and its intervals."""
 
+import copy
 import csv
 import io
 import random
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from standings import METHODS, declare, drawn, records, run, stand
 
 from harness.board import markdown, standing
+from harness.board.spending import planned
 from harness.board.standing import draws, words
 
 
@@ -281,3 +283,33 @@ def test_a_better_accuracy_never_costs_a_win(two, seed):
     values[raised]["set"] = [value + 0.01 for value in values[raised]["set"]]
     after = stand(values, two)
     assert all(after.wins["set", other] >= before.wins["set", other] for other in METHODS if other != "set")
+
+
+def test_under_a_plan_of_looks_all_methods_count_with_the_seeds_that_all_have(six):
+    """Rows that are decided need no further seeds, so the others have more."""
+    values = drawn(11, "abcdef")
+    draw = random.Random(0)
+    for task in values.values():
+        task["static"] = [0.3, 0.301, 0.302]
+        for name in ("set", "rigl", "gmp"):
+            task[name] = [0.9 + draw.gauss(0, 0.004) for _ in range(5)]
+    found = [copy.deepcopy(each) for each in records(values)]
+    for each in found:
+        each["provenance"]["looks"] = planned(0.005).as_record()
+    tables = of(found).tables
+    assert {row.name: row.required for row in tables[0].rows} == {"static": 3, "set": 5, "rigl": 5, "gmp": 5}
+    made = standing.make(tables, six)
+    assert len(made.placed) == len(METHODS)
+    assert lines(made)["static"].figures.interval[2:] == (4, 4)
+
+
+def test_a_failed_row_whose_sparsity_is_a_result_is_not_placed(two):
+    found = [copy.deepcopy(each) for each in records(drawn(12, "ab"))]
+    for each in found:
+        if each["method"] == "set":
+            each["config"]["reaches"] = True
+    failed = run("set", "a", 1, None)
+    rest = [each for each in found if (each["method"], each["dataset"], each["seed"]) != ("set", "a", 1)]
+    assert lines(standing.make(of(found).tables, two))["set"].why == ""
+    failed = failed | {"config": failed["config"] | {"reaches": True}}
+    assert lines(standing.make(of([*rest, failed]).tables, two))["set"].why == "1 of 2 cells (seed 1 diverged)"

@@ -35,7 +35,7 @@ def half_width(row: Row) -> float | None:
 
 def _answers(run: Record) -> tuple[str, int] | None:
     """Return a run's right and wrong answers as recorded, and how many there are; None where they tell nothing."""
-    text, images = run["metrics"].get("test_right"), run["config"]["dataset"].get("test_examples")
+    text, images = run["metrics"].get("test_right"), (run["config"].get("dataset") or {}).get("test_examples")
     if not text or not images or images < 2:
         return None
     right = _right(text, images)

@@ -127,7 +127,7 @@ def _fill(cell: Cell, tables: Sequence[Table]) -> _Filled | None:
     level, table = max(fitting, key=lambda pair: len(pair[0].ranked))
     chance = errors.at_chance(table)
     rows = _submitted(row for row in table.rows if row.sparsity == level.sparsity)
-    found = {name: made for name, row in rows.items() if (made := _errors(row, chance))}
+    found = {name: made for name, row in rows.items() if (made := _errors(row, level.seeds, chance))}
     return _Filled(cell, level, chance, rows, found)
 
 
@@ -140,11 +140,13 @@ def _submitted(rows: Iterable[Row]) -> dict[str, Row]:
     return found
 
 
-def _errors(row: Row, chance: float) -> list[float] | None:
-    """Return the errors of a row that is ranked, or would be but for failing on seeds that are required."""
-    if row.place is None and not (row.failed and max(row.failed) < row.required):
-        return None
-    return errors.of_seeds(row, row.required, chance)
+def _errors(row: Row, seeds: int, chance: float) -> list[float] | None:
+    """Return the errors of a row that is ranked, or would be but for failing on some of the seeds of its level.
+
+    A row whose sparsity is a result and that failed is left out: what it reached is not looked at once it has failed.
+    """
+    failed = row.failed and max(row.failed) < seeds and not row.example["config"].get("reaches")
+    return errors.of_seeds(row, seeds, chance) if row.place is not None or failed else None
 
 
 def _line(name: str, filled: Sequence[_Filled], cells: int) -> Line:
