@@ -127,7 +127,8 @@ def test_a_committed_run_is_found_by_a_plan_as_long_as_its_results_have_not_chan
 
 
 def _committed_suite():
-    for run in grid.runs("fashion_mnist_cpu", []):
+    made = sorted({path.name.split("-")[2] for path in COMMITTED})  # methods that were there when they were made
+    for run in grid.runs("fashion_mnist_cpu", [f"method=[{','.join(made)}]"]):
         yield dataclasses.replace(run, device="cpu", graph=False)
 
 

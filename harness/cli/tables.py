@@ -103,10 +103,10 @@ def board(summary: Summary) -> None:
 
 
 def _sparsity(record: Record) -> str:
-    """Return the requested sparsity, and where a run only reaches one, that."""
-    reached = record["metrics"]["sparsity"]
+    """Return the requested sparsity, and where a run only reaches one, that; a short dense net has none to reach."""
+    config, reached = record["config"], record["metrics"]["sparsity"]
     requested = f"{record['sparsity']:.4g}"
-    only_reaches = record["config"].get("reaches") and reached is not None
+    only_reaches = config.get("reaches") and "budget_share" not in config and reached is not None
     return f"{requested} (reached {reached:.4g})" if only_reaches else requested
 
 

@@ -97,8 +97,7 @@ def _narrowed(run: RunConfig, method: SmallDense) -> RunConfig:
         raise UnfitError(
             f"sparsity {run.sparsity:g} leaves fewer {method.equal} than the narrowest {run.model.name} has, {least:,}"
         )
-    reference = {"maskable": sum(dense), "forward_flops": full.dense, "training_flops": full.training(dense)}
-    return replace(_at(run, width), reference=reference)
+    return replace(_at(run, width), reference=full.as_reference())
 
 
 _solved: dict[tuple[Any, ...], int] = {}
