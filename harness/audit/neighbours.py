@@ -82,8 +82,8 @@ def _row(file: str, record: Record) -> Row:
 
 def _net(record: Record) -> str:
     """Return what the dense costs of a full net depend on: model, data set, and layers that are kept dense."""
-    config = record["config"]
-    return identity.canonical([record["model"], record["dataset"], config.get("dense_layers") or []])
+    dense = record["config"].get("dense_layers") or []
+    return f"{record['model']} on {record['dataset']} but {dense!r}"
 
 
 def _reference(record: Record) -> _Net | None:

@@ -205,7 +205,7 @@ def canonical(value: Any) -> str:
 
 
 def _but(given: Settings, left_out: Settings) -> Settings:
-    return {name: value for name, value in given.items() if (name, value) not in left_out.items()}
+    return {name: value for name, value in given.items() if name not in left_out or value != left_out[name]}
 
 
 def _row(run: Settings) -> str:
