@@ -1,6 +1,7 @@
 """Disks that are full, have no inodes, are read-only, or hold something else in the place of a folder."""
 
 import contextlib
+import os
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ from faults import disk, outcome, planned, records, remount
 
 from harness.errors import UsageError
 from harness.executors.execute import execute
+from harness.networks import keep
 from harness.plan.planned import plan
 
 
@@ -74,6 +76,25 @@ def test_a_disk_without_room_for_a_network_still_takes_the_record(tmp_path, whol
         assert outcome(ended.record) == outcome(whole)
         assert any("no checkpoint could be written" in line for line in said)
         assert any("the trained network could not be written" in line for line in said)
+
+
+def test_a_record_gets_the_room_that_its_network_has_taken(tmp_path, whole):
+    page = 4096
+    with disk(tmp_path / "disk", "size=2m") as folder:
+        run = planned(folder)
+        (folder / "records").write_text("in the way")
+        with pytest.raises(UsageError, match="cannot be written to"):
+            train(run)
+        (folder / "records").unlink()
+        network = keep.path_of(folder, run.key)
+        room = -(-whole["network"]["bytes"] // page) * page + page
+        fill(folder / "ballast")
+        os.truncate(folder / "ballast", (folder / "ballast").stat().st_size // page * page - room)
+        ended, said = train(run)
+        assert outcome(ended.record) == outcome(whole)
+        assert "network" not in ended.record
+        assert not network.exists()
+        assert any(line.endswith("is not kept: No space left on device") for line in said)
 
 
 @pytest.mark.parametrize("options", ["size=2m", "size=2m,nr_inodes=2"])
