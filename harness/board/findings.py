@@ -39,7 +39,7 @@ def local(table: Table) -> str:
     return f"Made outside of a container, and tested apart: {'; '.join(told)}." if told else ""
 
 
-BREAKDOWN_HEADERS = ["method", "within 1 point up to", "more than 1 point below from", "training FLOPs within 1 point"]
+BREAKDOWN_HEADERS = ["method", "holds up to", "breaks from", "training FLOPs"]
 """The columns of the table of breakdown."""
 
 

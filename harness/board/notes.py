@@ -51,8 +51,9 @@ LOST = (
 """What is said where a row has lost seeds."""
 
 BREAKDOWN = (
-    "Against dense, less 1 point of accuracy: the sparsity up to which a method is shown to be within that at each "
-    "sparsity that it was run at; the sparsity from which on it is shown to be further below at each, or lost a seed; "
-    "and the least training FLOPs of the former rows. All of it holds together with 95 % confidence."
+    "Against dense, less 1 point of accuracy: a method holds up to a sparsity if there, and at each lower one that it "
+    "was run at, it is shown to be less than 1 point below. It breaks from a sparsity if there, and at each higher one, "
+    "it is shown to be further below, or a seed diverged or was invalid. The training FLOPs are the least at which it "
+    "holds. All of it is true together with 95 % confidence."
 )
 """What stands above the table of breakdown."""
