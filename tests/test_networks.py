@@ -84,7 +84,7 @@ def test_bytes_that_are_no_mask_are_refused(data, draw):
         "shape": draw.draw(st.one_of(st.lists(number, max_size=3), number)),
         "code": draw.draw(st.sampled_from(["bits", "gaps", "other"])),
         "of": draw.draw(st.sampled_from(["active", "inactive", 1])),
-        "count": draw.draw(number),
+        "number": draw.draw(number),
         "low": draw.draw(number),
     }
     try:
@@ -92,7 +92,7 @@ def test_bytes_that_are_no_mask_are_refused(data, draw):
         places = masks.places(found)
     except ValueError:
         return
-    assert len(places) == found.count
+    assert len(places) == found.number
     assert (np.diff(places) > 0).all()
     assert not len(places) or places[-1] < found.size
 

@@ -26,7 +26,7 @@ class Coded(NamedTuple):
         shape: Of the mask.
         code: ``"bits"``, one a weight in row-major order, the most significant of a byte first; or ``"gaps"``.
         of: ``"active"`` or ``"inactive"``: the weights whose gaps are coded. A gap is how many others lie before one.
-        count: How many weights that are.
+        number: How many weights that are.
         low: How many low bits of a gap are written as they are. They come first, of all gaps, the lowest bit of each
             first; then each gap divided by 2 ** low in unary, as so many zeros and a one.
         data: The bytes.
@@ -35,7 +35,7 @@ class Coded(NamedTuple):
     shape: tuple[int, ...]
     code: str
     of: str
-    count: int
+    number: int
     low: int
     data: Bytes
 
@@ -50,11 +50,11 @@ class Coded(NamedTuple):
     @property
     def active(self) -> int:
         """Number of active weights, as stated; `places` and `decoded` check it."""
-        return self.count if self.of == "active" else self.size - self.count
+        return self.number if self.of == "active" else self.size - self.number
 
     def described(self) -> dict[str, Any]:
         """Return everything but the data, as plain values."""
-        return {"shape": list(self.shape), "code": self.code, "of": self.of, "count": self.count, "low": self.low}
+        return {"shape": list(self.shape), "code": self.code, "of": self.of, "number": self.number, "low": self.low}
 
 
 def encode(mask: Bits) -> Coded:
@@ -78,15 +78,15 @@ def coded(described: Any, data: Bytes) -> Coded:
     """
     try:
         shape = tuple(described["shape"])
-        found = Coded(shape, described["code"], described["of"], described["count"], described["low"], data)
+        found = Coded(shape, described["code"], described["of"], described["number"], described["low"], data)
     except (KeyError, TypeError):
         raise ValueError("a mask is not described") from None
-    whole = (*shape, found.count, found.low)
+    whole = (*shape, found.number, found.low)
     if any(type(number) is not int or number < 0 for number in whole) or found.size > _MOST_WEIGHTS:
         raise ValueError("a mask has no possible shape or count")
     if found.code not in ("bits", "gaps") or found.of not in ("active", "inactive") or found.low > _MOST_LOW_BITS:
         raise ValueError("a mask has an unknown code")
-    if found.count > found.size:
+    if found.number > found.size:
         raise ValueError("a mask has more active weights than weights")
     return found
 
@@ -99,7 +99,7 @@ def places(mask: Coded) -> Places:
     """
     bits = np.unpackbits(mask.data)
     found = np.flatnonzero(bits) if mask.code == "bits" else _read(mask, bits)
-    if len(found) != mask.count or (len(found) and found[-1] >= mask.size):
+    if len(found) != mask.number or (len(found) and found[-1] >= mask.size):
         raise ValueError("the bytes of a mask do not fit its shape and count")
     return found.astype(np.int64)
 
@@ -130,8 +130,8 @@ def _written(gaps: Places, low: int) -> Bytes:
 
 
 def _read(mask: Coded, bits: Bytes) -> Places:
-    ends = np.flatnonzero(bits[mask.count * mask.low :])
-    if len(ends) != mask.count:
+    ends = np.flatnonzero(bits[mask.number * mask.low :])
+    if len(ends) != mask.number:
         raise ValueError("the bytes of a mask do not fit its count")
     gaps = (np.diff(ends, prepend=-1) - 1).astype(np.int64)
     # Before anything can overflow: no gap is larger than the layer, nor are all of them together.
@@ -139,7 +139,7 @@ def _read(mask: Coded, bits: Bytes) -> Places:
         raise ValueError("the bytes of a mask do not fit its shape")
     gaps <<= mask.low
     for bit in range(mask.low):
-        gaps |= bits[bit : mask.count * mask.low : mask.low].astype(np.int64) << bit
+        gaps |= bits[bit : mask.number * mask.low : mask.low].astype(np.int64) << bit
     if gaps.sum(dtype=np.float64) > mask.size:
         raise ValueError("the bytes of a mask do not fit its shape")
     return np.cumsum(gaps + 1) - 1
