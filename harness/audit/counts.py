@@ -153,7 +153,6 @@ def _curve(record: Record, truth: recount.Recount) -> list[str]:
     topology = record["topology"]
     places = [entry["step"] for entry in topology]
     ends = {training["step"] for training in record["rounds"]}  # evaluated before the pruning that follows
-    ends.add(record["cost"]["steps"])  # and before the last masks of methods whose masks move in every step
     for point in record["curve"]:
         until = point["step"] - (point["step"] in ends)
         active = topology[max(bisect.bisect_right(places, until) - 1, 0)]["active"]
