@@ -52,7 +52,7 @@ LOST = (
 
 BREAKDOWN = (
     "Against dense, less 1 point of accuracy: a method holds up to a sparsity if there, and at each lower one that it "
-    "was run at, it is shown to be less than 1 point below. It breaks from a sparsity if there, and at each higher one, "
+    "was run at, it is shown to be less than 1 point below. It breaks from one if there, and at each higher one, "
     "it is shown to be further below, or a seed diverged or was invalid. The training FLOPs are the least at which it "
     "holds. All of it is true together with 95 % confidence."
 )
