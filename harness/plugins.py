@@ -50,7 +50,7 @@ def load(group: str, text: str) -> str:
             own = (each for each, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__)
             public = [each for each in own if not each.startswith("_")]
             raise unknown(f"object of {path.name}", name, public)
-        return _add_method(plugin) if group == "method" else _add_function(group, plugin)
+        return add_method(plugin) if group == "method" else _add_function(group, plugin)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # importing a file runs its author's code
@@ -183,7 +183,13 @@ def _room(group: str) -> Any:
     return importlib.import_module(_ROOMS[group])
 
 
-def _add_method(plugin: Any) -> str:
+def add_method(plugin: Any) -> str:
+    """Register a method class, under its own name unless it has one, and return that name.
+
+    Raises:
+        TypeError: It is not a method.
+        ValueError: Another method has the name.
+    """
     if not (isinstance(plugin, type) and issubclass(plugin, Method)):
         raise TypeError(f"{plugin!r} is not a subclass of sparsebench.Method")
     if registry.name_of(plugin) is None:

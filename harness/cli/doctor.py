@@ -1,4 +1,4 @@
-"""``sparsebench doctor``: what a run would see, before anything is trained."""
+"""``sparsebench doctor``: what a run would see of a data set, and whether a method or a model does as it must."""
 
 import argparse
 import json
@@ -12,24 +12,29 @@ from harness.console import printable
 if TYPE_CHECKING:
     from harness.config import RunConfig
 
-ABOUT = "look at a data set before anything is trained: counts, broken files, the split a run would see"
+ABOUT = "look at a data set before anything is trained, or check a method or model of your own by short runs"
 
-_SUBJECTS = ("data",)
+_SUBJECTS = ("data", "method", "model")
 _LABEL = 13  # columns before what is said
 _MOST_CLASSES = 12  # listed one by one
 _MOST_BROKEN = 10
+_VERDICTS = {True: "holds", False: "FAILS", None: "-"}
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     command.add_argument("subject", choices=_SUBJECTS, help="what to look at")
-    command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=OVERRIDES)
-    command.add_argument("--full", action="store_true", help="decode every image file, and compare train with test")
+    named = "for a method or a model, first its NAME, path/file.py:OBJECT or package.module:OBJECT; then "
+    command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=named + OVERRIDES)
+    full = "data: decode every image file, and compare train with test"
+    command.add_argument("--full", action="store_true", help=full)
     command.add_argument("--json", action="store_true", help="print a JSON object")
 
 
 def call(given: argparse.Namespace) -> int:
-    """Run the command and return its exit status: 1 if a run would be refused."""
+    """Run the command and return its exit status: 1 if a run would be refused, or something does not hold."""
+    if given.subject != "data":
+        return _conform(given)
     from harness import config
 
     run = config.resolve(given.overrides)
@@ -47,6 +52,38 @@ def call(given: argparse.Namespace) -> int:
         for label, text in _lines(report):
             print(_wrapped(label, printable(text), columns))
     return FAILED if report["refused"] else DONE
+
+
+def _conform(given: argparse.Namespace) -> int:
+    """Check a method or a model, and print what holds as it is found."""
+    from harness.conformance.subject import FORMS
+    from harness.errors import UsageError, short
+
+    what, *overrides = given.overrides or [""]
+    if not what or ("=" in what and ":" not in what):
+        said = f", not {short(what)}" if what else ""
+        raise UsageError(f"doctor {given.subject}: first comes what to check{said}: {FORMS}")
+    if given.full:
+        raise UsageError("--full is of doctor data")
+    # Imported once the command line is known to be good: torch takes seconds.
+    from harness.conformance.kit import Examination
+
+    examined = Examination(given.subject, what, overrides)
+    columns = min(layout.width() or 80, 120)
+    findings = []
+    for finding in examined.findings():
+        findings.append(finding)
+        if not given.json:
+            print(
+                _wrapped(_VERDICTS[finding.holds], printable(f"{finding.name}: {finding.found}"), columns), flush=True
+            )
+    holds = all(finding.holds for finding in findings)
+    if given.json:
+        report = {given.subject: what, "runs": examined.runs, "holds": holds}
+        print(json.dumps({**report, "checks": [vars(each) for each in findings]}, indent=1, ensure_ascii=False))
+    else:
+        print(_wrapped("runs", printable(examined.runs), columns))
+    return DONE if holds else FAILED
 
 
 def _add_run(report: dict[str, Any], run: "RunConfig", dataset: Any) -> None:

@@ -1,0 +1,23 @@
+"""How the kit says that something does not hold."""
+
+import traceback
+
+from harness.errors import UsageError, first_line
+
+
+class ConformanceError(AssertionError):
+    """Something that must hold does not; the message is one line and says what was found."""
+
+
+def reason(error: BaseException, file: str | None) -> str:
+    """Say in one line what was raised, and on which line of the file of what is examined.
+
+    Args:
+        error: What a run raised.
+        file: The file; None if it is not known.
+    """
+    if isinstance(error, UsageError):
+        return first_line(error)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    where = f"line {lines[-1]}: " if lines else ""
+    return f"{where}{type(error).__name__}: {first_line(error)}"
