@@ -192,7 +192,7 @@ def test_a_config_survives_its_plain_form():
     assert config.to_dict(again) == plain
     assert config.from_dict(plain, method=False).method is None
     new = {"test", "width", "budget_share", "reference"}  # left out at their defaults
-    assert {f.name for f in dataclasses.fields(RunConfig)} - {"plugins", "tuned", *new} | {"rules"} == set(plain)
+    assert {f.name for f in dataclasses.fields(RunConfig)} - {"plugins", "tuned", "keep", *new} | {"rules"} == set(plain)
     assert set(plain["model"]) == {"name"}
 
 
