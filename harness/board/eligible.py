@@ -92,7 +92,8 @@ def _some(words: list[str]) -> str:
 
 def _falls_short(row: Row) -> str:
     """Return the sparsity that a row reaches if its sparsity is a result and some seed misses that of its column."""
-    runs = [run for run in row.runs.values() if run["config"].get("reaches") and "budget_share" not in run["config"]]
+    configs = [(run, run["config"]) for run in row.runs.values()]
+    runs = [run for run, its in configs if (its.get("reaches") or its.get("pattern")) and "budget_share" not in its]
     lowest = min((run["metrics"]["sparsity"] for run in runs), default=1.0)
     return f"reaches {100 * lowest:.4g} %" if 1 - lowest > (1 + SHORT) * (1 - row.sparsity) + 1e-12 else ""
 
@@ -112,8 +113,9 @@ def _one_for_each_method(rows: Sequence[Row]) -> None:
 
 def _distance(row: Row) -> tuple[int, str, str]:
     """Order the variants of a method: fewest settings that are not its defaults, then the oldest; never by result."""
-    usual = methods().get(row.name)
-    changed = sum(_plain(getattr(usual, name, None)) != _plain(value) for name, value in row.settings.items())
+    method = methods().get(row.name)
+    usual = vars(method) if method else {}
+    changed = sum(_plain(usual.get(name)) != _plain(value) for name, value in row.settings.items())
     oldest = min(run["provenance"]["finished"] or "" for run in (row.example, *row.runs.values()))
     return changed, oldest, canonical(row.settings)
 
