@@ -202,7 +202,7 @@ def test_other_data_sets_the_same_runs_and_runs_without_a_result_are_refused():
 
 def test_several_rows_of_a_side_are_refused_unless_one_alone_can_be_compared():
     first = [*runs("rigl", A), *runs("rigl", A, 0.95)]
-    with pytest.raises(UsageError, match=r"A, 'given', is 2 rows that differ in sparsity \(0.9, 0.95\)"):
+    with pytest.raises(UsageError, match=r"A, 'given', has several rows that differ in sparsity \(0.9, 0.95\)"):
         compared(first, runs("set", B))
     other = [*runs("rigl", A), *runs("rigl", A, budget=("epochs", 20, 1))]
     assert compared(other, runs("set", B)).lead[0].endswith("budget 10 epochs")

@@ -26,7 +26,7 @@ def page(first: Side, second: Side) -> Page:
         UsageError: They cannot be compared (`harness.reports.pairing.pair`).
     """
     pair = pairing.pair(first, second)
-    one, other = pair.first.row, pair.second.row
+    one, other = pair.rows
     return Page(
         f"A: {_named(one)} against B: {_named(other)}",
         [*_tasks(pair), _verdict(pair), *_lost(pair), *_otherwise(pair)],
@@ -72,7 +72,7 @@ def _tasks(pair: Pair) -> list[str]:
 def _lost(pair: Pair) -> list[str]:
     """Say which seeds ended without a result, on which the comparison says nothing."""
     found = []
-    for letter, (_, row) in zip("AB", pair.lines, strict=True):
+    for letter, row in zip("AB", pair.rows, strict=True):
         if row.lost:
             ends = ", ".join(f"{count} {status}" for status, count in row.statuses.items() if status != "done")
             found.append(f"{letter} lost seeds ({ends}): the difference is of the seeds that both finished")
@@ -146,7 +146,7 @@ def _images(first: str | None, second: str | None, images: int | None) -> str:
 
 def _unpaired(pair: Pair) -> list[str]:
     found = []
-    for letter, (_, row) in zip("AB", pair.lines, strict=True):
+    for letter, row in zip("AB", pair.rows, strict=True):
         if alone := sorted(row.runs.keys() - set(pair.seeds)):
             found.append(f"Only {letter} has finished seed {', '.join(map(str, alone))}: left out.")
         if row.superseded:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Any, NamedTuple
 
 from harness.board import aggregate
@@ -15,13 +16,23 @@ from harness.records.identity import canonical, of_record, settings
 from harness.reports.sides import Side, flat
 
 _MOST_NAMED = 4
+_MOST_PAIRS = 1000
 
 
 class Line(NamedTuple):
-    """A row of one side with the table that it belongs to."""
+    """A row of one side.
+
+    Attributes:
+        table: The table that it belongs to.
+        row: The row.
+        data: Fingerprint of its data; None if unknown.
+        terms: Data set, budget and device, as text.
+    """
 
     table: Table
     row: Row
+    data: str | None
+    terms: str
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,13 @@ class Pair:
 
     @property
     def lines(self) -> tuple[Line, Line]:
-        """Both rows."""
+        """Both rows with their tables."""
         return self.first, self.second
+
+    @property
+    def rows(self) -> tuple[Row, Row]:
+        """Both rows of the board."""
+        return self.first.row, self.second.row
 
 
 def _at(record: Record, path: tuple[str, ...]) -> Any:
@@ -105,9 +121,10 @@ def pair(first: Side, second: Side) -> Pair:
         UsageError: Nothing can be compared, with what is in the way, or several rows could be.
     """
     ours, theirs = lines(first), lines(second)
-    fits = [(one, other) for one in ours for other in theirs if not obstacles(one, other)]
+    pairs = (pair for pair in product(ours, theirs) if pair[0].terms == pair[1].terms and not obstacles(*pair))
+    fits = list(islice(pairs, _MOST_PAIRS))
     if not fits:
-        every = [obstacles(one, other) for one in ours for other in theirs]
+        every = [obstacles(*pair) for pair in islice(product(ours, theirs), _MOST_PAIRS)]
         fewest = every[min(range(len(every)), key=lambda place: len(every[place]))]
         raise UsageError(f"A and B cannot be compared: {printable('; '.join(fewest))}")
     for side, place in ((first, 0), (second, 1)):
@@ -124,37 +141,42 @@ def lines(side: Side) -> list[Line]:
     Raises:
         UsageError: There is none.
     """
-    every = [Line(table, row) for table in aggregate.tables(side.files) for row in table.rows]
-    done = [line for line in every if line.row.runs]
+    done = [_line(table, row) for table in aggregate.tables(side.files) for row in table.rows if row.runs]
     if not done:
         words = sorted({f"seed {record['seed']} {record['status']}" for record in side.files.values()})
         raise UsageError(f"{side.letter} has no finished run: {', '.join(words[:_MOST_NAMED])}")
     return done
 
 
+def _line(table: Table, row: Row) -> Line:
+    terms = canonical([table.task["dataset"], table.budget, row.device])
+    return Line(table, row, of_record(row.example).data, terms)
+
+
 def obstacles(one: Line, other: Line) -> list[str]:
     """Say why two rows cannot be compared, a line each; nothing if they can."""
-    found = []
-    if names := _differing(one.table.task["dataset"], other.table.task["dataset"]):
-        told = ["name"] if "name" in names else list(names)  # another data set has other counts as well
-        words = (f"{name} {_word(names[name][0])} and {_word(names[name][1])}" for name in told)
-        found.append(f"other data ({', '.join(words)})")
-    else:
-        prints = [of_record(line.row.example).data for line in (one, other)]
-        if None not in prints and prints[0] != prints[1]:
-            found.append(f"other data (fingerprints {str(prints[0])[:12]} and {str(prints[1])[:12]})")
-    for name, values in (
-        ("budget", (one.table.budget, other.table.budget)),
-        ("device", (one[1].device, other[1].device)),
-    ):
-        if values[0] != values[1]:
-            found.append(f"other {name} ({values[0]} and {values[1]})")
+    found = [] if one.terms == other.terms else _other_terms(one, other)
+    if None not in (one.data, other.data) and one.data != other.data and not found:
+        found.append(f"other data (fingerprints {str(one.data)[:12]} and {str(other.data)[:12]})")
     common = one.row.runs.keys() & other.row.runs.keys()
     if not common:
         seeds = (", ".join(map(str, sorted(line.row.runs))) for line in (one, other))
         found.append(f"no common seed (A has {next(seeds)}, B has {next(seeds)})")
     elif all(one.row.runs[seed]["key"] == other.row.runs[seed]["key"] for seed in common):
         found.append("they are the same runs")
+    return found
+
+
+def _other_terms(one: Line, other: Line) -> list[str]:
+    found = []
+    if names := _differing(one.table.task["dataset"], other.table.task["dataset"]):
+        told = ["name"] if "name" in names else list(names)  # another data set has other counts as well
+        words = (f"{name} {_word(names[name][0])} and {_word(names[name][1])}" for name in told)
+        found.append(f"other data ({', '.join(words)})")
+    if one.table.budget != other.table.budget:
+        found.append(f"other budget ({one.table.budget} and {other.table.budget})")
+    if one.row.device != other.row.device:
+        found.append(f"other device ({one.row.device} and {other.row.device})")
     return found
 
 
@@ -200,5 +222,5 @@ def _several(side: Side, found: list[Line]) -> str:
         values = sorted({_word(each.get(name, _ABSENT)) for each in facts})[:_MOST_NAMED]
         words.append(f"{name.removeprefix('run.')} ({', '.join(values)})")
     differ = f" that differ in {printable(', '.join(words))}" if words else ""
-    told = f"{side.letter}, {short(side.given)}, is {len(found)} rows{differ}"
+    told = f"{side.letter}, {short(side.given)}, has several rows{differ}"
     return f"{told}: choose one with a selector such as 'method=rigl sparsity=0.9'"
