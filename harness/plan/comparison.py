@@ -81,7 +81,6 @@ def _narrowed(run: RunConfig, method: SmallDense) -> RunConfig:
     if run.model.width != 1:
         raise UsageError(f"method {method.name!r} sets model.width itself: drop model.width={run.model.width:g}")
     full = measured(run)
-    dense = [layer.weights for layer in full.layers]
     try:
         sparse = method.sparse_counts(full.shapes, 1 - run.sparsity)
     except ValueError as error:
