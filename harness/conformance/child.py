@@ -71,11 +71,9 @@ def main() -> int:
             trainer = _resumed(planned, folder) if task == "resume" else _blind(planned, folder)
             state = trainer.state_dict()  # with the generators as they are now
     except Exception as error:  # whatever a stranger's code raises
-        (folder / f"{task}-error.txt").write_text(
-            first_line(error)
-            if isinstance(error, PermissionError)
-            else reason(error, examined.file if examined else None)
-        )
+        file = examined.file if examined else None
+        said = first_line(error) if isinstance(error, PermissionError) else reason(error, file)
+        (folder / f"{task}-error.txt").write_text(said)
         return 1
     torch.save(state, folder / f"{task}-end.pt")
     return 0

@@ -58,9 +58,8 @@ class Study:
             except UsageError as error:
                 self.refused[sparsity] = str(error)
             else:
-                # One run where the sparsity is not the method's to choose, as of a dense one.
-                if planned.key not in {each.key for each in found.values()}:
-                    found[sparsity] = planned
+                # Dense training has sparsity 0, whatever was requested.
+                found[sparsity if planned.run.method.masked else "0"] = planned
         if not found:
             raise ConformanceError(next(iter(self.refused.values())))
         return found
