@@ -175,7 +175,7 @@ def test_runs_that_differ_in_plain_settings_share_one_composition_and_nothing_el
 
 def test_every_setting_of_every_run_can_be_named():
     for prototype in methods().values():
-        run = dataclasses.asdict(config.resolve([f"method={prototype.name}"]))
+        run = dataclasses.asdict(config.resolve([f"method={prototype.name}", "sparsity=0.5"]))
         flat = {
             f"{part}.{name}" if isinstance(inner, dict) else part
             for part, inner in run.items()
