@@ -212,3 +212,15 @@ def test_a_narrower_net_is_held_against_the_full_one_of_its_neighbours(tmp_path)
     assert _refusals(tmp_path, records + other) == [
         f"reference: 24128 weights and 10000000 FLOPs, other records have 6032 and {full}"
     ]
+
+
+def test_a_constant_fan_in_says_how_many_neurons_share_the_weights_of_each_layer(tmp_path):
+    made = record(small("srigl"), tmp_path)
+    neurons = made["metrics"]["active_neurons"]
+    ending = made["topology"][-1]["active"]
+    assert list(neurons) == [layer["name"] for layer in made["config"]["layers"]]
+    assert all(kept % count == 0 for kept, count in zip(ending, neurons.values(), strict=True))
+    assert counts.refusals(made) == []
+    last = made["config"]["layers"][-1]["name"]
+    neurons[last] -= 3  # of 10
+    assert counts.refusals(made) == [f"active_neurons: 7 in {last} cannot share {ending[-1]} active weights evenly"]

@@ -101,6 +101,7 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
             ("nonzero", metrics["nonzero"], sum(found["nonzero"])),
             ("maskable", metrics["maskable"], maskable),
             ("layer_density", metrics["layer_density"], density),
+            ("active_neurons", metrics.get("active_neurons"), found.get("active_neurons")),
             ("sparsity", metrics["sparsity"], 1 - active / (full["maskable"] if full else maskable)),
             ("the last topology entry", (record["topology"] or [{}])[-1].get("active"), found["active"]),
         )

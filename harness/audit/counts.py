@@ -98,7 +98,21 @@ def _weights(record: Record, truth: recount.Recount) -> list[str]:
     elif wrong := [name for name, value in truth.layer_density.items() if abs((given[name] or 0) - value) > 1e-9]:
         name = wrong[0]
         found.append(f"layer_density: {name} has {given[name]} but the topology ends with {truth.layer_density[name]}")
-    return found + _explored(record, truth)
+    return found + _neurons(record) + _explored(record, truth)
+
+
+def _neurons(record: Record) -> list[str]:
+    """Check that active neurons share the weights of their layer evenly, as a constant fan-in says."""
+    claimed, layers = record["metrics"].get("active_neurons"), record["config"]["layers"]
+    if claimed is None:
+        return []
+    if list(claimed) != [layer["name"] for layer in layers]:
+        return ["active_neurons: the layers must be those of the config, in order"]
+    for layer, kept in zip(layers, record["topology"][-1]["active"], strict=True):
+        neurons = claimed[layer["name"]]
+        if neurons > layer["shape"][0] or (kept % neurons if neurons else kept):
+            return [f"active_neurons: {neurons} in {layer['name']} cannot share {kept} active weights evenly"]
+    return []
 
 
 def _explored(record: Record, truth: recount.Recount) -> list[str]:

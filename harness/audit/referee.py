@@ -27,7 +27,7 @@ from harness.tasks.vision import data, models
 from harness.tasks.vision.inputs import load_data
 from harness.tasks.vision.score import evaluate
 from harness.training.network import read
-from methods.parts.patterns import Pattern
+from methods.parts.patterns import Pattern, active_neurons
 
 
 def main() -> int:
@@ -54,9 +54,9 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
 
     Returns:
         What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); per layer, in model order,
-        ``active``, ``nonzero`` and ``outside`` (weights that are not zero where the mask is), and under a pattern
-        ``violations``; and ``test_accuracy``, ``test_top5``, ``test_loss`` and ``test_right``, None for a trial of
-        tuning.
+        ``active``, ``nonzero`` and ``outside`` (weights that are not zero where the mask is), under a pattern
+        ``violations``, with a constant fan-in ``active_neurons`` by name; and ``test_accuracy``, ``test_top5``,
+        ``test_loss`` and ``test_right``, None for a trial of tuning.
 
     Raises:
         UsageError: Two independent counts of the model's products differ.
@@ -87,6 +87,8 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     if plain.get("pattern"):
         pattern = Pattern.of(plain["pattern"])
         counted["violations"] = [pattern.violations(mask) for _, mask in kept]
+        if pattern.kind == "fan_in":
+            counted["active_neurons"] = {name: active_neurons(masks[name]) for name, _ in layers}
     return counted | _score(run, model, trial=plain.get("test") is False)
 
 

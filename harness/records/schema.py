@@ -27,6 +27,7 @@ from harness.records.shapes import (
     STEP,
     TIME,
     Schema,
+    by_layer,
     digest,
     items,
     keys,
@@ -44,7 +45,7 @@ ADDED: dict[str, Any] = {
 }
 """Keys that schema 1 lacks, and what they are taken to be when such a record is read (`record.upgrade`)."""
 
-RARE = ("probe", "looks", "tuning", "network")
+RARE = ("active_neurons", "probe", "looks", "tuning", "network")
 """Keys that a record has only where its run has something to say in them."""
 
 _MOST_POINTS = 100_000
@@ -60,17 +61,14 @@ METRICS = keys(
         "active": COUNT,
         "nonzero": COUNT,
         "maskable": COUNT,
-        "layer_density": {
-            "type": ["object", "null"],
-            "propertyNames": {"maxLength": LONGEST_NAME},
-            "maxProperties": MOST_LAYERS,
-            "additionalProperties": FRACTION,
-        },
+        "layer_density": by_layer(FRACTION),
         "exploration_rate": FRACTION,
+        # Of runs whose pattern is a constant fan-in: neurons of each layer that have an active weight.
+        "active_neurons": by_layer(STEP),
         # Which test images were classified correctly (`harness.records.bits`).
         "test_right": text(LONGEST_BITS),
     },
-    optional=("test_right",),
+    optional=("active_neurons", "test_right"),
 )
 
 COST = keys(

@@ -32,6 +32,16 @@ def items(each: Schema, most: int) -> Schema:
     return {"type": "array", "items": each, "maxItems": most}
 
 
+def by_layer(each: Schema) -> Schema:
+    """Return the schema of an object with a value for each layer, or null."""
+    return {
+        "type": ["object", "null"],
+        "propertyNames": {"maxLength": LONGEST_NAME},
+        "maxProperties": MOST_LAYERS,
+        "additionalProperties": each,
+    }
+
+
 def text(longest: int) -> Schema:
     """Return the schema of a text of at most ``longest`` characters, or null."""
     return {"type": ["string", "null"], "maxLength": longest}

@@ -110,7 +110,9 @@ def _layers(record: Record) -> Section:
     if not found:
         return Section("Density by layer")
     drawn = any(layer.over_time for layer in found)
-    headers = ["layer", "shape", "weights", "at the start", "at the end", *(["over the steps"] if drawn else [])]
+    neurons = record["metrics"].get("active_neurons") or {}
+    headers = ["layer", "shape", "weights", "at the start", "at the end"]
+    headers += (["neurons × fan-in"] if neurons else []) + (["over the steps"] if drawn else [])
     rows = []
     for layer in found:
         cells: list[str | Series] = [
@@ -120,6 +122,9 @@ def _layers(record: Record) -> Section:
             percent(layer.start),
             percent(layer.end),
         ]
+        if neurons:
+            active = neurons.get(layer.name)
+            cells.append(f"{active} × {round((layer.end or 0) * layer.weights / active)}" if active else UNKNOWN)
         rows.append(cells + ([layer.over_time or UNKNOWN] if drawn else []))
     note = ["Over the steps: from 0 to the highest density of the layer."] if drawn else []
     return Section("Density by layer", tables=[Table(headers, rows, words=2)], notes=note)

@@ -15,6 +15,7 @@ from harness.training.network import Network
 from harness.training.prepare import Task
 from harness.training.promises import pattern_problems
 from harness.training.trainer import DivergedError, Trainer
+from methods.parts.patterns import active_neurons
 
 
 def describe(result: Record, task: Task, trainer: Trainer) -> None:
@@ -45,6 +46,8 @@ def describe(result: Record, task: Task, trainer: Trainer) -> None:
         layer_density={name: count / size for name, count, size in zip(masks.names, active, masks.sizes, strict=True)},
         exploration_rate=masks.exploration_rate(),
     )
+    if (result["config"].get("pattern") or {}).get("kind") == "fan_in":
+        result["metrics"]["active_neurons"] = {name: active_neurons(mask) for name, mask in masks.tensors()}
     result.update(history.state_dict())
 
 

@@ -66,11 +66,17 @@ class Pattern:
         return self.kind == "fan_in" or (len(shape) > 1 and shape[1] % self.m == 0)
 
     def counts(self, shapes: Sequence[Sequence[int]]) -> list[int] | None:
-        """Return the active weights of each layer if the pattern fixes them, else None."""
+        """Return the active weights of each layer if the pattern fixes them, else None.
+
+        Raises:
+            ValueError: No layer can follow the pattern, so the network would be dense.
+        """
         if self.kind == "fan_in":
             return None
         sizes = [math.prod(shape) for shape in shapes]
         held = [self.holds_for(shape) for shape in shapes]
+        if not any(held):
+            raise ValueError(f"no layer can keep {self.n} of every {self.m}: {self.m} divides no input dimension")
         return [size // self.m * self.n if holds else size for size, holds in zip(sizes, held, strict=True)]
 
     def tolerance(self, shapes: Sequence[Sequence[int]]) -> int:
@@ -98,6 +104,11 @@ class Pattern:
         if not self.holds_for(mask.shape):
             return int((~mask).sum())
         return int((grouped(mask, self.m).sum(-1) != self.n).sum())
+
+
+def active_neurons(mask: Tensor) -> int:
+    """Count the output neurons of a layer that have an active weight; ``mask`` is bool, of the weight's shape."""
+    return int(mask.reshape(mask.shape[0], -1).any(1).sum())
 
 
 def grouped(weight: Tensor, m: int) -> Tensor:
