@@ -66,7 +66,8 @@ def _sign(bits: int, plain: bool) -> str:
 
 def _level(value: float, low: float, high: float, levels: int) -> int:
     """Return the level of a value, from 0 for the lowest; a flat series is at the bottom."""
-    if not high > low:
+    span = high / 2 - low / 2  # halves: their difference is finite for any two floats
+    if not span > 0:
         return 0
-    share = (value / 2 - low / 2) / (high / 2 - low / 2)  # halves: their difference is finite for any two floats
+    share = (value / 2 - low / 2) / span
     return min(max(int(share * levels), 0), levels - 1)
