@@ -70,4 +70,5 @@ def _thinned(values: Sequence[float], points: int) -> list[float]:
 
 def _share(value: float, low: float, high: float) -> float:
     """Return where a value lies between two others, from 0 to 1; halves keep the differences of any floats finite."""
-    return (value / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.0
+    span = high / 2 - low / 2
+    return (value / 2 - low / 2) / span if span > 0 else 0.0
