@@ -5,6 +5,7 @@ import inspect
 import os
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from harness import config, plugins
 from harness.budget.kinds import kind
 from harness.config import RunConfig
-from harness.errors import UsageError, short
+from harness.errors import UnfitError, UsageError, short
 from harness.plan.planned import Planned, plan
 from harness.tasks.vision import models
 from methods import registry
@@ -22,6 +23,7 @@ GROUPS = ("method", "model")
 
 FORMS = "NAME, path/file.py:OBJECT or package.module:OBJECT"
 
+_DENSE = ("sparsity=0",)  # which every method can have
 _SHORT = 15  # iterations between events: four of them in 60 steps
 _RUNS = {
     "method": ("dataset=digits", "budget=steps:60", "evaluations=4"),
@@ -75,13 +77,23 @@ class Subject:
             UsageError: It cannot be trained as configured.
         """
         run = self._resolved((f"sparsity={sparsity}", *self._interval))
+        run.output = folder
+        (planned,) = plan([run])
+        return planned
+
+    def require_sound(self) -> None:
+        """Check the settings of the runs, whatever sparsity they have.
+
+        Raises:
+            UsageError: One is unknown or out of range, or its runs could not be compared to the bit.
+        """
+        with suppress(UnfitError):  # a sparsity that the method cannot have is a finding
+            self._resolved(())
+        run = self._resolved(_DENSE)
         if run.device != "cpu":
             raise UsageError(f"device={run.device}: the kit trains on the CPU alone")
         if kind(run.budget.kind).timed:
             raise UsageError(f"budget={run.budget.kind}: runs of a time are never the same; choose steps")
-        run.output = folder
-        (planned,) = plan([run])
-        return planned
 
     @property
     def file(self) -> str | None:
@@ -93,7 +105,7 @@ class Subject:
 
     @property
     def _object(self) -> Any:
-        run = self._resolved(())
+        run = self._resolved(_DENSE)
         return type(run.method) if self.group == "method" else models.registry.builder(run.model.name)
 
     def _resolved(self, more: tuple[str, ...]) -> RunConfig:
@@ -110,10 +122,10 @@ class Subject:
         """Shorten the interval of a method whose events a short run would hardly see, if the method allows it."""
         if self.group == "model" or any(each.startswith("method.interval=") for each in self.overrides):
             return ()
-        if self._resolved(()).method.interval <= _SHORT:
+        if self._resolved(_DENSE).method.interval <= _SHORT:
             return ()
         try:
-            self._resolved((f"method.interval={_SHORT}",))
+            self._resolved((*_DENSE, f"method.interval={_SHORT}"))
         except UsageError:
             return ()
         return (f"method.interval={_SHORT}",)
@@ -157,5 +169,5 @@ def subject(group: str, text: str, overrides: tuple[str, ...] = ()) -> Subject:
     registry.methods()
     found = Subject(group, text, overrides)
     found.load()
-    found._resolved(())
+    found.require_sound()
     return found

@@ -1,0 +1,253 @@
+"""The conformance kit: methods and models that break a promise are found, by the check that is there for it."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from harness import plugins
+from harness.cli import main as cli
+from harness.conformance.errors import ConformanceError
+from harness.conformance.kit import CHECKS, Examination
+from harness.errors import UsageError
+from harness.tasks.vision.models import registry as models
+from sparsebench.testing import checks
+
+SHORT = ("budget=steps:20", "evaluations=1", "recipe.batch_size=16", "model=mlp")
+AT = (*SHORT, "sparsity=0.9")
+
+HEAD = """
+import gc, os, sys
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import sparsebench as sb
+
+
+@dataclass
+class Mine(sb.Method):
+    interval: int = 5
+
+    def event(self, moment):
+        return sb.Event(dense_gradient=True) if moment.step % 5 == 0 else None
+
+    def update(self, masks, moment, target):
+        masks.keep_layers(self.scores(masks, moment), masks.active)
+
+    def scores(self, masks, moment):
+        return [masks.magnitude(layer) + masks.gradient_magnitude(layer) for layer in range(len(masks))]
+"""
+BREAKS = {
+    "forgets": """
+    def scores(self, masks, moment):
+        self.sums = [a + b for a, b in zip(super().scores(masks, moment), getattr(self, "sums", [0, 0, 0]))]
+        return self.sums
+""",
+    "draws": """
+    def scores(self, masks, moment):
+        made = torch.Generator().manual_seed(int.from_bytes(os.urandom(4)))
+        return [torch.rand(size, generator=made) for size in masks.sizes]
+""",
+    "hashes": """
+    def scores(self, masks, moment):
+        return [masks.random(layer) * (hash(name) % 97 - 48) for layer, name in enumerate(masks.names)][:1] + [
+            (1 + hash(name) % 2 * masks.random(layer)) for layer, name in enumerate(masks.names)][1:]
+""",
+    "peeks": """
+    def scores(self, masks, moment):
+        frame = sys._getframe()
+        while "splits" not in frame.f_locals and not hasattr(frame.f_locals.get("self"), "_splits"):
+            frame = frame.f_back
+        images, _ = next(iter(frame.f_locals["self"]._splits.test.epoch(0)))
+        return [score + images.std() * masks.random(layer)
+                for layer, score in enumerate(super().scores(masks, moment))]
+""",
+    "reads": """
+    def scores(self, masks, moment):
+        from sklearn.datasets import load_digits
+        return [score + load_digits().data.mean() * 0 for score in super().scores(masks, moment)]
+""",
+    "keeps_more": """
+    def update(self, masks, moment, target):
+        masks.keep(self.scores(masks, moment), sum(masks.active) + 5)
+""",
+    "moves": """
+    def update(self, masks, moment, target):
+        masks.keep(self.scores(masks, moment), sum(masks.active))
+""",
+    "escapes": """
+    def update(self, masks, moment, target):
+        masks._weights[0].data[~masks.alive(0).view(masks.shapes[0])] = 1e-6
+""",
+    "pattern": """
+    def pattern(self, target):
+        return sb.Pattern("fan_in")
+""",
+}
+FOUND = {
+    "forgets": ("resumable", r"a run cannot be resumed|stopped after steps 5 and 12 it ends with other"),
+    "draws": ("deterministic", r"two runs of one seed differ in model\.1\.weight"),
+    "hashes": ("resumable", r"stopped after steps 5 and 12 it ends with other"),
+    "peeks": ("no data seen", r"without data, on recorded gradients, the run ends with other (model|masks)"),
+    "reads": ("no data seen", r"on recorded gradients: its code opens /"),
+    "keeps_more": ("exact counts", r"at sparsity 0.9: .* weights at the end, the target is"),
+    "moves": ("plan is run", r"at sparsity 0.9: 1.weight has another density than planned"),
+    "escapes": ("outside masks", r"at sparsity 0.9: after step 5 [\d,]+ weights or optimiser entries"),
+    "pattern": ("pattern", r"at sparsity 0.9: the fan_in pattern is broken"),
+}
+MODEL = """
+import torch
+from torch import nn
+
+
+def net(classes, shape):
+    pixels = shape[0] * shape[1] * shape[2]
+    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, classes))
+"""
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """Forget, after each test, what it has registered."""
+    before = set(models.MODELS)
+    yield
+    for module in [name for name in sys.modules if name.startswith("plugin_")]:
+        plugins._forget(module)
+    plugins._module.cache_clear()
+    for name in set(models.MODELS) - before:
+        del models.MODELS[name]
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """Write a method that breaks something, and return its file and class."""
+
+    def write(how):
+        path = tmp_path / "mine.py"
+        path.write_text(HEAD + (f"\n\n@dataclass\nclass Broken(Mine):\n{BREAKS[how]}" if how else ""))
+        return f"{path}:{'Broken' if how else 'Mine'}"
+
+    return write
+
+
+def doctor(capsys, *arguments):
+    given = cli.parse(["doctor", *arguments])
+    status = given.call(given)
+    return status, capsys.readouterr().out
+
+
+def test_a_method_that_keeps_its_promises_holds_in_everything(mine, capsys):
+    status, text = doctor(capsys, "method", mine(None), *SHORT, "sparsity=0.8", "--json")
+    found = json.loads(text)
+    assert (status, found["holds"], found["runs"]) == (0, True, "digits/mlp, steps:20, seed 0")
+    assert [each["name"] for each in found["checks"]] == list(CHECKS["method"])
+    said = {each["name"]: each["found"] for each in found["checks"]}
+    maskable = 64 * 300 + 300 * 100 + 100 * 10
+    assert said["exact counts"] == f"of {maskable:,} weights {round(0.2 * maskable):,} at 0.8"
+    assert "as fvcore counts" in said["FLOPs"]
+    assert f"one image {2 * maskable:,}" in said["FLOPs"]
+    assert "stopped after steps 5 and 12" in said["resumable"]
+
+
+@pytest.mark.parametrize("how", sorted(BREAKS))
+def test_a_broken_promise_is_found_by_its_check(how, mine):
+    name, found = FOUND[how]
+    with pytest.raises(ConformanceError, match=found) as caught:
+        Examination("method", mine(how), AT).check(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_trained_is_said_once_with_its_line(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(HEAD.replace("masks.keep_layers(", "raise KeyError(1)\n        masks.keep_layers("))
+    status, text = doctor(capsys, "method", f"{path}:Mine", *AT)
+    lines = text.splitlines()
+    assert status == 1
+    assert lines[0].startswith("FAILS        trains: line 18: KeyError: 1")
+    assert all(line.startswith("-            ") for line in lines[1:-1])
+    assert len(lines) == len(CHECKS["method"]) + 1
+
+
+def test_sparsities_that_a_method_refuses_are_named(capsys):
+    examined = Examination("method", "sr_ste", SHORT)
+    assert list(examined.study.planned) == ["0.5", "0.75"]
+    assert set(examined.study.refused) == {"0.8", "0.9", "0.95"}
+
+
+def test_the_runs_of_a_dense_method_have_sparsity_0():
+    assert list(Examination("method", "dense", SHORT).study.planned) == ["0"]
+
+
+def test_a_long_interval_is_shortened_unless_it_was_chosen():
+    assert Examination("method", "set", AT).study.main.run.method.interval == 10  # of the recipe
+    assert Examination("method", "mest", AT).study.main.run.method.interval == 15
+    assert Examination("method", "mest", (*AT, "method.interval=50")).study.main.run.method.interval == 50
+
+
+def test_a_model_of_a_module_holds_in_everything(tmp_path, capsys, monkeypatch):
+    (tmp_path / "my_nets.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    status, text = doctor(capsys, "model", "my_nets:net", "dataset.shape=[1,6,6]", "dataset.mean=[0.5]",
+                          "dataset.std=[0.3]", "--json")  # fmt: skip
+    found = json.loads(text)
+    assert [each for each in found["checks"] if not each["holds"]] == []
+    assert status == 0
+    assert found["checks"][1]["found"].startswith(f"{36 * 16 + 16 * 10} of {36 * 16 + 16 + 16 * 10 + 10} parameters")
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "found"),
+    [
+        (("pixels, 16)", "pixels, 16).requires_grad_(False)"), "builds", r"cannot mask 1\.weight"),
+        (("nn.ReLU()", "nn.ReLU(), nn.Linear(16, 16).apply(own)"), "builds", "two models of one seed differ in 3.w"),
+        (("classes))", "2))"), "builds", "returns|gives|scores"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_refused(change, name, found, tmp_path):
+    path = tmp_path / "net.py"
+    own = "\n\ndef own(layer):\n    nn.init.uniform_(layer.weight, generator=torch.Generator().manual_seed(fresh()))\n"
+    own += "\n\ndef fresh():\n    import os\n    return int.from_bytes(os.urandom(4))\n"
+    path.write_text(MODEL.replace(*change) + own)
+    with pytest.raises(ConformanceError, match=found):
+        Examination("model", f"{path}:net").check(name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("method",), "doctor method: first comes what to check: NAME, path/file.py:OBJECT"),
+        (("model", "recipe.lr=1"), "first comes what to check, not 'recipe.lr=1'"),
+        (("method", "rigl", "--full"), "--full is of doctor data"),
+        (("method", "riggl"), "did you mean 'rigl'"),
+        (("method", "rigl", "method=set"), "'method=set': the kit decides that itself"),
+        (("method", "rigl", "device=cuda"), "device=cuda: the kit trains on the CPU alone"),
+        (("method", "rigl", "budget=seconds:1"), "budget=seconds: runs of a time are never the same"),
+        (("method", "json:loads"), "cannot be used: TypeError: .* is not a subclass of sparsebench.Method"),
+        (("model", "no_such_package:net"), "cannot be used: ModuleNotFoundError"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, message, capsys):
+    with pytest.raises(UsageError, match=message) as caught:
+        doctor(capsys, *arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_checks_for_pytest_import_nothing_until_they_run(capsys):
+    found = checks(method="no/such/file.py:Mine")
+    assert [each.name for each in found] == list(CHECKS["method"])
+    with pytest.raises(UsageError, match="is not a file"):
+        found[0]()
+    with pytest.raises(UsageError, match="either method or model"):
+        checks()
+    good = checks(method="static", overrides=AT)
+    assert next(each for each in good if each.name == "exact counts")() in capsys.readouterr().out
+
+
+def test_settings_of_this_process_are_as_before(mine):
+    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state().tolist())
+    Examination("method", mine(None), AT).check("deterministic")
+    after = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state().tolist())
+    assert before == after
