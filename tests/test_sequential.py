@@ -49,9 +49,11 @@ def test_the_plan_spends_five_percent_and_most_of_it_late():
         {"spending": [None, 0.01, 0.01, 0.01, 0.01]},
         {"spending": "in thirds"},
         {"spending": None},
+        {"looks": [5], "spending": [0.05]},
+        {"spending": [0.04, 0.004, 0.003, 0.002, 0.001]},
     ],
 )
-def test_a_plan_that_does_not_hold_is_none(change):
+def test_a_plan_that_is_not_the_projects_is_none(change):
     assert spending.carried({"provenance": {"looks": PLAN.as_record() | change}}) is None
 
 
@@ -246,6 +248,41 @@ def test_seeds_that_were_trained_without_the_plan_do_not_count_under_it():
         if row.method == "gmp"
     )
     assert row.unranked == "seeds beyond the first look were trained without the level's plan"
+
+
+FORGED = (
+    None,
+    {"margin": 0.5, "looks": [5], "spending": [0.05]},
+    {"margin": 0.5, "looks": [3, 5], "spending": [1e-9, 0.049]},
+    {"margin": 0.5, "looks": list(PLAN.looks), "spending": [1e-6, 0.0499, 1e-6, 1e-6, 1e-6]},
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.integers(2, 4), st.sampled_from(FORGED), st.sampled_from((0, 3)))
+def test_a_row_that_edits_its_plan_is_shown_to_beat_nobody_that_it_did_not_beat(seed, rows, forged, since):
+    names = ("rigl", "static", "set", "gmp")[:rows]
+    values = drawn(seed, rows, 0.002)
+    honest = {name: runs(name, row[:5]) for name, row in zip(names, values, strict=True)}
+    edited = runs(names[0], values[0][:5])
+    for record in edited[since:]:
+        record["provenance"]["looks"] = forged
+
+    def beaten(records):
+        found = level(records)
+        return {other.method for row in found.ranked if row.method == names[0] for other in found.worse(row)}
+
+    others = [record for name in names[1:] for record in honest[name]]
+    assert beaten([*edited, *others]) <= beaten([*honest[names[0]], *others])
+
+
+def test_where_two_rows_disagree_on_the_plan_it_counts():
+    """At 5 % the difference would be shown, and the plan needs but be deleted."""
+    ahead, behind = (0.905, 0.906, 0.909, 0.907, 0.905), (0.904, 0.9032, 0.9055, 0.9042, 0.9028)
+    assert stats.ttest_rel(ahead, behind).pvalue < 0.05
+    for plan in (PLAN, None):
+        found = level([*runs("rigl", ahead, plan), *runs("static", behind)])
+        assert not [other for row in found.ranked for other in found.worse(row)]
 
 
 def test_a_row_that_stops_while_undecided_has_no_rank():

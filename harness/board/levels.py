@@ -1,8 +1,9 @@
 """The levels of a table: its rows of one sparsity, those that are ranked tested against each other.
 
 A level is tested once, at the seeds that it requires, or at the looks of a plan (`harness.board.sequential`). A plan
-counts if the rows that its first look leaves undecided carry it, or more than half of them: rows need not be continued
-once they are decided, and one row alone cannot have the others tested otherwise.
+counts if half of the rows that its first look leaves undecided carry it: rows need not be continued once they are
+decided, and one of three rows cannot have the others tested otherwise. Where two rows disagree, the plan counts, for it
+shows less: deleting it from records buys nothing.
 """
 
 from collections import defaultdict
@@ -136,13 +137,13 @@ def _carried(rows: list[Row]) -> Plan | None:
 
 
 def _held(rows: list[Row], plan: Plan, resolution: float) -> bool:
-    """Tell whether most rows that the first look leaves undecided carry the plan; of a level all decided, most rows."""
+    """Tell whether half of the rows that the first look leaves undecided carry the plan; of a level all decided, half."""
     ranked = [row for row in rows if not row.unranked]
     first = replace(plan, looks=plan.looks[:1], spending=plan.spending[:1])
     undecided = sequential.follow([_values(row, first) for row in ranked], first, resolution).undecided
     still_open = {number for pair in undecided for number in pair}
     asked = [row for number, row in enumerate(ranked) if number in still_open] or ranked
-    return 2 * sum(_holds(row, plan) for row in asked) > len(asked)
+    return 2 * sum(_holds(row, plan) for row in asked) >= max(len(asked), 1)
 
 
 def _holds(row: Row, plan: Plan) -> bool:

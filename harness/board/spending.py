@@ -1,13 +1,11 @@
 """Plans of looks: at how many seeds a level is tested, and how the 5 % are divided among these tests."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from harness.board.pairs import FEWEST_SEEDS
 from harness.board.statistics import LEVEL
 
 LOOKS = (3, 5, 8, 12, 20)
@@ -54,16 +52,17 @@ def planned(margin: float) -> Plan:
 
 
 def carried(record: Mapping[str, Any]) -> Plan | None:
-    """Return the plan that a record carries; None without one, or with one that spends more than 5 %."""
+    """Return the plan that a record carries; None without one, or with another than the project's.
+
+    Looks and levels of one's own could have been chosen after the accuracies were known. The project's hold whatever
+    was known, so a plan that is added to records later buys nothing.
+    """
     found = record["provenance"].get("looks")
-    if not found or not all(
-        isinstance(found[name], list) and None not in found[name] for name in ("looks", "spending")
-    ):
+    if not found:
         return None
-    plan = Plan(tuple(found["looks"]), tuple(found["spending"]), found["margin"] or 0.0)
-    rises = all(before < after for before, after in pairwise(plan.looks)) and min(plan.looks, default=0) >= FEWEST_SEEDS
-    fits = len(plan.looks) == len(plan.spending) and all(level > 0 for level in plan.spending)
-    return plan if rises and fits and math.fsum(plan.spending) <= LEVEL * (1 + 1e-9) else None
+    plan = planned(found["margin"] or 0.0)
+    declared = {name: value for name, value in plan.as_record().items() if name != "margin"}
+    return plan if declared == {name: found[name] for name in declared} else None
 
 
 def commonest(plans: Sequence[Plan]) -> Plan | None:
