@@ -41,7 +41,7 @@ class SRSTE(Method):
     family: ClassVar[str] = "structured"
     summary: ClassVar[str] = "Uses the N largest of every M weights, as hardware can, and trains all."
     paper: ClassVar[str] = "Zhou et al. 2021, arXiv:2102.04010"
-    look: ClassVar[Look | None] = Look("#aa4499", "hourglass")
+    look: ClassVar[Look | None] = Look("#aa4499", "bowtie")
 
     prunes_globally: ClassVar[bool] = False
 

@@ -45,7 +45,7 @@ class SRigL(RigL):
     family: ClassVar[str] = "structured"
     summary: ClassVar[str] = "RigL with equally many inputs to each neuron of a layer, and neurons that may go."
     paper: ClassVar[str] = "Lasby et al. 2024, arXiv:2305.02299"
-    look: ClassVar[Look | None] = Look("#aa4499", "hourglass").hollow()
+    look: ClassVar[Look | None] = Look("#aa4499", "bowtie").hollow()
 
     prunes_globally: ClassVar[bool] = True  # ablation and rounding move weights between layers
 

@@ -2,7 +2,7 @@
 
 import math
 
-from harness.board import apart, breakdown, levels, units, wording
+from harness.board import apart, baselines, breakdown, levels, units, wording
 from harness.board.levels import Level
 from harness.board.resolution import TARGETS, seeds_for, smallest_difference
 from harness.board.statistics import LEVEL, Estimate, difference
@@ -97,6 +97,7 @@ def answer(table: Table, level: Level) -> list[tuple[str, str]]:
         lines.append(("Smallest difference it can show", f"{100 * smallest_difference(level.family):.2f} points"))
     if dense := levels.reference(table):
         lines.append(("Against dense", against(level, dense)))
+    lines += [(f"Against {name}", words) for name, words in baselines.of_level(table, level)]
     lines.append(("Made", f"{wording.mark(best)}, on {'; '.join(best.usage)}"))
     return lines
 

@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from harness.board import escape, findings, notes, published, wording
+from harness.board import baselines, controls, escape, findings, notes, published, wording
 from harness.board.board import Board
 from harness.board.standing import words as standing
 from harness.board.tables import Table
@@ -29,7 +29,8 @@ def _section(board: Board, table: Table) -> str:
     rows = [list(wording.cells(row).values()) for row in table.rows]
     title, protocol = escape.markdown(table.title), escape.markdown(wording.protocol(table))
     parts = [f"## {title}", protocol, grid(wording.HEADERS, rows)]
-    parts += [escape.markdown(told) for told in (findings.resolution(table), findings.local(table)) if told]
+    below = (findings.resolution(table), findings.local(table), baselines.told(table), controls.told(table))
+    parts += [escape.markdown(told) for told in below if told]
     if broken := findings.broken_down(table):
         parts += [notes.BREAKDOWN, grid(findings.BREAKDOWN_HEADERS, broken)]
     if any(not usage.undisturbed for row in table.rows for usage in row.usage.values()):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.board import aggregate, escape, findings, notes, wording
+from harness.board import aggregate, baselines, controls, escape, findings, notes, wording
 from harness.board.markdown import grid
 from harness.board.tables import Row, Table
 from harness.errors import UsageError
@@ -52,6 +52,7 @@ def _grid(table: Table) -> str:
         rows.append([name, *dense, *sparse, ", ".join(wording.times(line[level]) for level in sorted(line))])
     headers = ["method", *(["dense"] if with_dense else []), *(f"{level:g}" for level in levels), "training FLOPs"]
     below = [wording.made_on(table), findings.resolution(table), findings.unranked(table), findings.local(table)]
+    below += [baselines.told(table), controls.told(table)]
     below += [notes.LOST] if any(row.lost for row in table.rows) else []
     below = [escape.markdown(line) for line in below if line]
     return "\n\n".join([f"**{escape.markdown(table.title)}**", grid(headers, rows), *below])

@@ -132,6 +132,26 @@ def cells(row: Row) -> dict[str, str]:
     }
 
 
+def neurons(row: Row) -> str:
+    """Return the fan-in and the share of active neurons of each layer, over seeds; empty where records lack them."""
+    layers: dict[str, list[tuple[int, int, int]]] = {}
+    for run in row.counted.values():
+        claimed = run["metrics"].get("active_neurons") or {}
+        for layer, kept in zip(run["config"]["layers"], run["topology"][-1]["active"], strict=False):
+            if number := claimed.get(layer["name"]):
+                layers.setdefault(layer["name"], []).append((kept // number, number, layer["shape"][0]))
+    told = [
+        f"{name.removesuffix('.weight')} {_span([each[0] for each in found])}, "
+        f"{100 * sum(each[1] for each in found) / sum(each[2] for each in found):.3g} %"
+        for name, found in layers.items()
+    ]
+    return f"Fan-in and active neurons by layer: {'; '.join(told)}." if told else ""
+
+
+def _span(values: list[int]) -> str:
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
+
+
 def protocol(table: Table) -> str:
     """Describe how a table's runs were trained and tested."""
     recipe, data = table.task["recipe"], table.task["dataset"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.board import findings, notes, pareto, published, wording
+from harness.board import controls, findings, notes, pareto, published, wording
 from harness.board.board import Board
 from harness.board.levels import Level
 from harness.board.page import looks, marks, plots
@@ -111,6 +111,7 @@ def _point(row: Row, front: bool, often: float | None) -> dict[str, Any]:
         "lost": row.lost,
         "unranked": row.unranked,
         "settings": ", ".join(f"{name}={value}" for name, value in sorted(row.settings.items())),
+        "neurons": wording.neurons(row),
         "front": front,
         "often": _rounded(often, 2),
         "files": [[seed, row.files[seed]] for seed in row.files],
@@ -147,6 +148,7 @@ def _table(board: Board, table: Table) -> dict[str, Any]:
         "resolution": findings.resolution(table),
         "unranked": findings.unranked(table),
         "local": findings.local(table),
+        "controls": controls.told(table),
         "breakdown": findings.broken_down(table),
         "published": [wording.published_cells(number, table) for number in near],
         "publishedPoints": [

@@ -24,10 +24,19 @@ SHAPES = {
     "right": "M1,0L-.8,1L-.8,-1Z",
     "left": "M-1,0L.8,1L.8,-1Z",
     "hourglass": "M-.9,-.9L.9,-.9L-.9,.9L.9,.9Z",
+    "bowtie": "M-.9,-.9L.9,.9L.9,-.9L-.9,.9Z",
+    "pentagon": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",
+    "hexagon": "M-.5,-.87L.5,-.87L1,0L.5,.87L-.5,.87L-1,0Z",
+    "bar": "M-.4,-1L.4,-1L.4,1L-.4,1Z",
+    "wedge": "M-.9,-.9L.9,.9L-.9,.9Z",
+    "arrow": "M0,-1L.9,0L.4,0L.4,1L-.4,1L-.4,0L-.9,0Z",
+    "chevron": "M-1,-.6L0,.2L1,-.6L1,.2L0,1L-1,.2Z",
+    "slab": "M-1,-.4L1,-.4L1,.4L-1,.4Z",
+    "tent": "M0,-1L1,.9L.45,.9L0,.1L-.45,.9L-1,.9Z",
     "cross": "M0,-.45L.5,-.95L.95,-.5L.45,0L.95,.5L.5,.95L0,.45L-.5,.95L-.95,.5L-.45,0L-.95,-.5L-.5,-.95Z",
     "plus": "M-.35,-1L.35,-1L.35,-.35L1,-.35L1,.35L.35,.35L.35,1L-.35,1L-.35,.35L-1,.35L-1,-.35L-.35,-.35Z",
 }
-_SPARE = [(shape, filled) for filled in (True, False) for shape in ("right", "left", "hourglass")]
+_SPARE = [(shape, filled) for filled in (True, False) for shape in ("chevron", "tent", "slab")]
 """For variants, and methods that have no look of their own."""
 
 _UNKNOWN = Look("#cc3311", "")

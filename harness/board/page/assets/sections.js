@@ -14,6 +14,7 @@ function showTask() {
   at("resolution").textContent = table.resolution;
   at("unranked").textContent = table.unranked;
   at("local").textContent = table.local;
+  at("controls").textContent = table.controls;
   at("breakdown-section").hidden = !table.breakdown.length;
   breakdown.show(table.breakdown);
   at("protocol").textContent = `${table.title}. ${table.protocol} ${table.hardware.length ? `Made on ${table.hardware.join("; ")}, with torch ${table.torch}.` : ""}`;
@@ -99,6 +100,7 @@ function showRun() {
   const seed = at("run-seed").value;
   const files = row.files.filter(([number]) => seed === "" || String(number) === seed);
   fill("run-record", "Record: ", ...files.slice(0, 8).flatMap(([number, file]) => [link(file, `seed ${number}`), " "]));
+  at("run-neurons").textContent = row.neurons;
   const values = files.flatMap(([number, file]) => {
     const [steps, accuracies, densities] = data.curves[file];
     return steps.map((step, i) => ({ seed: String(number), step, acc: accuracies[i], density: densities[i], color: data.styles[row.method].color }));

@@ -1,0 +1,63 @@
+"""Which methods of a level are shown to be better or worse than a dense net that costs as little as a sparse one.
+
+The verdicts are those of the level's own tests, so they hold together with all else that is said of it. What makes a
+dense net small or short is worked out before training (`harness.plan.comparison`) and stands in its record.
+"""
+
+from harness.board.levels import Level
+from harness.board.tables import Row, Table
+
+
+def told(table: Table) -> str:
+    """Say how the methods of each level compare with the dense nets that cost as little; nothing without such rows."""
+    lines = [
+        f"At {level.sparsity:g}, {'; '.join(words for _, words in compared)}."
+        for level in table.levels
+        if (compared := of_level(table, level))
+    ]
+    return " ".join(lines)
+
+
+def of_level(table: Table, level: Level) -> list[tuple[str, str]]:
+    """Say the same of one level: pairs of a dense net's name and words; nothing at sparsity 0."""
+    here: dict[str, list[Row]] = {}
+    for row in table.rows:
+        if level.sparsity > 0 and row.sparsity == level.sparsity and _is_one(row):
+            here.setdefault(row.name, []).append(row)
+    return [(name, _compared(rows, level)) for name, rows in sorted(here.items())]
+
+
+def _is_one(row: Row) -> bool:
+    config = row.example["config"]
+    return bool(config.get("reference") or config.get("budget_share"))
+
+
+def _compared(rows: list[Row], level: Level) -> str:
+    row = next((row for row in rows if row.place is not None), None)
+    if row is None:
+        why = "; ".join(sorted({row.unranked for row in rows}))
+        return f"nothing is tested against {rows[0].name}, which is not ranked ({why})"
+    named = f"{row.method} ({_in_common(row)})"
+    if len(level.ranked) == 1:
+        return f"no other method is ranked with {named}"
+    better, worse = _names(level.better(row)), _names(level.worse(row))
+    if not better:
+        shown = "better or worse" if not worse else "better"
+        return f"no method is shown to be {shown} than {named}" + (f", and {worse} worse" if worse else "")
+    return f"{better} shown to be better than {named}" + (f", and {worse} worse" if worse else "")
+
+
+def _in_common(row: Row) -> str:
+    """Say what a dense net has in common with the sparse ones."""
+    if row.example["config"].get("budget_share"):
+        return f"dense, with the training FLOPs of {row.settings.get('like', 'a sparse run')}"
+    return (
+        "dense, with as many weights" if row.settings.get("equal") != "flops" else "dense, with as many FLOPs an image"
+    )
+
+
+def _names(rows: list[Row]) -> str:
+    names = [row.method for row in rows]
+    if not names:
+        return ""
+    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"
