@@ -59,6 +59,8 @@ class Cyclic(AtInitialisation):
             raise ValueError(f"method.init: {self.init[:80]!r} is not one of {', '.join(INITS)}")
         if not 1 <= self.cycles <= _MOST:
             raise ValueError(f"method.cycles: {self.cycles} is not in 1...{_MOST}")
+        if self.interval:
+            raise ValueError(f"method.interval: {self.interval} is not 0; {self.name or 'cyclic'} changes no mask")
 
     def layer_counts(self, shapes: Sequence[Shape], density: float, active: Sequence[int] | None = None) -> list[int]:
         """Active weights of the layers: exact for random masks, an estimate otherwise."""

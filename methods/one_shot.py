@@ -38,6 +38,8 @@ class OneShot(Method):
         super().__post_init__()
         if not 0 < self.prune_at < 1:
             raise ValueError(f"method.prune_at: {self.prune_at} is not between 0 and 1")
+        if self.interval:
+            raise ValueError(f"method.interval: {self.interval} is not 0; {self.name or 'one_shot'} prunes at prune_at")
 
     def initial_density(self, target: float) -> float:
         """Start dense."""
@@ -49,7 +51,7 @@ class OneShot(Method):
 
     def event(self, moment: Moment) -> Event | None:
         """Prune when ``prune_at`` is reached."""
-        return Event()
+        return Event() if moment.previous < self.prune_at <= moment.position else None
 
     def density(self, moment: Moment, target: float) -> float | None:
         """Global density after the pruning."""

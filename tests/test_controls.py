@@ -26,6 +26,18 @@ def test_one_shot_prunes_once_where_it_is_told_to():
     assert torch.equal(kept[kept > 0].sort()[0], magnitudes.topk(sum(early.masks.active))[0].sort()[0])
 
 
+def test_one_shot_prunes_on_the_step_that_reaches_its_position_and_on_no_other():
+    method = build({"name": "one_shot", "prune_at": 0.25})
+    events = [step for step in range(1, 41) if method.event(Moment(step, step / 40, (step - 1) / 40, 40))]
+    assert events == [10]
+
+
+@pytest.mark.parametrize("name", ["one_shot", "cyclic"])
+def test_an_interval_is_refused_where_nothing_happens_at_one(name):
+    with pytest.raises(ValueError, match="method.interval: 100 is not 0"):
+        build({"name": name, "interval": 100})
+
+
 def test_random_pruning_follows_the_ramp_of_gmp_with_equal_densities():
     made, gmp = train(small("random_pruning")), train(small("gmp"))
     totals = [[sum(entry["active"]) for entry in run.history.topology] for run in (made, gmp)]
