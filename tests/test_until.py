@@ -137,7 +137,7 @@ def test_seeds_are_not_chosen_by_hand_as_well():
         until.cells("smoke", ["seed=4"])
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "x", "nan", "inf", "51", "0.01"])
+@pytest.mark.parametrize("value", ["0", "-1", "x", "nan", "inf", "51", "0.01", "1_0", "１", ""])
 def test_a_bad_margin_is_refused_in_one_line(value, capsys):
     with pytest.raises(SystemExit) as ended:
         main.parse(["suite", "--suite", "smoke", f"--until={value}"])
@@ -155,7 +155,9 @@ def call(*arguments):
 def test_a_plan_shows_the_next_look(tmp_path, capsys):
     given = ["--until", "0.5", "method=[static,set]", "runner=local", f"output={tmp_path}"]
     assert call("plan", "--suite", "smoke", *given) == 0
-    assert "6 runs, 0 done" in capsys.readouterr().out
+    out, said = capsys.readouterr()
+    assert "6 runs, 0 done" in out
+    assert "UNTIL takes its looks at the rows of this suite, local ones among them; the board ranks" in said
     with pytest.raises(UsageError, match="takes a suite"):
         call("plan", *given)
     with pytest.raises(UsageError, match="test=false: UNTIL"):

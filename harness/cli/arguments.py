@@ -30,11 +30,8 @@ def jobs(text: str) -> int | None:
 def margin(text: str) -> float:
     """Read a difference of accuracy in percentage points; return it as a fraction."""
     least, most = 0.05, 50
-    try:
-        points = float(text)
-    except ValueError:
-        points = 0.0
-    if not least <= points <= most:  # NaN is refused too
+    points = float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text) else 0.0
+    if not least <= points <= most:
         raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a number of percentage points in {least}...{most}")
     return points / 100
 

@@ -50,7 +50,7 @@ def _until(given: argparse.Namespace) -> int:
     if given.suite is None:
         raise UsageError("--until (UNTIL=) takes a suite: --suite NAME (SUITE=NAME)")
     state = until.state(until.cells(given.suite, given.overrides), planned(given.until))
-    for line in state.lines:
+    for line in (*state.lines, *filter(None, [state.warning])):
         say(line)
     if state.runs or given.json:
         return _print(state.runs, given.json)

@@ -75,6 +75,8 @@ def _until(given: argparse.Namespace) -> int:
     ended: list[Finished] = []
     known: set[str] = set()
     state = until.state(settings, looks)
+    if state.warning:
+        say(state.warning)
     try:
         while state.runs:
             for line in state.lines:

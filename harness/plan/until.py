@@ -1,6 +1,7 @@
 """Seeds until resolved: which runs of a suite the next looks of a plan need (`harness.board.sequential`).
 
-Each level is tested as the board tests it, on the suite's own rows. All rows get the seeds of the first look. After
+Each level is tested as the board tests it, on the suite's own rows, those that were trained outside a container as well:
+the board ranks none of these, but the seeds that they take are the same. All rows get the seeds of the first look. After
 that a level gets the seeds of its next look, for the rows that have an undecided pair, until every pair is decided, the
 level can show the margin, or the last look is taken. Everything follows from the records, so an interrupted suite
 resumes where it was.
@@ -34,6 +35,16 @@ class State:
 
     runs: list[Planned]
     lines: list[str]
+
+    @property
+    def warning(self) -> str:
+        """What to know before anything is trained; empty if there is nothing."""
+        if all(planned.choice.name == "docker" for planned in self.runs):
+            return ""
+        return (
+            "UNTIL takes its looks at the rows of this suite, local ones among them; the board ranks those alone that "
+            "were made in a container"
+        )
 
 
 def cells(suite: str, overrides: list[str]) -> list[RunConfig]:
