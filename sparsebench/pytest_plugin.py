@@ -1,4 +1,4 @@
-"""The pytest plug-in: ``pytest --sparsebench-method X`` and ``--sparsebench-model X`` add the checks of the kit as tests.
+"""The pytest plug-in: ``--sparsebench-method X`` and ``--sparsebench-model X`` add the checks of the kit as tests.
 
 Both options may be given several times, and in ``addopts``. Without them it does nothing and imports nothing.
 """
@@ -59,6 +59,7 @@ class _ConformanceTest(pytest.Item):
         self._check = check
 
     def runtest(self) -> None:
+        """Check it."""
         self._check()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
@@ -67,4 +68,5 @@ class _ConformanceTest(pytest.Item):
         return str(excinfo.value) if expected else super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Return what heads the report of a failure."""
         return self.path, None, self.name

@@ -14,6 +14,7 @@ SLOW = (
     *("test_chain", "test_cli", "test_data_dali", "test_local_runner", "test_packing", "test_page", "test_plugins"),
     *("test_processes", "test_rerun", "test_second_count", "test_speed", "test_suites", "test_usage", "test_zoo"),
     *("test_committed_board", "test_doctor", "test_graph", "test_makefile", "test_verification"),
+    *("test_conformance", "test_my_method"),
 )
 """What starts processes, containers and browsers, or trains many networks: left out by ``--fast``."""
 

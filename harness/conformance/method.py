@@ -7,7 +7,7 @@ from harness.conformance.errors import ConformanceError
 from harness.conformance.study import Study
 from harness.conformance.trained import differences, outcome
 
-_COMPARED = ("model", "optimizer", "masks", "topology", "course", "rounds")
+_COMPARED = ("model", "optimizer", "masks", "topology", "course")
 """What ends the same without data; evaluations and statistics of batches do not."""
 
 
