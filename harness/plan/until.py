@@ -1,7 +1,7 @@
 """Seeds until resolved: which runs of a suite the next looks of a plan need (`harness.board.sequential`).
 
-Each level is tested as the board tests it, on the suite's own rows. Those that are trained outside a container are among
-them: the board ranks none of these, but they take as many seeds. All rows get the seeds of the first look. After that a
+Each level is tested as the board tests it, on the suite's own rows. Those that are trained outside a container count as
+well: the board ranks none of them, but they take as many seeds. All rows get the seeds of the first look. After that a
 level gets the seeds of its next look, for the rows that have an undecided pair, until every pair is decided, the level
 can show the margin, or the last look is taken. Everything follows from the records, so an interrupted suite resumes
 where it was.
