@@ -12,19 +12,20 @@ from typing import Any
 
 from harness import config
 from harness.budget.costs import Costs
-from harness.budget.kinds import kind
+from harness.budget.epoch import budget_samples, steps_per_epoch
+from harness.budget.kinds import Reference, kind
 from harness.budget.parts import select
 from harness.config import RunConfig
 from harness.errors import UnfitError, UsageError, first_line, unknown
 from harness.plan.price import Price, price
 from harness.records import identity
 from harness.tasks.vision import models
-from harness.training.prepare import measured
+from harness.training.prepare import measured, sized
 from methods import build, methods
 from methods.comparison import ShortDense, SmallDense
 
 _WIDTHS = range(1, 10_001)  # of ten thousand in a full width: finer than one channel in the widest of layers
-_DIGITS = 6  # of a share: enough for a step of any schedule, and no float noise in a key
+_DIGITS = 6  # of a share: enough for a step of most schedules, and no float noise in a key
 
 
 def solved(run: RunConfig) -> RunConfig:
@@ -153,11 +154,25 @@ def _weights(costs: Costs) -> int:
 
 
 def _share(run: RunConfig, method: ShortDense) -> float:
-    """Return the training FLOPs of the sparse run as a share of the dense run's under the same budget."""
-    sparse, dense = _price(_like(run, method)).train_flops, _price(run).train_flops
+    """Return the share of the budget whose whole steps take no more training FLOPs than the sparse run; at most 1."""
+    sparse = _price(_like(run, method)).train_flops
     assert sparse is not None
-    assert dense is not None
-    return float(f"{sparse / dense:.{_DIGITS}g}")
+    ready = sized(run)
+    image = ready.costs.training([layer.weights for layer in ready.costs.layers])
+    batches = (ready.train_samples, run.recipe.batch_size)
+    most = range(1, int(ready.budget.amount) + 1)
+    steps = bisect_right(most, sparse, key=lambda steps: image * budget_samples(steps, *batches))
+    if not steps:
+        raise UnfitError(f"method {method.name!r}: {method.like} takes fewer training FLOPs than one dense step")
+    return 1.0 if steps == most[-1] else _written(run, steps, steps_per_epoch(*batches))
+
+
+def _written(run: RunConfig, steps: int, per_epoch: int) -> float:
+    """Return the share with the fewest digits, from six on, that leaves so many steps of the budget."""
+    budget, of = run.budget, kind(run.budget.kind)
+    whole = Reference(of.reference_steps(budget.amount, per_epoch, run.recipe.epochs), 0)
+    shares = (float(f"{steps / (whole.steps * budget.stretch):.{digits}g}") for digits in range(_DIGITS, 18))
+    return next(share for share in shares if of.size(budget.amount, budget.stretch * share, whole) == steps)
 
 
 def _like(run: RunConfig, method: ShortDense) -> RunConfig:
