@@ -41,6 +41,22 @@ def test_every_method_is_told_apart_without_colour():
         assert given_looks[one]["dash"] != given_looks[other]["dash"]
 
 
+def test_no_two_registered_methods_look_alike_even_without_colour():
+    """A shape that is not in `SHAPES` would be replaced by a spare one."""
+    names = list(methods())
+    given_looks = looks.give([(name, name) for name in names])
+    assert len({(look["shape"], look["filled"]) for look in given_looks.values()}) == len(names) >= 28
+    assert {name: look["shape"] for name, look in given_looks.items()} == {
+        name: method.look.shape for name, method in methods().items()
+    }
+
+
+def test_a_variant_never_looks_like_another_method():
+    variants = [(f"set [delta_t={number}]", "set") for number in range(6)]
+    given_looks = looks.give([*((name, name) for name in methods()), *variants])
+    assert len({(look["shape"], look["filled"]) for look in given_looks.values()}) == len(given_looks)
+
+
 def test_every_method_is_described_for_the_page():
     assert looks.about("set").startswith("Drops the smallest weights")
     assert looks.about("set").endswith("(Mocanu et al. 2018, arXiv:1707.04780)")

@@ -71,5 +71,6 @@ def everywhere(value: Any) -> Any:
     if isinstance(value, dict):
         return {everywhere(name): everywhere(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [everywhere(part) for part in value]
+        # most parts are numbers, of curves
+        return [part if isinstance(part, float | int) else everywhere(part) for part in value]
     return value

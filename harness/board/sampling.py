@@ -38,19 +38,20 @@ def _answers(run: Record) -> tuple[str, int] | None:
     text, images = run["metrics"].get("test_right"), (run["config"].get("dataset") or {}).get("test_examples")
     if not text or not images or images < 2:
         return None
-    right = _right(text, images)
+    decoded = _decoded(text, images)
     # those of another result than the accuracy tell nothing of it
-    agree = right is not None and abs(right - images * run["metrics"]["test_accuracy"]) < 1
+    agree = decoded is not None and abs(decoded[0] - images * run["metrics"]["test_accuracy"]) < 1
     return (text, images) if agree else None
 
 
 @functools.lru_cache(maxsize=65536)  # every view asks
-def _right(text: str, images: int) -> int | None:
-    """Return how many images a run got right; None if that cannot be read."""
+def _decoded(text: str, images: int) -> tuple[int, bytes] | None:
+    """Return how many images a run got right, and which, packed; None if that cannot be read."""
     try:
-        return int.from_bytes(bits.unpack(text, images), "big").bit_count()
+        packed = bits.unpack(text, images)
     except ValueError:
         return None
+    return int.from_bytes(packed, "big").bit_count(), packed
 
 
 @functools.lru_cache(maxsize=65536)
@@ -59,7 +60,8 @@ def _of_images(texts: tuple[str, ...], images: int) -> float:
     import numpy as np
     from scipy import special
 
-    packed = [np.frombuffer(bits.unpack(text, images), dtype=np.uint8) for text in texts]
+    decoded = [known for text in texts if (known := _decoded(text, images)) is not None]
+    packed = [np.frombuffer(each, dtype=np.uint8) for _, each in decoded]
     variance = variance_of_images([np.unpackbits(each, count=images).astype(bool) for each in packed])
     return float(special.ndtri(1 - LEVEL / 2)) * math.sqrt(variance)
 

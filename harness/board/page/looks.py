@@ -1,8 +1,8 @@
 """How each method looks in every plot.
 
 A method says it itself (`methods.base.Look`). Colour tells families of methods apart and survives colour blindness
-(Paul Tol's "vibrant" scheme). So does shape, for a plot in grey: each family has one of its own, filled for the
-method and hollow, with a dashed line, for its variant. Hollow diamonds are kept for published numbers.
+(Paul Tol's "vibrant" scheme). So does shape, for a plot in grey: no two methods share one that is filled alike. A
+family's second method is hollow, with a dashed line. Hollow diamonds are kept for published numbers.
 """
 
 from collections.abc import Iterable
