@@ -9,9 +9,12 @@ from runs import record, small
 
 from harness.audit import counts, declared, promised
 from harness.audit.submission import check
+from harness.config import to_dict
 from harness.errors import UsageError
+from harness.plan.planned import settled
 from harness.records import record_name
 from harness.records.record import text
+from harness.training.prepare import prepare
 from methods import Event, Method, Pattern, registry
 
 LAYERS = [
@@ -210,8 +213,49 @@ def test_a_narrower_net_is_held_against_the_full_one_of_its_neighbours(tmp_path)
     other = [resealed(make("static", 0.9, seed)) for seed in (0, 1, 2)]
     full = other[0]["cost"]["dense_forward_flops"]
     assert _refusals(tmp_path, records + other) == [
-        f"reference: 24128 weights and 10000000 FLOPs, other records have 6032 and {full}"
+        "reference: 24128 weights, 10000000 FLOPs forward and 30000000 in training; other records have "
+        f"6032 weights, {full} FLOPs forward and {3 * full} in training"
     ]
+
+
+def test_only_the_full_net_s_own_training_flops_are_a_reference(tmp_path):
+    full = make("static", 0.9, 0)["cost"]["dense_forward_flops"]
+    records = [_narrow(seed, full=full) for seed in (0, 1, 2)]
+    for each in records:
+        each["config"]["reference"] = {"maskable": 6032, "forward_flops": full, "training_flops": 30 * full}
+        each["metrics"]["sparsity"], each["cost"]["train_flops_ratio"] = 0.0, each["cost"]["train_flops_ratio"] / 10
+    others = [resealed(make("static", 0.9, seed)) for seed in (0, 1, 2)]
+    said = _refusals(tmp_path, [*map(resealed, records), *others])
+    assert said[-1].startswith(f"reference: 6032 weights, {full} FLOPs forward and {30 * full} in training; other")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("reference", {"maskable": 60320, "forward_flops": 1, "training_flops": 3}), ("budget_share", 0.5)],
+)
+def test_only_the_dense_nets_for_comparison_are_narrower_or_shorter(name, value):
+    made = make("static", 0.9, 0)
+    made["config"][name] = value
+    (line,) = declared.refusals(made["config"])
+    assert line == f"{name}: the config has one, the method static has none"
+
+
+def test_a_full_net_that_its_width_does_not_leave_is_refused():
+    config = made_small(0.9)
+    assert declared.refusals(config) == []
+    weights = sum(layer["weights"] for layer in config["layers"])
+    for maskable, said in ((5 * weights, "are more than a net of sparsity 0.9 has"), (10**9, "leaves more than")):
+        config["reference"]["maskable"] = maskable
+        (line,) = declared.refusals(config)
+        assert said in line
+    del config["reference"]
+    assert declared.refusals(config) == ["reference: missing, which the sparsity of small_dense refers to"]
+
+
+def made_small(sparsity):
+    """Return the config of a record of a narrow net."""
+    run = settled(small("small_dense", sparsity=sparsity))
+    return {**to_dict(run), **prepare(run).describe()}
 
 
 def test_a_constant_fan_in_says_how_many_neurons_share_the_weights_of_each_layer(tmp_path):

@@ -4,6 +4,9 @@ import dataclasses
 from typing import Any
 
 from methods import Method, methods
+from methods.comparison import ShortDense, SmallDense
+
+_ROUNDED = 1.5**2  # channels round to whole numbers, of 1.49 to 1 at most, on both sides of a layer
 
 
 def refusals(config: dict[str, Any]) -> list[str]:
@@ -31,7 +34,25 @@ def refusals(config: dict[str, Any]) -> list[str]:
         f"{name}: the config has {config.get(name)!r}, the method {method.name} declares {value!r}"
         for name, value in declared.items()
         if config.get(name) != value
-    ]
+    ] + _compared(method, config)
+
+
+def _compared(method: Method, config: dict[str, Any]) -> list[str]:
+    """Return what a config says of a narrower or shorter net, and the method does not make of it."""
+    kinds = (("reference", SmallDense), ("budget_share", ShortDense))
+    if foreign := [name for name, kind in kinds if name in config and not isinstance(method, kind)]:
+        return [f"{name}: the config has one, the method {method.name} has none" for name in foreign]
+    if not isinstance(method, SmallDense):
+        return []
+    if "reference" not in config:
+        return [f"reference: missing, which the sparsity of {method.name} refers to"]
+    weights, full = sum(layer["weights"] for layer in config["layers"]), config["reference"]["maskable"]
+    width = config["model"].get("width", 1)
+    if method.equal == "weights" and weights > (1 - config["sparsity"]) * full + 2:
+        return [f"reference: {weights} weights are more than a net of sparsity {config['sparsity']} has of {full}"]
+    if full * width**2 > _ROUNDED * weights:
+        return [f"reference: width {width} leaves more than {weights} of {full} weights"]
+    return []
 
 
 def _built(settings: dict[str, Any]) -> Method | None:

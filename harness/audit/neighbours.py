@@ -1,6 +1,7 @@
 """The other records of a folder, indexed once: a record is checked against them too."""
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from harness.records import Record, identity
@@ -10,9 +11,11 @@ SEEDS = 3
 
 _HEAD = ("method", "dataset", "model", "sparsity", "runner")
 
+_BAD_CONFIG = (AttributeError, KeyError, TypeError, ValueError)
+
 Row = tuple[str, ...]
 _Net = tuple[int, ...]
-"""Maskable weights of a full net, and its dense forward FLOPs."""
+"""Maskable weights of a full net, its dense forward FLOPs, and those of a training image."""
 
 
 class _Entry(NamedTuple):
@@ -47,7 +50,8 @@ class Neighbours:
         entry = _Entry(record["key"], _row(file, record), record["seed"], genuine, net, reference)
         self._entries[file] = entry
         if genuine and record["status"] == "done" and _is_full(record):
-            self._nets[net].add((record["metrics"]["maskable"], record["cost"]["dense_forward_flops"]))
+            with suppress(*_BAD_CONFIG):  # which is refused for itself
+                self._nets[net].add(_full(record))
         self._files[entry.key].append(file)
         self._seeds[entry.row].add(entry.seed)
 
@@ -66,8 +70,8 @@ class Neighbours:
             shown = ", ".join(map(str, sorted(seeds)))
             found.append(f"seeds: only {shown}; a submission has at least {SEEDS}, including those that failed")
         if reference and self._nets[net] and reference not in self._nets[net]:
-            full = " or ".join(f"{maskable} and {flops}" for maskable, flops in sorted(self._nets[net]))
-            found.append(f"reference: {reference[0]} weights and {reference[1]} FLOPs, other records have {full}")
+            full = " or ".join(map(_words, sorted(self._nets[net])))
+            found.append(f"reference: {_words(reference)}; other records have {full}")
         return found
 
 
@@ -75,7 +79,7 @@ def _row(file: str, record: Record) -> Row:
     """Return what runs that differ only in their seed have in common."""
     try:
         shared = identity.row(record["config"])
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except _BAD_CONFIG:
         shared = file  # a config without its parts is in no row but its own
     return (*(str(record[name]) for name in _HEAD), shared)
 
@@ -86,10 +90,23 @@ def _net(record: Record) -> str:
     return f"{record['model']} on {record['dataset']} but {dense!r}"
 
 
+def _full(record: Record) -> _Net:
+    """Return what a full net has, from a record of it."""
+    config = record["config"]
+    products = sum(layer.get("train_uses", layer["uses"]) * layer["weights"] for layer in config["layers"])
+    training = 3 * (2 * products + config.get("train_fixed_flops", config["fixed_flops"]))
+    return record["metrics"]["maskable"], record["cost"]["dense_forward_flops"], training
+
+
+def _words(net: _Net) -> str:
+    return "{} weights, {} FLOPs forward and {} in training".format(*net)
+
+
 def _reference(record: Record) -> _Net | None:
     """Return the full net that a narrower one says it is compared with, if it does; `recount` refuses what is none."""
     full = record["config"].get("reference")
-    counts: list[Any] = [full.get(name) for name in ("maskable", "forward_flops")] if isinstance(full, dict) else []
+    names = ("maskable", "forward_flops", "training_flops")
+    counts: list[Any] = [full.get(name) for name in names] if isinstance(full, dict) else []
     return tuple(counts) if counts and all(type(count) is int for count in counts) else None
 
 
