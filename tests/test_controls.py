@@ -34,7 +34,7 @@ def test_one_shot_prunes_on_the_step_that_reaches_its_position_and_on_no_other()
 
 @pytest.mark.parametrize("name", ["one_shot", "cyclic"])
 def test_an_interval_is_refused_where_nothing_happens_at_one(name):
-    with pytest.raises(ValueError, match="method.interval: 100 is not 0"):
+    with pytest.raises(ValueError, match=r"method\.interval: 100 is not 0"):
         build({"name": name, "interval": 100})
 
 

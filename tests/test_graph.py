@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.training import trainer as training
 from harness.training.graph import WARM_UP, RecordedStep
+from methods import registry
+from methods.families.drop_and_grow import DropAndGrow
 from methods.parts import select
 
 aten = torch.ops.aten
@@ -119,6 +122,40 @@ def test_events_read_nothing_back_but_the_counts_of_global_pruning(method, monke
     assert found.seen == []
 
 
+@dataclass
+class ReadsInEachStep(DropAndGrow):
+    """Draws active weights towards 0, and reads masks and gradients for it in every step."""
+
+    interval: int = 4
+    growth: str = "random"
+
+    def each_step(self, masks):
+        for layer in range(len(masks)):
+            pull = 0.01 * masks.weight(layer).sign() * masks.alive(layer) + 0.1 * masks.gradient(layer)
+            masks.add_to_gradient(layer, pull)
+
+
+@pytest.fixture
+def reads_in_each_step(monkeypatch):
+    monkeypatch.setitem(registry.METHODS, "reads", ReadsInEachStep(name="reads"))
+
+
+def test_masks_that_steps_read_keep_their_storage(reads_in_each_step):
+    made = train(small("reads"), at_step(2))
+    before = [mask.data_ptr() for mask in made.masks._alive]
+    kept = [mask.clone() for mask in made.masks._alive]
+    go_on(made, at_step(30))
+    assert [mask.data_ptr() for mask in made.masks._alive] == before
+    assert any(not torch.equal(a, b) for a, b in zip(kept, made.masks._alive, strict=True))
+
+
+def test_a_step_is_recorded_anew_when_other_gradients_are_charged():
+    made = train(small("snfs"), at_step(2))
+    before = made.masks.variant
+    made.masks.charged = None
+    assert made.masks.variant != before
+
+
 def on_cuda(method, **fields):
     run = small(method, "steps:400", evaluations=1, **fields)
     run.device = "cuda"
@@ -172,7 +209,8 @@ def test_an_event_waits_for_the_device_once_at_most(method, graph, monkeypatch):
 
 @pytest.mark.cuda
 @needs_cuda
-@pytest.mark.parametrize("method", ["granet", "rigl", "lth_rewind"])
+@pytest.mark.parametrize("method", ["granet", "rigl", "lth_rewind", "reads"])
+@pytest.mark.usefixtures("reads_in_each_step")
 def test_a_graph_trains_as_the_plain_path_does(method):
     plain, graph = on_cuda(method), on_cuda(method)
     graph.graph = True

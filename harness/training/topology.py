@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from harness.budget.course import Iteration
+from harness.budget.gradient import gradient_counts, require_counts
 from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.seeds import derive
@@ -55,6 +56,7 @@ class Topology:
         self.probes = self._has("probe") and self._method.probe(self._target) is not None
         self.each_step: Callable[[], None] | None = None
         if self._has("each_step"):
+            self.masks.keep_storage()
             self.each_step = lambda: self._method.each_step(self.masks)
         decays = run.recipe.weight_decay > 0 and not self._method.own_decay
         self.refreezes = decays and self.masks.forward is not None
@@ -95,7 +97,10 @@ class Topology:
         if self._has("finish"):
             self._method.finish(self.masks, self._target)
         self.masks.finish()
-        if self.masks.active != self._history.topology[-1]["active"]:
+        last = self._history.topology[-1]
+        if self.masks.active != last["active"]:
+            if last["step"] == step:  # time ran out in an event
+                self._history.topology.pop()
             self.note(step)
 
     def note(self, step: int, event: Event | None = None) -> None:
@@ -113,17 +118,14 @@ class Topology:
         """Work out the gradients that steps compute from now on, which the ledger charges.
 
         Raises:
-            ValueError: They are fewer than those of the trained weights, or more than there are weights.
+            ValueError: See `harness.budget.gradient.gradient_counts`.
         """
         masks = self.masks
-        declared = self._method.gradient_counts(masks.shapes, masks.active, self._target)
-        if declared is None and masks.forward is None:
-            masks.charged = None
-            return
-        counts = masks.active if declared is None else list(declared)
-        for name, trained, count, size in zip(masks.names, masks.trained, counts, masks.sizes, strict=True):
-            if not trained <= count <= size:
-                raise ValueError(f"gradient_counts: {count} of {name}, which has {size} weights and trains {trained}")
+        counts = gradient_counts(
+            self._method, masks.shapes, masks.active, self._target, names=masks.names, trained=masks.trained
+        )
+        if counts is None and masks.forward is not None:
+            require_counts(masks.active, masks.trained, masks.shapes, masks.names)
         masks.charged = None if counts == masks.active else counts
 
     def _has(self, hook: str) -> bool:

@@ -81,7 +81,10 @@ class MaskedLayers:
     @property
     def variant(self) -> Hashable:
         """What the Python of a step branches on: when it changes, the step has to be recorded anew."""
-        return self.frozen_layers if self.forward is None else (self.frozen_layers, *self.forward.also)
+        if self.forward is None and self.charged is None:
+            return self.frozen_layers
+        also = () if self.forward is None else tuple(self.forward.also)
+        return self.frozen_layers, self.sparse_layers, also, _below(self.charged or self.trained, self.sizes)
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep this optimiser's state sparse too: every state tensor that has its weight's shape."""
@@ -91,19 +94,27 @@ class MaskedLayers:
         """Have the optimiser train other tensors too.
 
         Raises:
-            ValueError: There is not one of each name for each layer.
+            ValueError: There is not one tensor of real numbers of each name for each layer.
         """
         assert self._optimizer is not None
+        if not isinstance(learned, Learned):
+            raise ValueError(f"learned returns a {type(learned).__name__}, not a Learned")
         for name, values in learned.values.items():
             if len(values) != len(self):
                 raise ValueError(f"learned: {name!r} has {len(values)} tensors for {len(self)} masked layers")
+            if not all(isinstance(value, Tensor) and value.is_floating_point() for value in values):
+                raise ValueError(f"learned: {name!r} has something other than tensors of real numbers")
             on = zip(values, self._weights, strict=True)
             self._learned[name] = [nn.Parameter(value.detach().to(weight.device, copy=True)) for value, weight in on]
         self._optimizer.add_param_group({"params": self._all_learned(), "weight_decay": learned.weight_decay})
 
+    def keep_storage(self) -> None:
+        """Have masks keep their storage, because recorded steps may read them (`methods.Method.each_step`)."""
+        self._in_place = True
+
     def use(self, function: Function) -> None:
         """Have the network use a function of the stored weights; see `methods.Method.forward_weight`."""
-        self._in_place = True
+        self.keep_storage()
         self.forward = ForwardWeights(
             self._weights, lambda layer, weight: function(weight, self._masks[layer], layer), self._all_learned()
         )
