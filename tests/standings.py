@@ -12,9 +12,9 @@ TEMPLATES = {}
 
 
 def declare(folder, tasks, sparsities=(0.9,), more=""):
-    """Declare one cell of each of these data sets, on digits' recipe."""
+    """Declare one cell of each of these data sets, on a recipe that the project has not."""
     listed = [
-        f"  - {{dataset: {name}, model: convnet, recipe: digits, device: cpu, budgets: ['epochs:10'], "
+        f"  - {{dataset: {name}, model: convnet, recipe: drawn, device: cpu, budgets: ['epochs:10'], "
         f"sparsities: {list(sparsities)}}}\n"
         for name in tasks
     ]
@@ -28,7 +28,7 @@ def run(method, dataset, seed, accuracy, **kind):
     kind = {"sparsity": 0.9, "runner": "docker", "status": "done" if accuracy is not None else "diverged"} | kind
     key = (method, dataset, seed, *kind.values())
     if key not in TEMPLATES:
-        TEMPLATES[key] = make(method, seed=seed, dataset=dataset, accuracy=0.5, **kind)
+        TEMPLATES[key] = make(method, seed=seed, dataset=dataset, recipe="drawn", accuracy=0.5, **kind)
     made = TEMPLATES[key]
     return made if accuracy is None else made | {"metrics": made["metrics"] | {"test_accuracy": accuracy}}
 

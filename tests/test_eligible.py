@@ -314,6 +314,12 @@ def test_a_local_row_is_tested_against_the_leader_apart(accuracies, said):
     assert len(table.levels[0].family.gaps) == 1
 
 
+def test_a_local_row_that_is_denser_than_its_column_is_not_shown_better():
+    dense = [record | {"runner": "local", "image": None} for record in reaching((0.9, 0.873, 0.9))]
+    (said,) = apart.told(only_table([*BELOW, *dense]))
+    assert said == "local at 0.9: set 95.10, not tested against static: it reaches 87.3 %"
+
+
 def test_the_test_of_a_local_row_allows_for_the_choice_of_the_leader():
     """The leader is whichever ranked row has the best mean, so its mean is too high."""
     kinds = dict.fromkeys(("rigl", "static", "gmp", "granet", "set_itop"), "docker") | {"set": "local"}

@@ -266,13 +266,14 @@ def test_ranks_and_what_the_tests_can_show_stand_beside_the_table(browser, full)
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_the_standing_and_the_breakdown_are_tables_that_fit(browser, tmp_path, viewport):
-    cell = "{dataset: digits, model: convnet, recipe: digits, device: cpu, budgets: ['epochs:10'], sparsities: [0.9]}"
+    cell = "{dataset: digits, model: convnet, recipe: drawn, device: cpu, budgets: ['epochs:10'], sparsities: [0.9]}"
     (tmp_path / "standing.yaml").write_text(f"version: 1\ntasks: [{cell}]\n")
-    variants = [make("rigl", 0.9, seed, runner="docker") for seed in range(3)]
+    variants = [make("rigl", 0.9, seed, runner="docker", recipe="drawn") for seed in range(3)]
     for number, each in enumerate(variants):  # so that RigL's rows have names that are not the method's
         each["config"]["method"]["interval"] = 7
         each["key"] = f"{number}" * 16
-    with Opened(browser, write_board(tmp_path, [*board(runner="docker"), *variants]), viewport) as opened:
+    page = write_board(tmp_path, [*board(runner="docker", recipe="drawn"), *variants])
+    with Opened(browser, page, viewport) as opened:
         assert "With fewer than 6 tasks nobody has a standing" in opened.page.inner_text("#standing-about")
         lines = opened.page.locator("#standing-0 tbody tr")
         assert lines.count() == len(METHODS) - 1

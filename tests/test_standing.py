@@ -93,7 +93,7 @@ def test_improvability_profile_and_area_are_their_definitions(six, seed):
 
 def test_tasks_weigh_the_same_however_many_cells_they_have(tmp_path):
     path = tmp_path / "standing.yaml"
-    task = "{{dataset: {}, model: convnet, recipe: digits, device: cpu, budgets: ['epochs:10'], sparsities: {}}}"
+    task = "{{dataset: {}, model: convnet, recipe: drawn, device: cpu, budgets: ['epochs:10'], sparsities: {}}}"
     path.write_text(f"version: 3\ntasks:\n  - {task.format('a', [0.9, 0.95, 0.98])}\n  - {task.format('b', [0.9])}\n")
     found = [run(name, "a", seed, v, sparsity=s) for s in (0.9, 0.95, 0.98) for name, v in (("set", 0.8), ("rigl", 0.7))
              for seed in range(3)]  # fmt: skip

@@ -34,7 +34,7 @@ def test_a_folder_may_declare_cells_of_its_own(tmp_path):
     assert {row["wins_over static"] for row in found} - {""} <= {"0", "0.5", "1"}
 
 
-TASK = "{dataset: a, model: convnet, recipe: digits, device: cpu"
+TASK = "{dataset: a, model: convnet, recipe: drawn, device: cpu"
 
 
 def one(rest):

@@ -7,7 +7,7 @@ number of ranked rows: whichever of them led, a statement on one local row is wr
 
 from typing import NamedTuple
 
-from harness.board import grouping
+from harness.board import eligible, grouping
 from harness.board.levels import Level
 from harness.board.pairs import FEWEST_SEEDS, compare
 from harness.board.statistics import LEVEL
@@ -45,9 +45,8 @@ def tested(table: Table, level: Level) -> list[Apart]:
     """Test each local row of a level that has a ranked one; the best mean first."""
     if not level.ranked:
         return []
-    examples = table.task["dataset"].get("test_examples")
     local = [row for row in table.rows if row.runner != "docker" and row.sparsity == level.sparsity and row.runs]
-    return [_against(row, level, 1 / examples if examples else 0.0) for row in local if row.name != "dense"]
+    return [_against(row, level, table.resolution) for row in local if row.name != "dense"]
 
 
 def told(table: Table) -> list[str]:
@@ -81,5 +80,7 @@ def _why_not(row: Row, leader: Row) -> str:
         return ", ".join(f"seed {seed} {status}" for seed, status in sorted(row.failed.items()))
     if len(leader.accuracies) < FEWEST_SEEDS or not leader.accuracies.keys() <= row.runs.keys():
         return "it lacks seeds of that row"
+    if short := eligible.falls_short(row):
+        return f"it {short}"
     mine, others = ({made._replace(environment="") for made in grouping.ways(one.example)} for one in (row, leader))
     return "" if mine & others else "made with other code or data"

@@ -69,10 +69,9 @@ def against_dense(table: Table) -> dict[int, Gap]:
     methods = {row.method for level in table.levels for row in level.ranked}
     if dense is None:
         return {}
-    examples = table.task["dataset"].get("test_examples")
     found: dict[int, Gap] = {}
     for level in table.levels:
-        found |= _of_level(level, dense, len(methods), 1 / examples if examples else 0.0)
+        found |= _of_level(level, dense, len(methods), table.resolution)
     return found
 
 

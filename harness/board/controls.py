@@ -50,9 +50,8 @@ def of_table(table: Table) -> list[Control]:
     pairs = [(row, _own(row, rows)) for row in rows if _is_one(row)]
     pairs.sort(key=lambda pair: (pair[0].sparsity, pair[0].method))
     reasons = [_why_not(row, own) for row, own in pairs]
-    examples = table.task["dataset"].get("test_examples")
     families = {
-        number: _compared(row, own, 1 / examples if examples else 0.0)
+        number: _compared(row, own, table.resolution)
         for number, ((row, own), reason) in enumerate(zip(pairs, reasons, strict=True))
         if own is not None and not reason
     }

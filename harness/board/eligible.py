@@ -15,19 +15,17 @@ lead. A row whose sparsity is a result is ranked where it reaches the sparsity o
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from harness.board import grouping
 from harness.board.pairs import FEWEST_SEEDS
 from harness.board.tables import Row
+from harness.config import recipes
+from harness.records import Record, reached
 from harness.records.identity import canonical
 from methods import methods
 
 VERDICTS = ("done", "diverged", "invalid")
 """How a run ends that says something of its method."""
-
-SHORT = 0.01
-"""How much more of the weights a row may keep than its column says, as a share of the density."""
 
 
 def judge(rows: Sequence[Row], first_look: Mapping[float, int] | None = None) -> None:
@@ -44,13 +42,14 @@ def judge(rows: Sequence[Row], first_look: Mapping[float, int] | None = None) ->
     for sparsity, here in levels.items():
         required = (first_look or {}).get(sparsity) or required_seeds(here)
         for row in here:
-            row.required, row.place = required, None
+            row.required, row.place, row.variant, row.foreign = required, None, False, ""
             row.unranked = _alone(row)
         _one_for_each_method(here)
     usual = _usual([row for row in rows if not row.unranked])
     for row in rows:
-        if not row.unranked and usual is not None:
-            row.unranked = grouping.otherwise_made(row.example, usual)
+        if usual is not None and row.runner == "docker" and (row.failed or not row.unranked):
+            row.foreign = grouping.otherwise_made(row.example, usual)
+            row.unranked = row.unranked or row.foreign
 
 
 def required_seeds(rows: Iterable[Row]) -> int:
@@ -76,7 +75,7 @@ def _alone(row: Row) -> str:
         return "not made in a container"
     if row.failed:
         return ", ".join(f"seed {seed} {status}" for seed, status in sorted(row.failed.items()))
-    return lacks(row) or _falls_short(row)
+    return lacks(row) or falls_short(row)
 
 
 def lacks(row: Row) -> str:
@@ -90,38 +89,50 @@ def _some(words: list[str]) -> str:
     return f"{shown} {'is' if len(words) == 1 else 'are'}"
 
 
-def _falls_short(row: Row) -> str:
-    """Return the sparsity that a row reaches if its sparsity is a result and some seed misses that of its column."""
-    configs = [(run, run["config"]) for run in row.runs.values()]
-    runs = [run for run, its in configs if (its.get("reaches") or its.get("pattern")) and "budget_share" not in its]
-    lowest = min((run["metrics"]["sparsity"] for run in runs), default=1.0)
-    return f"reaches {100 * lowest:.4g} %" if 1 - lowest > (1 + SHORT) * (1 - row.sparsity) + 1e-12 else ""
+def falls_short(row: Row) -> str:
+    """Return the sparsity that a row reaches if its method does not set it and some seed misses that of its column."""
+    short = [run for run in row.runs.values() if _may_fall_short(run) and reached.falls_short(run)]
+    if not short:
+        return ""
+    return f"reaches {100 * min(run['metrics']['sparsity'] for run in short):.4g} %"
+
+
+def _may_fall_short(run: Record) -> bool:
+    """Tell whether a run ends at a sparsity that its method learns, or that its pattern decides."""
+    return reached.is_result(run["config"]) or bool(run["config"].get("pattern"))
 
 
 def _one_for_each_method(rows: Sequence[Row]) -> None:
-    """Leave each method of a level one row that may be ranked; the others say which it is."""
+    """Leave each method of a level one row that may be ranked; the others are variants and say which it is."""
     variants: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row.runner == "docker" and (row.runs or row.failed):
+        if row.runner == "docker":
             variants[row.name].append(row)
     for same in variants.values():
-        chosen = min(same, key=_distance) if len(same) > 1 else same[0]
+        started = [row for row in same if row.runs or row.failed] or same  # else the machine alone has spoken
+        chosen = min(started, key=_distance) if len(started) > 1 else started[0]
         for row in same:
-            if row is not chosen and not row.unranked:
+            row.variant = row is not chosen
+            if row.variant and not row.unranked:
                 row.unranked = f"a variant: {chosen.method} is the method's row"
 
 
 def _distance(row: Row) -> tuple[int, str, str]:
-    """Order the variants of a method: fewest settings that are not its defaults, then the oldest; never by result."""
+    """Order the variants of a method: fewest settings that are not its defaults, then the oldest; never by result.
+
+    What the recipe sets for the method is a default here, as it is where runs are composed.
+    """
     method = methods().get(row.name)
-    usual = vars(method) if method else {}
-    changed = sum(_plain(usual.get(name)) != _plain(value) for name, value in row.settings.items())
+    recipe = (row.example["config"].get("recipe") or {}).get("name")
+    usual = (vars(method) if method else {}) | recipes.of_method(str(recipe), row.name)
+    changed = sum(not _same(usual.get(name), value) for name, value in row.settings.items())
     oldest = min(run["provenance"]["finished"] or "" for run in (row.example, *row.runs.values()))
     return changed, oldest, canonical(row.settings)
 
 
-def _plain(value: Any) -> str:
-    return canonical(list(value) if isinstance(value, tuple) else value)
+def _same(usual: object, value: object) -> bool:
+    """Compare a default with a value of a record: a file may have an integer for a fraction, and JSON has no tuples."""
+    return (list(usual) if isinstance(usual, tuple) else usual) == value
 
 
 def _usual(rows: Sequence[Row]) -> grouping.Made | None:

@@ -128,6 +128,8 @@ def _versions(made: Identity) -> list[str]:
 def otherwise_made(record: Record, usual: Made) -> str:
     """Say how a record was made otherwise than a table's other rows; nothing if it was not."""
     own = ways(record)
+    if record["status"] != "done":  # one that ended early may not have come to know its data
+        own = [made._replace(data=made.data or usual.data) for made in own]
     if usual in own:
         return ""
     words = {"model": "model code", "shared": "shared code", "data": "data", "environment": "image"}

@@ -81,8 +81,7 @@ def rank(table: Table, plan: Plan | None = None) -> None:
     for row in table.rows:
         if row.name != REFERENCE:
             here[row.sparsity].append(row)
-    examples = table.task["dataset"].get("test_examples")
-    resolution = 1 / examples if examples else 0.0
+    resolution = table.resolution
     plans = _plans(table, here, plan, resolution)
     followed = {sparsity: _follow(here[sparsity], found, resolution) for sparsity, found in plans.items()}
 
@@ -137,7 +136,7 @@ def _carried(rows: list[Row]) -> Plan | None:
 
 
 def _held(rows: list[Row], plan: Plan, resolution: float) -> bool:
-    """Tell whether half of the rows that the first look leaves undecided carry the plan; of a level all decided, half."""
+    """Tell whether half of the rows that the first look leaves undecided carry the plan; if none is, half of all."""
     ranked = [row for row in rows if not row.unranked]
     first = replace(plan, looks=plan.looks[:1], spending=plan.spending[:1])
     undecided = sequential.follow([_values(row, first) for row in ranked], first, resolution).undecided

@@ -51,6 +51,8 @@ class Row:
         required: How many seeds, counted from 0, its level requires.
         unranked: Why it is not ranked, in words; empty if it is, or would be if it were no reference.
         place: Its rank interval; None where it is not ranked.
+        variant: Whether another row of its level is its method's.
+        foreign: How it was made otherwise than most of its table, in words; empty if alike, or if that is not asked.
     """
 
     method: str
@@ -69,6 +71,8 @@ class Row:
     required: int = 0
     unranked: str = ""
     place: Place | None = None
+    variant: bool = False
+    foreign: str = ""
 
     @property
     def lost(self) -> int:
@@ -152,6 +156,12 @@ class Table:
     def budget(self) -> str:
         """The budget in words."""
         return in_words({"kind": self.kind, "amount": self.amount, "stretch": self.stretch, "rounds": self.rounds})
+
+    @property
+    def resolution(self) -> float:
+        """The smallest difference that test accuracy can show, one test image; 0 if their number is not known."""
+        examples = self.task["dataset"].get("test_examples")
+        return 1 / examples if examples else 0.0
 
     @property
     def title(self) -> str:

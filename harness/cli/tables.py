@@ -11,7 +11,7 @@ from harness.console import printable, say, shown
 from harness.executors.base import Finished
 from harness.plan.planned import Planned
 from harness.plan.price import Price
-from harness.records import Record
+from harness.records import Record, reached
 
 
 def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
@@ -103,11 +103,11 @@ def board(summary: Summary) -> None:
 
 
 def _sparsity(record: Record) -> str:
-    """Return the requested sparsity, and where a run only reaches one, that; a short dense net has none to reach."""
-    config, reached = record["config"], record["metrics"]["sparsity"]
-    requested = f"{record['sparsity']:.4g}"
-    only_reaches = config.get("reaches") and "budget_share" not in config and reached is not None
-    return f"{requested} (reached {reached:.4g})" if only_reaches else requested
+    """Return the requested sparsity, and the reached one where it is a result; short dense nets have no target."""
+    requested, ended = f"{record['sparsity']:.4g}", record["metrics"]["sparsity"]
+    if ended is None or not reached.is_result(record["config"]):
+        return requested
+    return f"{requested} (reached {ended:.4g})"
 
 
 def _percent(value: float | None) -> str:

@@ -9,13 +9,11 @@ from typing import Protocol
 
 from harness.config import RunConfig
 from harness.errors import UsageError
-from harness.records import Record, cell_name
+from harness.records import Record, cell_name, reached
 from harness.records.identity import canonical
 from harness.tuning.apply import task, values, with_settings
 from harness.tuning.result import SEED, Trial, Tuning, named
 from harness.tuning.space import Settings, Space, declared, draw
-
-_SLACK = 0.01  # share of the density
 
 
 class Keyed(Protocol):
@@ -123,14 +121,6 @@ def _trial(settings: Settings, record: Record) -> Trial:
         record["status"],
         metrics["val_accuracy"] if done else None,
         metrics["sparsity"] if done else None,
-        done and _fits(record),
+        done and not (reached.is_result(record["config"]) and reached.falls_short(record)),
         record["cost"]["train_flops"],
     )
-
-
-def _fits(record: Record) -> bool:
-    """Tell whether a run is as sparse as requested, as the board asks it of a row whose sparsity is a result."""
-    config = record["config"]
-    if not config.get("reaches") or config.get("budget_share"):  # exact by construction, or compared by cost
-        return True
-    return bool(1 - record["metrics"]["sparsity"] <= (1 - record["sparsity"]) * (1 + _SLACK) + 1e-12)

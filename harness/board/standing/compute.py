@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from harness.board import eligible
 from harness.board.levels import REFERENCE, Level
 from harness.board.standing import draws, errors
 from harness.board.standing.declared import Cell, Declared
 from harness.board.tables import Row, Table
+from harness.config import recipes
 
 FEWEST_TASKS = 6
 """With fewer tasks there is a win matrix alone: an interval over tasks would be a guess."""
@@ -114,11 +116,15 @@ def _order(line: Line) -> tuple[bool, float, float, str]:
 
 
 def _fill(cell: Cell, tables: Sequence[Table]) -> _Filled | None:
-    """Return a cell with its table: of several whose recipes have other values, the one with the most ranked rows."""
+    """Return a cell with its table: the recipe must have its own values, so records of other values fill no cell.
+
+    Of several tables, as of a recipe that is not declared here or of several numbers of trials, the one with the most
+    ranked rows counts.
+    """
     fitting = [
         (level, table)
         for table in tables
-        if cell.fits(table)
+        if cell.fits(table) and recipes.unchanged(table.task["recipe"], table.space)
         for level in table.levels
         if round(level.sparsity, 9) == cell.sparsity
     ]
@@ -135,8 +141,8 @@ def _submitted(rows: Iterable[Row]) -> dict[str, Row]:
     """Return the row that stands for each method at one sparsity."""
     found: dict[str, Row] = {}
     for row in rows:
-        if row.runner == "docker" and row.name != REFERENCE and not row.unranked.startswith("a variant"):
-            found.setdefault(row.name, row)
+        if row.runner == "docker" and row.name != REFERENCE and not row.variant:
+            found[row.name] = row
     return found
 
 
@@ -144,9 +150,19 @@ def _errors(row: Row, seeds: int, chance: float) -> list[float] | None:
     """Return the errors of a row that is ranked, or would be but for failing on some of the seeds of its level.
 
     A row whose sparsity is a result and that failed is left out: what it reached is not looked at once it has failed.
+    One of a pattern is left out unless its other runs have the sparsity of the cell.
     """
-    failed = row.failed and max(row.failed) < seeds and not row.example["config"].get("reaches")
-    return errors.of_seeds(row, seeds, chance) if row.place is not None or failed else None
+    if row.place is None and not (row.failed and max(row.failed) < seeds and not row.foreign and _sparse(row)):
+        return None
+    return errors.of_seeds(row, seeds, chance)
+
+
+def _sparse(row: Row) -> bool:
+    """Tell whether a row that failed has, or would have had, the sparsity of its column."""
+    config = row.example["config"]
+    if config.get("reaches"):
+        return False
+    return not config.get("pattern") or bool(row.runs and not eligible.falls_short(row))
 
 
 def _line(name: str, filled: Sequence[_Filled], cells: int) -> Line:
