@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from harness.training.derivatives import flow, gradient, hessian_product
+from harness.training.derivatives import flow, gradient, gradient_and_hessian_product, hessian_product
 
 
 def linear_layers(model):
@@ -57,6 +57,12 @@ def test_the_hessian_product_is_that_of_the_explicit_hessian(temperature):
     parts = [(torch.tensor(images), torch.tensor(labels), 1.0)]
     (found,) = hessian_product(loss_of(parameter, temperature), parts, [parameter], [torch.tensor(vector)])
     np.testing.assert_allclose(found.numpy().ravel(), expected, rtol=1e-10, atol=1e-18)
+    first = (softmax(images @ weight.T / temperature) - np.eye(4)[labels]).T @ images / len(images) / temperature
+    parameter.grad = None
+    (one,), (other,) = gradient_and_hessian_product(loss_of(parameter, temperature), parts[0], [parameter])
+    np.testing.assert_allclose(one.numpy(), first, rtol=1e-10, atol=1e-18)
+    product = hessian @ first.ravel() / len(images) / temperature**2
+    np.testing.assert_allclose(other.numpy().ravel(), product, rtol=1e-9, atol=1e-18)
 
 
 def test_the_hessian_product_of_a_deep_net_is_that_of_torch_s_explicit_hessian():

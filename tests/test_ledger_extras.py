@@ -65,15 +65,17 @@ def test_an_image_costs_two_passes_at_the_active_weights_and_one_at_those_whose_
     ("asked", "images", "passes"),
     [
         (Probe(batches=1), 16, 16),
-        (Probe(batches=2, hessian=True), 32, 3 * 32),
+        (Probe(batches=1, hessian=True), 16, 3 * 16),
+        (Probe(batches=2, hessian=True), 32, 4 * 32),
         (Probe(batches=5), 72, 72),  # the last batch of the epoch holds 8 images
         (Probe(batches=6), 88, 88),
-        (Probe(per_class=10, temperature=200.0, hessian=True), 100, 300),
+        (Probe(per_class=1, temperature=200.0, hessian=True), 10, 30),
+        (Probe(per_class=10, temperature=200.0, hessian=True), 100, 400),
         (Probe(flows=100), 0, 100),
         (Probe(batches=1, flows=3), 16, 19),
     ],
 )
-def test_a_probe_costs_a_dense_training_image_each_and_three_with_the_hessian(asked, images, passes):
+def test_a_probe_costs_a_dense_training_image_each_and_three_or_four_with_the_hessian(asked, images, passes):
     assert probes.usage(asked, COSTS, train_samples=72, batch_size=16) == Usage(0, images, passes * DENSE)
     assert probes.usage(None, COSTS, train_samples=72, batch_size=16) == Usage()
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from harness import generators
 from harness.budget.measure import measure
 from harness.budget.parts import select
+from harness.budget.probe import full_batches
 from harness.errors import UsageError
 from harness.tasks.vision import models
 from harness.tasks.vision.inputs import load_data
@@ -97,8 +98,8 @@ def test_a_probe_of_each_class_takes_its_first_images_once(prober):
 
 
 def test_a_class_with_too_few_images_is_named(prober):
-    run = prober(per_class=40)
-    with pytest.raises(UsageError, match=r"^method prober probes 40 images of each class; .* has \d+ of class \d$"):
+    run = prober(per_class=7)
+    with pytest.raises(UsageError, match=r"^method prober probes 7 images of each class; .* has \d+ of class \d$"):
         probed(run)
 
 
@@ -110,7 +111,7 @@ def test_more_batches_than_an_epoch_has_are_refused(prober):
 
 @pytest.mark.parametrize(("samples", "size", "full"), [(72, 16, 4), (64, 16, 4), (65, 16, 3), (10, 16, 0)])
 def test_only_batches_of_the_recipe_s_size_are_full(samples, size, full):
-    assert probing.full_batches(samples, size) == full
+    assert full_batches(samples, size) == full
 
 
 class Noisy(nn.Module):
@@ -127,6 +128,16 @@ class Noisy(nn.Module):
 
 
 WANTED = [{"batches": 2}, {"per_class": 2, "hessian": True, "temperature": 200.0}, {"flows": 2}]
+
+
+@pytest.mark.parametrize(("wanted", "passes"), [({"per_class": 1}, 1), ({"per_class": 4}, 6), ({"batches": 1}, 1)])
+def test_what_fits_in_a_batch_goes_forward_once_for_gradient_and_hessian(prober, wanted, passes):
+    run = prober(hessian=True, **wanted)  # 10 classes and batches of 16
+    task, seen = prepare(run), []
+    task.model.register_forward_pre_hook(lambda module, images: seen.append(len(images[0])))
+    probing.probe(run, task.model, task.layers, load_data(run).train)
+    assert len(seen) == passes
+    assert sum(seen) == 16 if "batches" in wanted else 10 * wanted["per_class"] * (1 if passes == 1 else 2)
 
 
 @pytest.mark.parametrize("wanted", WANTED, ids=lambda wanted: next(iter(wanted)))

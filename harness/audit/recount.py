@@ -122,8 +122,10 @@ def probe(record: Record, image: int) -> dict[str, int] | None:
         return None
     batches, per_class, flows = (_count("probe", asked, name) for name in ("batches", "per_class", "flows"))
     images = per_class * record["config"]["dataset"]["classes"] if per_class else samples(record, batches)
-    gradients = 3 if asked.get("hessian") else 1
-    return {"samples": images, "flops": image * (gradients * images + flows)}
+    second = 3 if images <= record["config"]["recipe"]["batch_size"] else 4  # what is more has its gradient twice
+    gradients = second if asked.get("hessian") else 1
+    passes = gradients * images + flows
+    return {"samples": images, "flops": image * passes} if passes else None
 
 
 def reference(config: dict[str, Any]) -> dict[str, int] | None:

@@ -5,21 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.budget.costs import Costs
-from harness.budget.epoch import budget_samples
+from harness.budget.epoch import budget_samples, last_batch, steps_per_epoch
 from harness.budget.kinds import Usage
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from methods import Probe
+    from methods import Method, Probe
 
-HESSIAN = 3
-"""Gradients that a gradient and the Hessian times it cost together: the product is a backward pass of the first."""
+_HESSIAN = 3
+"""Dense training images that an image's gradient and the Hessian times it cost: a backward pass of the first."""
+
+_REPEATED = 4
+"""The same where the images are more than a batch: the product needs the whole gradient, which is then there first."""
 
 
 def usage(probe: Probe | None, costs: Costs, *, train_samples: int, batch_size: int) -> Usage:
     """Return what a probe takes up: training images and FLOPs, no iterations.
 
-    Each image costs a dense training image, three times that with the Hessian's product; a data-free pass costs a
-    dense training image too.
+    Each image costs a dense training image, three times that with the Hessian's product, or four times where the
+    images are more than a batch; a data-free pass costs a dense training image too.
 
     Args:
         probe: What the method asks for; None for nothing.
@@ -34,4 +38,39 @@ def usage(probe: Probe | None, costs: Costs, *, train_samples: int, batch_size: 
     else:
         images = budget_samples(probe.batches, train_samples, batch_size)
     dense = costs.training([layer.weights for layer in costs.layers])
-    return Usage(samples=images, flops=dense * (images * (HESSIAN if probe.hessian else 1) + probe.flows))
+    hessian = _HESSIAN if images <= batch_size else _REPEATED
+    return Usage(samples=images, flops=dense * (images * (hessian if probe.hessian else 1) + probe.flows))
+
+
+def check(method: Method, target: float, costs: Costs, train_samples: int, batch_size: int) -> None:
+    """Refuse a probe of more images than the training split has, as far as their number tells.
+
+    Args:
+        method: Asks for the probe.
+        target: Density at the end.
+        costs: See `usage`, like the rest.
+        train_samples: See `usage`.
+        batch_size: See `usage`.
+
+    Raises:
+        UsageError: There are too few images.
+    """
+    probe = method.probe(target) if target < 1 else None
+    if probe is None:
+        return
+    most = full_batches(train_samples, batch_size)
+    if probe.batches > most:
+        raise UsageError(
+            f"method {method.name} probes {probe.batches:,} batches of {batch_size} images; an epoch has {most} of "
+            "that size"
+        )
+    if probe.per_class * (costs.classes or 0) > train_samples:
+        raise UsageError(
+            f"method {method.name} probes {probe.per_class:,} images of each of {costs.classes} classes; the training "
+            f"split has {train_samples:,} images"
+        )
+
+
+def full_batches(samples: int, batch_size: int) -> int:
+    """Return the batches of an epoch that have exactly the recipe's size; a probe may request no more."""
+    return steps_per_epoch(samples, batch_size) - (last_batch(samples, batch_size) != batch_size)

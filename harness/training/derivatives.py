@@ -42,6 +42,21 @@ def hessian_product(
     return [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
 
 
+def gradient_and_hessian_product(
+    loss: Loss, part: Part, parameters: Sequence[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the gradient of the mean loss over one part, and the Hessian times it, from a single graph.
+
+    See `hessian_product`; it would repeat the forward and the backward pass.
+    """
+    images, labels, share = part
+    with sdpa_kernel(SDPBackend.MATH):
+        found = torch.autograd.grad(share * loss(images, labels), parameters, create_graph=True, materialize_grads=True)
+        gradients = [each.detach().clone() for each in found]
+        torch.stack([(one * other).sum() for one, other in zip(found, gradients, strict=True)]).sum().backward()
+    return gradients, [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+
+
 def flow(model: nn.Module, layers: Layers, shape: Sequence[int]) -> list[Tensor]:
     """Return the synaptic flow through each masked weight (Tanaka et al. 2020, section 5).
 

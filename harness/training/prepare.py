@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from harness.budget import probe
 from harness.budget.costs import Costs
 from harness.budget.course import Course
 from harness.budget.epoch import last_batch, steps_per_epoch
@@ -104,6 +105,7 @@ def sized(run: RunConfig) -> Sized:
         )
     train_samples = data.info(asdict(run.dataset)).train_samples
     target = 1 - run.sparsity
+    probe.check(run.method, target, costs, train_samples, run.recipe.batch_size)
     schedule = Schedule(run.method.rewinding(target))
     budget = size(
         kind(run.budget.kind),

@@ -24,8 +24,15 @@ from harness.machine.precision import precision
 from harness.seeds import derive
 from harness.tasks.vision import models
 from harness.tasks.vision.data import Batches
-from harness.tasks.vision.data.order import bounds
-from harness.training.derivatives import Part, by_layer, flow, gradient, hessian_product, parameters_of
+from harness.training.derivatives import (
+    Part,
+    by_layer,
+    flow,
+    gradient,
+    gradient_and_hessian_product,
+    hessian_product,
+    parameters_of,
+)
 from methods import Masks, Probe
 
 
@@ -71,8 +78,8 @@ def probe(run: RunConfig, model: nn.Module, layers: Layers, batches: Batches) ->
         What was found; None if the method does not probe.
 
     Raises:
-        UsageError: There are too few images, the model cannot be differentiated as requested, or a result is NaN or
-            infinite.
+        UsageError: A class has too few images, the model cannot be differentiated as requested, or a result is NaN,
+            infinite, or 0 everywhere.
     """
     wanted = run.method.probe(1 - run.sparsity)
     if wanted is None:
@@ -81,13 +88,20 @@ def probe(run: RunConfig, model: nn.Module, layers: Layers, batches: Batches) ->
     if wanted.batches or wanted.per_class:
         parts, parameters = _parts(run, wanted, batches), parameters_of(layers)
         loss = partial(_loss, model, wanted.temperature, run.recipe.label_smoothing)
-        with _untouched(run, model, training=True):
-            gradients = gradient(loss, parts(), parameters)
-        found.gradients = _finite(run, "gradient", by_layer(gradients, layers), layers)
-        if wanted.hessian:
+        products: list[Tensor] = []
+        if wanted.hessian and _is_one_part(run, wanted, batches):
             with _untouched(run, model, training=True):
-                products = hessian_product(loss, parts(), parameters, gradients)
-            found.hessian_gradients = _finite(run, "Hessian-gradient product", by_layer(products, layers), layers)
+                (part,) = parts()
+                gradients, products = gradient_and_hessian_product(loss, part, parameters)
+        else:
+            with _untouched(run, model, training=True):
+                gradients = gradient(loss, parts(), parameters)
+            if wanted.hessian:
+                with _untouched(run, model, training=True):
+                    products = hessian_product(loss, parts(), parameters, gradients)
+        found.gradients = _usable(run, "gradient", by_layer(gradients, layers), layers)
+        if wanted.hessian:
+            found.hessian_gradients = _usable(run, "Hessian-gradient product", by_layer(products, layers), layers)
     return found
 
 
@@ -99,19 +113,20 @@ def redraw(run: RunConfig, model: nn.Module, masks: Masks) -> None:
         run: Its method says which: ``"initial"`` ones or ``"other"`` ones of the same distribution.
         model: Written in place.
         masks: Of its weights; applied afterwards.
+
+    Raises:
+        ValueError: The method returns something else.
     """
     which = run.method.redraws(1 - run.sparsity)
     if which is None:
         return
-    seed = {"initial": run.seed, "other": derive(run.seed, "reinit")}[which]
+    seeds = {"initial": run.seed, "other": derive(run.seed, "reinit")}
+    if which not in seeds:
+        raise ValueError(f"redraws returns {which!r:.80}, which is not one of {', '.join(seeds)}")
+    seed = seeds[which]
     fresh = models.build(run.model.name, run.dataset.classes, run.dataset.shape, seed, width=run.model.width)
     model.load_state_dict(fresh.state_dict())
     masks.reapply()
-
-
-def full_batches(samples: int, batch_size: int) -> int:
-    """Return the batches of an epoch that have exactly the recipe's size; a probe may request no more."""
-    return sum(end - begin == batch_size for begin, end in bounds(samples, batch_size, training=True))
 
 
 def _loss(model: nn.Module, temperature: float, smoothing: float, images: Tensor, labels: Tensor) -> Tensor:
@@ -124,7 +139,7 @@ def _loss(model: nn.Module, temperature: float, smoothing: float, images: Tensor
 def _flow(run: RunConfig, model: nn.Module, layers: Layers) -> list[Tensor]:
     with _untouched(run, model, training=False), torch.enable_grad():
         scores = flow(model, layers, run.dataset.shape)
-    return _finite(run, "synaptic flow", scores, layers)
+    return _usable(run, "synaptic flow", scores, layers)
 
 
 def _parts(run: RunConfig, wanted: Probe, batches: Batches) -> Callable[[], Iterable[Part]]:
@@ -133,20 +148,20 @@ def _parts(run: RunConfig, wanted: Probe, batches: Batches) -> Callable[[], Iter
         images, labels = _of_each_class(run, wanted.per_class, batches)
         # Pieces of at most a batch, so that a probe takes no more memory than a step, but for the second derivative.
         pieces = math.ceil(len(labels) / batches.batch_size)
-        split = zip(images.tensor_split(pieces), labels.tensor_split(pieces), strict=True)
-        parts = [(some, theirs, len(theirs) / len(labels)) for some, theirs in split]
-        return lambda: parts
-    size, most = batches.batch_size, full_batches(batches.samples, batches.batch_size)
-    if wanted.batches > most:
-        raise UsageError(
-            f"method {run.method.name} probes {wanted.batches} batches of {size} images; an epoch has {most} of that "
-            "size"
-        )
+        split = list(zip(images.tensor_split(pieces), labels.tensor_split(pieces), strict=True))
+        return lambda: ((one.to(run.device), its.to(run.device), len(its) / len(labels)) for one, its in split)
     return lambda: ((*batch, 1 / wanted.batches) for batch in islice(batches.epoch(0), wanted.batches))
 
 
+def _is_one_part(run: RunConfig, wanted: Probe, batches: Batches) -> bool:
+    """Return whether a probe's images fit in one batch, so that one graph gives all (`harness.budget.probe.usage`)."""
+    if wanted.per_class:
+        return wanted.per_class * run.dataset.classes <= batches.batch_size
+    return wanted.batches == 1
+
+
 def _of_each_class(run: RunConfig, count: int, batches: Batches) -> tuple[Tensor, Tensor]:
-    """Return the first ``count`` images of each class in the order of epoch 0, and their labels."""
+    """Return the first ``count`` images of each class in the order of epoch 0, and their labels, on the CPU."""
     missing = [count] * run.dataset.classes
     found: list[tuple[Tensor, Tensor]] = []
     for images, labels in batches.epoch(0):
@@ -155,7 +170,7 @@ def _of_each_class(run: RunConfig, count: int, batches: Batches) -> tuple[Tensor
             if missing[label]:
                 missing[label] -= 1
                 places.append(place)
-        found.append((images[places], labels[places]))
+        found.append((images[places].cpu(), labels[places].cpu()))  # of many classes they take gigabytes
         if not any(missing):
             break
     for label, left in enumerate(missing):
@@ -167,10 +182,13 @@ def _of_each_class(run: RunConfig, count: int, batches: Batches) -> tuple[Tensor
     return torch.cat([images for images, _ in found]), torch.cat([labels for _, labels in found])
 
 
-def _finite(run: RunConfig, what: str, tensors: list[Tensor], layers: Layers) -> list[Tensor]:
+def _usable(run: RunConfig, what: str, tensors: list[Tensor], layers: Layers) -> list[Tensor]:
+    """Return what scores are made of; of weights that are all alike only their order would be left."""
     for (name, _), tensor in zip(layers, tensors, strict=True):
         if not tensor.isfinite().all():
             raise UsageError(f"method {run.method.name}: the {what} of {name} is NaN or infinite before training")
+    if not any(tensor.any() for tensor in tensors):
+        raise UsageError(f"method {run.method.name}: the {what} of all weights is 0 before training")
     return tensors
 
 
