@@ -186,6 +186,17 @@ def test_one_choice_serves_all_sparsities_and_seeds(tmp_path):
         assert reason == "tuning: other runs of the method have another choice; one serves all sparsities and seeds"
 
 
+def test_another_range_of_the_methods_own_settings_does_not_excuse_another_choice(tmp_path):
+    ranges = [{"method.fraction": space.Range(0.3, 0.1, high)} for high in (0.6, 0.6001)]
+    records = [
+        *(tuned(each, 2, own=ranges[0]) for each in rows("rigl")),
+        *(tuned(each, 3, own=ranges[1]) for each in rows("rigl", sparsity=0.95)),
+    ]
+    for index in (0, 5):
+        (reason,) = refusals(tmp_path, records, index)
+        assert reason == "tuning: other runs of the method have another choice; one serves all sparsities and seeds"
+
+
 def test_trials_are_refused_as_submissions(tmp_path):
     records = copy.deepcopy(rows())
     for each in records:

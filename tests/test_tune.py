@@ -101,7 +101,7 @@ def test_more_trials_begin_with_fewer_and_methods_share_the_values_of_shared_set
         ("shared: {recipe.lr: {low: 0, high: 1, scale: log}}", "log above 0"),
         ("shared: {recipe.lr: {low: 0, high: 1, scale: cubic}}", "scale is linear, or log"),
         ("shared: {recipe.label_smoothing: {times: [1, 2]}}", "is 0.0 here, which no factor changes"),
-        ("methods: {rigl: {growth: {low: 0, high: 1}}}", "is no number, so it takes choices"),
+        ("methods: {rigl: {growth: {low: 0, high: 1}}}", "is not a number, so it takes choices"),
         ("methods: {rigl: {growth: {choices: [gradient]}}}", "two values or more"),
         ("methods: {rigl: {growth: {choices: [random, random]}}}", "lists a value twice"),
         ("methods: {rigl: {growth: {choices: [gradient, 1]}}}", "not of the kind of 'gradient'"),
@@ -241,6 +241,9 @@ def test_tuned_true_finds_the_one_tuning_that_fits(tmp_path):
         apply.applied(mine)
 
 
+RENDA = "dataset=cifar10 model=resnet20 recipe=renda budget=epochs:182"
+
+
 @pytest.mark.parametrize(
     ("overrides", "chosen"),
     [
@@ -250,6 +253,12 @@ def test_tuned_true_finds_the_one_tuning_that_fits(tmp_path):
         ("dataset=cifar10 model=vgg19 recipe=cifar budget=epochs:20 method=rigl", "default"),
         ("dataset=cifar10 model=resnet20 recipe=cifar budget=epochs:160 method=rigl", "default"),
         ("dataset=imagenet recipe=imagenet_rigl budget=steps:32000 method=rigl", "paper"),
+        ("dataset=imagenet recipe=imagenet_rigl budget=steps:32000 method=str", "default"),
+        (f"{RENDA} method=lr_rewind budget.rounds=each", "paper"),
+        (f"{RENDA} method=lr_rewind", "default"),
+        (f"{RENDA} method=dense", "paper"),
+        (f"{RENDA} method=dense model.width=0.5", "default"),
+        (f"{RENDA} method=lth_rewind budget.rounds=each dense_layers=[fc]", "default"),
         ("dataset=digits method=rigl", "default"),
     ],
 )
@@ -257,11 +266,12 @@ def test_settings_are_a_papers_only_if_nothing_was_changed(overrides, chosen):
     assert apply.described(config.resolve(overrides.split())) == {"chosen": chosen}
 
 
-def test_published_recipes_exist_and_hold_with_every_method():
+def test_published_recipes_exist_and_hold_with_every_method_of_their_papers():
     for name, paper in published._papers().items():
         first = [f"dataset={paper['datasets'][0]}", f"model={paper['models'][0]}", f"budget={paper['budgets'][0]}"]
-        for method in ("dense", "gmp", "lth_rewind"):
-            assert published.holds(config.resolve([*first, f"recipe={name}", f"method={method}"]))
+        first += [f"recipe={name}", f"budget.rounds={paper.get('rounds', 'shared')}"]
+        for method in methods():
+            assert published.holds(config.resolve([*first, f"method={method}", "sparsity=0.75"])) is (method in paper["methods"])
 
 
 def command(*arguments):

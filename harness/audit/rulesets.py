@@ -67,7 +67,7 @@ class _Entry(NamedTuple):
     row: str
     trials: int | None
     table: str
-    choice: str  # what one setting has to serve: a method, its space and number of trials in a table
+    choice: str  # what one setting has to serve: a method in a table, whatever ranges its own settings had
 
 
 class Rulesets:
@@ -124,7 +124,7 @@ def _entry(record: Record) -> _Entry:
     if trials is None:
         return _Entry(row, None, "", "")
     table = _table(record)
-    return _Entry(row, trials, table, canonical([table, record["method"], ruleset.space(record), trials]))
+    return _Entry(row, trials, table, canonical([table, record["method"], trials]))
 
 
 def _table(record: Record) -> str:

@@ -36,5 +36,11 @@ def shared(record: Record) -> dict[str, str]:
     return {name: _words(found[name]) for name in sorted(found) if name in TUNABLE}
 
 
+def words(record: Record) -> str:
+    """Return the ruleset of a record and its number of trials, in words."""
+    count = trials(record)
+    return of(record) + ("" if count is None else f", {count} trials")
+
+
 def _words(form: Any) -> str:
     return ", ".join(f"{part} {value}" for part, value in sorted(form.items())) if isinstance(form, dict) else str(form)

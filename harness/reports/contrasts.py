@@ -7,7 +7,7 @@ from typing import Any
 from harness.board import units
 from harness.board.tables import hardware, mean_of_known
 from harness.console import shown
-from harness.records import Record, ruleset
+from harness.records import ruleset
 from harness.records.identity import of_record
 from harness.reports import history, pairing
 from harness.reports.page import UNKNOWN, Plot, Section, Table, flops, number, percent, points
@@ -110,17 +110,12 @@ def _way(line: Line) -> dict[str, str]:
         "image": _all((run["image"] or {}).get("content") for run in runs)[:_DIGITS],
         "torch": _all(run["provenance"]["torch"] for run in runs),
         "hardware": _all(hardware(run) for run in runs),
-        "ruleset": _ruleset(line.row.example),
+        "ruleset": ruleset.words(line.row.example),
     }
 
 
 def _all(values: Iterable[str | None]) -> str:
     return ", ".join(sorted({value for value in values if value})) or UNKNOWN
-
-
-def _ruleset(record: Record) -> str:
-    trials = ruleset.trials(record)
-    return ruleset.of(record) + ("" if trials is None else f", {trials} trials")
 
 
 def curves(pair: Pair) -> Section:

@@ -180,14 +180,9 @@ def _made(path: Path, record: Record) -> Section:
         "data": _digits(made["data_sha256"]),
         "nondeterministic operators": ", ".join(made.get("nondeterministic") or []),
         "network": f"{units.memory(kept['bytes'])}, {_digits(kept['sha256'])}" if kept else None,
-        "ruleset": _ruleset(record),
+        "ruleset": ruleset.words(record),
     }
     return Section("How it was made", facts=_known(facts))
-
-
-def _ruleset(record: Record) -> str:
-    trials = ruleset.trials(record)
-    return ruleset.of(record) + ("" if trials is None else f", {trials} trials")
 
 
 def _digits(digest: str | None) -> str | None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from harness.config import RecipeConfig, RunConfig
+from harness.config import ModelConfig, RunConfig
+from harness.config.recipes import declared
 from harness.places import TREE
 from methods import methods
 
@@ -14,28 +15,30 @@ from methods import methods
 def holds(run: RunConfig) -> bool:
     """Tell whether a run has the settings of a paper.
 
-    Data set, model and budget have to be the paper's, and neither the recipe nor the method's hyper-parameters changed.
+    Data set, model, budget and method have to be the paper's, and neither the recipe, the width of the model, the
+    layers that are masked nor the method's hyper-parameters changed.
     """
     paper = _papers().get(run.recipe.name)
     if paper is None or run.dataset.name not in paper["datasets"] or run.model.name not in paper["models"]:
         return False
-    budget = run.budget
-    if f"{budget.kind}:{budget.amount:g}" not in paper["budgets"] or budget.stretch != 1:
+    if run.model != ModelConfig(run.model.name) or run.dense_layers or not _has_budget(run, paper):
         return False
-    recipe = _recipe(run.recipe.name)
+    recipe = declared()[run.recipe.name]
     known = methods().get(run.method.name)
-    if known is None or run.recipe != recipe:
+    if known is None or known.name not in paper["methods"] or run.recipe != recipe:
         return False
     usual = replace(known, **(recipe.methods.get(run.method.name) or {}))
     return usual == run.method
+
+
+def _has_budget(run: RunConfig, paper: dict[str, Any]) -> bool:
+    budget = run.budget
+    if f"{budget.kind}:{budget.amount:g}" not in paper["budgets"] or budget.stretch != 1:
+        return False
+    return run.method.rewinding(1 - run.sparsity) is None or budget.rounds == paper.get("rounds", "shared")
 
 
 @cache
 def _papers() -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((TREE / "published.yaml").read_text())
     return found
-
-
-@cache
-def _recipe(name: str) -> RecipeConfig:
-    return RecipeConfig(**yaml.safe_load((TREE / "recipe" / f"{name}.yaml").read_text()))

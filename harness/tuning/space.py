@@ -51,7 +51,7 @@ class Range:
         low: The smallest value, of a number.
         high: The largest.
         scale: ``linear`` or ``log``: what is uniform, the value or its logarithm.
-        choices: All values, of a setting that is no number; else empty.
+        choices: All values, of a setting that is not a number; else empty.
     """
 
     usual: Value
@@ -208,7 +208,7 @@ def _checked(what: str, usual: Any, form: Any) -> Range:
     if "choices" in form:
         return _choices(what, usual, form)
     if isinstance(usual, bool | str):
-        raise UsageError(f"{what} is no number, so it takes choices: [...]")
+        raise UsageError(f"{what} is not a number, so it takes choices: [...]")
     if "times" in form:
         return _factors(what, usual, form)
     low, high, scale = form.get("low"), form.get("high"), form.get("scale", "linear")
