@@ -63,7 +63,7 @@ def test_what_the_tests_show_stands_beside_the_wins(two):
 def test_below_six_tasks_there_is_the_matrix_alone_and_it_says_so(two):
     made = stand(drawn(1, "ab"), two)
     assert all(line.figures is None for line in made.lines)
-    assert "With fewer than 6 tasks nobody has a standing" in " ".join(words.about(made))
+    assert "With fewer than 6 tasks no standing is computed" in " ".join(words.about(made))
     assert len(words.grids(made)) == 1
     (found, *_) = csv.DictReader(io.StringIO(words.csv_text(made)))
     assert found["improvability"] == found["rank_first"] == found["area"] == ""

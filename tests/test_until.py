@@ -82,7 +82,7 @@ def test_a_level_that_is_decided_needs_nothing(cells):
     fill(cells, (0.9, 0.8, 0.7, 0.95), (0, 1, 2))
     state = until.state(cells, PLAN)
     assert state.runs == []
-    assert "ends, for every pair is decided" in state.lines[0]
+    assert "done: every pair is decided" in state.lines[0]
 
 
 def test_a_level_that_can_show_the_margin_needs_nothing(cells):

@@ -109,7 +109,7 @@ class Followed:
         family = self.family()
         assert family is not None
         if (smallest := smallest_difference(family)) <= self.plan.margin:
-            return f"it can show {100 * smallest:.2f} points"
+            return f"it can resolve {100 * smallest:.2f} points"
         return "the last look is taken" if self.look.number == self.look.of else ""
 
     @property

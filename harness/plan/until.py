@@ -165,5 +165,5 @@ def _told(table: Table, level: Level) -> str:
     if followed.look is None:
         return f"{name}: nothing to compare"
     undecided = f"{followed.look.undecided} of {len(level.family.gaps) if level.family else 0} pairs undecided"
-    ended = f"; ends, for {followed.ended}" if followed.ended else f"; next {followed.next_seeds} seeds"
+    ended = f"; done: {followed.ended}" if followed.ended else f"; next {followed.next_seeds} seeds"
     return f"{name}: {followed.look} ({followed.look.seeds} seeds), {undecided}{ended}"

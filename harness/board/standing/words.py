@@ -25,7 +25,7 @@ def about(standing: Standing | None) -> list[str]:
     few = declared.tasks < FEWEST_TASKS
     if few:
         lines.append(
-            f"With fewer than {FEWEST_TASKS} tasks nobody has a standing, for so few say nothing of the next, and the "
+            f"With fewer than {FEWEST_TASKS} tasks no standing is computed: too few tasks to generalise, and the "
             "sparsities of one task are not independent."
         )
     if len(placed) > 1:
