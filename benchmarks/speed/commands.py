@@ -12,6 +12,9 @@ from pathlib import Path
 
 from harness.places import ROOT
 
+TWELVE = "method=[dense,static,set,set_itop,rigl,rigl_itop,granet,granet_s0,gmp,gmp_uniform,lth_rewind,lr_rewind]"
+"""The methods of the first board: suites take longer the more methods there are, and other commits have fewer."""
+
 
 class Checkout:
     """A tree whose commands can be timed.

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import TWELVE
 from pytest_benchmark.fixture import BenchmarkFixture
 
 
@@ -19,6 +20,7 @@ def test_smoke_board(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
         "suite",
         "--suite",
         "smoke",
+        TWELVE,
         "runner=local",
         f"output={tmp_path}",
     ]

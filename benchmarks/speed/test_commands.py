@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from commands import Checkout, checkout
+from commands import TWELVE, Checkout, checkout
 from measured import leave_limit, leave_pairs
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -51,8 +51,6 @@ def _slow(command: Command) -> object:
 
 
 RUN = ["method=rigl", "dataset=digits", "sparsity=0.9", "device=cpu", "runner=local"]
-# The methods of the first board: a plan takes longer the more methods there are, and the other commit may have fewer.
-TWELVE = "method=[dense,static,set,set_itop,rigl,rigl_itop,granet,granet_s0,gmp,gmp_uniform,lth_rewind,lr_rewind]"
 EVERY_SEED = f"seed=[{','.join(map(str, range(SEEDS)))}]"
 COMMANDS = [
     Command("--version", ["--version"], 0.3, against=False),
