@@ -35,7 +35,8 @@ class SRigL(RigL):
     others could not hold its budget.
 
     A common fan-in moves a layer's count in steps of its neurons. Fan-ins are rounded so that the network's total is
-    nearest to the target; it can miss it by half of the widest layer's neurons at most.
+    nearest to the target. It may miss it by half of the widest layer's neurons, but by no more than 1 % of the target;
+    a network where it would is refused.
 
     Attributes:
         ablation: Share of the fan-in below which a neuron is ablated, gamma_sal in the paper: 0.3 for convolutional
@@ -63,19 +64,19 @@ class SRigL(RigL):
         return Pattern("fan_in") if target < 1 else None
 
     def layer_counts(self, shapes: Sequence[Shape], density: float, active: Sequence[int] | None = None) -> list[int]:
-        """Active weights of the layers as long as no neuron is ablated."""
-        budgets = super().layer_counts(shapes, density)
-        neurons = fan_in.most_neurons(budgets, shapes)
-        inputs = fan_in.fan_ins(budgets, neurons, shapes, _total(shapes, density))
+        """Active weights of the layers as long as no neuron is ablated.
+
+        Raises:
+            ValueError: No common fan-ins come close enough to the density.
+        """
+        neurons, inputs = self._first(shapes, super().layer_counts(shapes, density), density)
         return [count * each for count, each in zip(neurons, inputs, strict=True)]
 
     def start(self, masks: Masks, target: float) -> None:
         """Draw the inputs of each neuron."""
         if target == 1:
             return
-        budgets = super().layer_counts(masks.shapes, target)
-        neurons = fan_in.most_neurons(budgets, masks.shapes)
-        inputs = fan_in.fan_ins(budgets, neurons, masks.shapes, _total(masks.shapes, target))
+        neurons, inputs = self._first(masks.shapes, super().layer_counts(masks.shapes, target), target)
         masks.set_all(
             {
                 layer: fan_in.drawn(masks.random(layer).view(shape[0], -1), neurons[layer], inputs[layer])
@@ -84,24 +85,41 @@ class SRigL(RigL):
         )
 
     def update(self, masks: Masks, moment: Moment, target: float) -> None:
-        """Drop by magnitude in each layer, ablate neurons, and grow by gradient up to the fan-in."""
+        """Drop by magnitude in each layer, ablate neurons, and grow by gradient up to the fan-in.
+
+        Where the fan-ins of the neurons that stay would miss the target, the event ablates none.
+        """
         budgets = super().layer_counts(masks.shapes, target)
         sparse = [layer for layer, budget in enumerate(budgets) if budget < masks.sizes[layer]]
         kept, salient = self._kept(masks, sparse, moment.position)
-        neurons = fan_in.most_neurons(budgets, masks.shapes)
-        staying = {}
-        for layer in sparse:
-            share = self.ablation if layer < len(masks) - 1 else 0.0
-            most = masks.sizes[layer] // masks.shapes[layer][0]
-            staying[layer] = fan_in.survivors(salient[layer], budgets[layer], most, share)
-            neurons[layer] = len(staying[layer])
-        inputs = fan_in.fan_ins(budgets, neurons, masks.shapes, _total(masks.shapes, target))
+        for ablation in (self.ablation, 0.0):
+            neurons = fan_in.most_neurons(budgets, masks.shapes)
+            staying = {}
+            for layer in sparse:
+                share = ablation if layer < len(masks) - 1 else 0.0
+                most = masks.sizes[layer] // masks.shapes[layer][0]
+                staying[layer] = fan_in.survivors(salient[layer], budgets[layer], most, share)
+                neurons[layer] = len(staying[layer])
+            inputs = fan_in.fan_ins(budgets, neurons, masks.shapes, _total(masks.shapes, target))
+            if not _missed(neurons, inputs, masks.shapes, target):
+                break
         new = {}
         for layer in sparse:
             rows = (masks.shapes[layer][0], -1)
             magnitude, gradient = masks.magnitude(layer).view(rows), masks.gradient_magnitude(layer).view(rows)
             new[layer] = fan_in.filled(kept[layer].view(rows), magnitude, gradient, staying[layer], inputs[layer])
         masks.set_all(new)
+
+    def _first(self, shapes: Sequence[Shape], budgets: list[int], density: float) -> tuple[list[int], list[int]]:
+        """Return the active neurons of the layers before any is ablated, and their fan-ins."""
+        neurons = fan_in.most_neurons(budgets, shapes)
+        inputs = fan_in.fan_ins(budgets, neurons, shapes, _total(shapes, density))
+        if missed := _missed(neurons, inputs, shapes, density):
+            raise ValueError(
+                f"{self.name or 'srigl'}: with one fan-in for each layer the nearest is {missed:,} of "
+                f"{_total(shapes, density):,} weights, over 1 % off"
+            )
+        return neurons, inputs
 
     def _kept(self, masks: Masks, sparse: list[int], position: float) -> tuple[dict[int, Tensor], dict[int, list[int]]]:
         """Return what remains of layers after dropping, bool and flat, and the salient weights of each neuron."""
@@ -123,3 +141,10 @@ class SRigL(RigL):
 def _total(shapes: Sequence[Shape], density: float) -> int:
     """Return the active weights of a network."""
     return round(density * sum(math.prod(shape) for shape in shapes))
+
+
+def _missed(neurons: Sequence[int], inputs: Sequence[int], shapes: Sequence[Shape], density: float) -> int:
+    """Return the active weights of a network if they miss the target by more than is allowed; else 0."""
+    total = _total(shapes, density)
+    reached = sum(count * each for count, each in zip(neurons, inputs, strict=True))
+    return reached if abs(reached - total) > Pattern("fan_in").tolerance(shapes, total) else 0

@@ -37,6 +37,17 @@ class Wider(Method):
 
 
 @dataclass
+class Trimming(Wider):
+    """The same; prunes after its last step."""
+
+    def initial_density(self, target):
+        return 2 * target
+
+    def finish(self, masks, target):
+        masks.prune_layers(self.layer_counts(masks.shapes, target))
+
+
+@dataclass
 class Probing(Method):
     """Static masks after a look at two batches."""
 
@@ -50,6 +61,7 @@ class Probing(Method):
 def known(monkeypatch):
     """Register the toy methods for one test."""
     monkeypatch.setitem(registry.METHODS, "wider", Wider(name="wider"))
+    monkeypatch.setitem(registry.METHODS, "trimming", Trimming(name="trimming"))
     monkeypatch.setitem(registry.METHODS, "probing", Probing(name="probing"))
 
 
@@ -111,6 +123,15 @@ def test_anyone_can_recount_such_a_run_from_its_record(name, budget, tmp_path):
         sizes = [layer["weights"] for layer in made["config"]["layers"]]
         for entry in made["topology"]:
             assert entry["gradient"] == [min(2 * kept, n) for kept, n in zip(entry["active"], sizes, strict=True)]
+
+
+def test_the_last_masks_are_noted_with_gradients_of_their_own(tmp_path):
+    made = record(small("trimming", "steps:33"), tmp_path)
+    assert made["status"] == "done", made["reason"]
+    last, weights = made["topology"][-1], [layer["weights"] for layer in made["config"]["layers"]]
+    assert last["step"] == made["cost"]["steps"]
+    assert last["gradient"] == [min(2 * kept, size) for kept, size in zip(last["active"], weights, strict=True)]
+    assert counts.refusals(made) == []
 
 
 def test_a_probe_is_no_step_but_spends_flops():

@@ -37,6 +37,12 @@ class Promises:
             self.broken.append(
                 f"at step {step} {outside:,} weights or optimiser entries are not zero outside the masks"
             )
+        self.check_charged(step)
+
+    def check_charged(self, step: int) -> None:
+        """Count the weights that are trained for free; once the last masks are set, none is trained any more."""
+        if not self.broken and (uncharged := self._masks.uncharged()):
+            self.broken.append(f"at step {step} {uncharged:,} weights are trained whose gradient is not charged")
 
     def at_end(self, step: int) -> list[str]:
         """Return every broken promise of a run that has ended after ``step`` iterations."""
@@ -45,10 +51,12 @@ class Promises:
         if self._pattern is not None:
             fixed = self._pattern.counts(self._masks.shapes)
             target = target if fixed is None else sum(fixed)
-            slack = max(slack, self._pattern.tolerance(self._masks.shapes))
+            slack = max(slack, self._pattern.tolerance(self._masks.shapes, target))
         active = sum(self._masks.counted())
         if self._exact and abs(active - target) > slack:
             return [*self.broken, f"{active:,} active weights where the target is {target:,}"]
+        if not active:
+            return [*self.broken, "no weight is left"]
         return list(self.broken)
 
 

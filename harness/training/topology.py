@@ -97,6 +97,7 @@ class Topology:
         if self._has("finish"):
             self._method.finish(self.masks, self._target)
         self.masks.finish()
+        self.charge()
         last = self._history.topology[-1]
         if self.masks.active != last["active"]:
             if last["step"] == step:  # time ran out in an event

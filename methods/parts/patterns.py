@@ -79,13 +79,19 @@ class Pattern:
             raise ValueError(f"no layer can keep {self.n} of every {self.m}: {self.m} divides no input dimension")
         return [size // self.m * self.n if holds else size for size, holds in zip(sizes, held, strict=True)]
 
-    def tolerance(self, shapes: Sequence[Sequence[int]]) -> int:
+    def tolerance(self, shapes: Sequence[Sequence[int]], target: int) -> int:
         """Return by how many active weights in all a network may miss its target because of the pattern.
 
         A common fan-in moves a layer's count in steps of its neurons, so rounding can miss the target by half of the
-        widest layer's. ``n:m`` fixes the counts.
+        widest layer's. More than 1 % of the target is not allowed. ``n:m`` fixes the counts.
+
+        Args:
+            shapes: Weight shapes.
+            target: Active weights that all layers together should have.
         """
-        return 0 if self.kind == "n:m" else max(1, max((shape[0] for shape in shapes), default=0) // 2)
+        if self.kind == "n:m":
+            return 0
+        return max(1, min(max((shape[0] for shape in shapes), default=0) // 2, target // 100))
 
     def violations(self, mask: Tensor) -> int:
         """Count what breaks the pattern in one layer; 0 if it holds.

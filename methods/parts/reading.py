@@ -103,6 +103,13 @@ class ReadableMasks(MaskedLayers):
         with self.used():
             return _nonzero_outside(self._masked())
 
+    def uncharged(self) -> int:
+        """Number of weights that steps train beyond those whose gradient is charged; 0 when all is well."""
+        if self.forward is None:
+            return 0
+        trained = torch.stack([torch.count_nonzero(mask) for mask in self.forward.trains]).tolist()
+        return sum(max(count - most, 0) for count, most in zip(trained, self.charged or self.active, strict=True))
+
     def exploration_rate(self) -> float:
         """Share of maskable weights that were ever active or trained (ITOP, Liu et al. 2021, section 3)."""
         return int(torch.stack([torch.count_nonzero(seen) for seen in self._explored]).sum()) / self.maskable
