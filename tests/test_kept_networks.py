@@ -18,7 +18,7 @@ from harness.cli import main
 from harness.errors import UsageError
 from harness.executors.execute import anew, execute
 from harness.networks import keep, packing
-from harness.networks.tensors import content
+from harness.networks.tensors import Stored, content, parse
 from harness.plan.planned import plan
 from harness.records import load
 
@@ -218,6 +218,49 @@ def test_what_is_no_kept_network_is_refused_in_one_line(content, said, tmp_path)
     with pytest.raises(UsageError, match=said) as caught:
         sb.load_network(path)
     assert "\n" not in str(caught.value)
+
+
+def emptied(file, about=(), **described):
+    """Return the content of a kept file with every mask emptied, and other metadata."""
+    tensors, metadata = parse(file.read_bytes())
+    told = {name: json.loads(metadata[name]) for name in ("about", "masks", "parts", "tied")}
+    for name, mask in told["masks"].items():
+        mask.update({"code": "gaps", "of": "active", "number": 0, "low": 0} | described)
+        tensors[name] = Stored("F32", (0,), b"")
+        tensors[f"mask/{name}"] = Stored("U8", (0,), b"")
+    told["about"].update(about)
+    return content(tensors, metadata | {name: json.dumps(value) for name, value in told.items()})
+
+
+@pytest.mark.parametrize(
+    ("about", "described", "said"),
+    [
+        ({}, {"shape": [2**40]}, "no possible shape"),
+        ({}, {"shape": [2**31, 1]}, "its masks are of more than 4,294,967,296 weights"),
+        ({}, {"shape": [2**28, 1]}, r"has shape \[.*\], its mask \[268435456, 1\]"),
+        ({"classes": 10**11}, {}, "^[^:]*: has .* weights, and model 'convnet' of its metadata"),
+    ],
+)
+def test_a_small_file_of_a_huge_network_takes_no_memory(finished, tmp_path, about, described, said):
+    path = tmp_path / "file.safetensors"
+    path.write_bytes(emptied(finished[2], about, **described))
+    with pytest.raises(UsageError, match=said) as caught:
+        sb.load_network(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("broken", ["absent", "unreadable"])
+def test_what_is_on_no_board_is_not_guessed_from_records_that_cannot_be_read(finished, tmp_path, broken):
+    (tmp_path / "networks").mkdir()
+    network = tmp_path / "networks" / finished[2].name
+    network.write_bytes(b"weights")
+    if broken == "unreadable":
+        (tmp_path / "records").mkdir()
+        (tmp_path / "records" / finished[1].name).write_text("{")
+    given = main.parse(["prune-networks", f"output={tmp_path}", "--not-on-board", "--yes"])
+    with pytest.raises(UsageError, match="is not a folder" if broken == "absent" else "may be on the board"):
+        given.call(given)
+    assert network.exists()
 
 
 def test_networks_are_pruned_on_request_alone(finished, capsys, tmp_path):

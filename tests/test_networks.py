@@ -97,6 +97,12 @@ def test_bytes_that_are_no_mask_are_refused(data, draw):
     assert not len(places) or places[-1] < found.size
 
 
+@pytest.mark.parametrize("shape", [[2**40], [2**20, 2**20], [2**33]])
+def test_a_mask_of_more_weights_than_a_network_has_is_refused_before_it_takes_memory(shape):
+    with pytest.raises(ValueError, match="no possible shape"):
+        masks.coded({"shape": shape, "code": "gaps", "of": "active", "number": 0, "low": 0}, np.zeros(0, np.uint8))
+
+
 # Files.
 
 

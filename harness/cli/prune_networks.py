@@ -61,11 +61,24 @@ def _networks(place: Path) -> dict[Path, int]:
 
 
 def _on_board(place: Path) -> set[str]:
-    """Return the keys of the runs that count in a row of the board."""
+    """Return the keys of the runs that count in a row of the board.
+
+    Raises:
+        UsageError: Not every record can be read.
+    """
     from harness.board import board
 
-    tables = board.read(place / "records").tables
-    return {run["key"] for table in tables for row in table.rows for run in row.runs.values()}
+    records = place / "records"
+    if not records.is_dir():
+        raise UsageError(f"{printable(records)} is not a folder, so nothing is known to be on no board")
+    made = board.read(records)
+    if made.problems:
+        first, *more = made.problems
+        others = f", and {len(more)} other records" if more else ""
+        raise UsageError(
+            f"{printable(f'{first.file}: {first.reason}')}{others}: unreadable records may be on the board"
+        )
+    return {run["key"] for table in made.tables for row in table.rows for run in row.runs.values()}
 
 
 def _removed(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Makes a model of a kept network."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,19 +57,37 @@ def load_network(path: Path | str, model: str | None = None) -> SparseNetwork:
     """
     try:
         kept = unpack(read(Path(path)))
-        state = load(content(kept.state()))
-        masks = {name: torch.from_numpy(codes.decoded(mask)) for name, mask in kept.masks.items()}
+        kept.counts()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise UsageError(f"{path}: {first_line(error)}") from None
-    built = _built(path, kept, model)
     try:
-        built.load_state_dict(state)
-        ordered = {name: masks[name] for name in _in_model_order(built, masks)}
-    except (RuntimeError, KeyError) as error:
+        built = _built(path, kept, model)
+        return SparseNetwork(built.eval(), _filled(built, kept), kept.about)
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(f"{path}: {first_line(error)}") from None
+    except RuntimeError as error:
         raise UsageError(f"{path}: does not fit model {kept.about['model']!r}: {first_line(error)}") from None
-    return SparseNetwork(built.eval(), ordered, kept.about)
+    except MemoryError:
+        raise UsageError(f"{path}: takes more memory than there is") from None
+
+
+def _filled(built: nn.Module, kept: Kept) -> dict[str, Tensor]:
+    """Give a model the weights that were kept; return the masks in its order.
+
+    Raises:
+        RuntimeError: It is not the model that they are of.
+        ValueError: The file contradicts itself.
+    """
+    shapes = {part.name: tuple(part.weight.shape) for part in parts(built)}
+    for name, mask in kept.masks.items():  # before they take their memory
+        if shapes.get(name) != mask.shape:
+            raise RuntimeError(f"{name} has shape {list(shapes.get(name, ()))}, its mask {list(mask.shape)}")
+    built.load_state_dict(load(content(kept.state())))
+    return {name: torch.from_numpy(codes.decoded(kept.masks[name])) for name in shapes if name in kept.masks}
 
 
 def _built(path: Path | str, kept: Kept, plugin: str | None) -> nn.Module:
@@ -95,11 +114,10 @@ def _built(path: Path | str, kept: Kept, plugin: str | None) -> nn.Module:
         )
     if digest is not None and digest != source_digest(models.builder(wanted)):
         raise UsageError(f"{path}: the code of model {wanted!r} has changed since the network was trained")
+    weights = 0
+    with suppress(Exception):  # not every plug-in can be built without values
+        empty = models.build(wanted, *sizes, seed, "meta", width=width)
+        weights = sum(weight.numel() for weight in empty.parameters())
+    if weights > kept.size:
+        raise UsageError(f"{path}: has {kept.size:,} weights, and model {wanted!r} of its metadata {weights:,}")
     return models.build(wanted, *sizes, seed, width=width)
-
-
-def _in_model_order(model: nn.Module, masks: dict[str, Tensor]) -> list[str]:
-    names = [part.name for part in parts(model) if part.name in masks]
-    if len(names) != len(masks):
-        raise KeyError(f"masks of {sorted(masks.keys() - set(names))}")
-    return names

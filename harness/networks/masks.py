@@ -16,7 +16,8 @@ Bytes = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int64]
 
 _MOST_LOW_BITS = 40
-_MOST_WEIGHTS = 1 << 40
+MOST_WEIGHTS = 1 << 32
+"""Weights of the largest network that is read: a mask without active weights takes no bytes, whatever its shape."""
 
 
 class Coded(NamedTuple):
@@ -82,7 +83,7 @@ def coded(described: Any, data: Bytes) -> Coded:
     except (KeyError, TypeError):
         raise ValueError("a mask is not described") from None
     whole = (*shape, found.number, found.low)
-    if any(type(number) is not int or number < 0 for number in whole) or found.size > _MOST_WEIGHTS:
+    if any(type(number) is not int or number < 0 for number in whole) or found.size > MOST_WEIGHTS:
         raise ValueError("a mask has no possible shape or count")
     if found.code not in ("bits", "gaps") or found.of not in ("active", "inactive") or found.low > _MOST_LOW_BITS:
         raise ValueError("a mask has an unknown code")

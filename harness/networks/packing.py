@@ -1,6 +1,7 @@
 """From the network that a run leaves to the file that is kept, and back."""
 
 import json
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,12 @@ class Kept(NamedTuple):
                 raise ValueError(f"the values of {name} are not those of its {mask.active} active weights")
             found[name] = mask.active, values.nonzero()
         return found
+
+    @property
+    def size(self) -> int:
+        """Number of elements that `state` has, tied ones once."""
+        dense = [tensor for name, tensor in self.tensors.items() if name not in self.masks]
+        return sum(mask.size for mask in self.masks.values()) + sum(math.prod(tensor.shape) for tensor in dense)
 
     def state(self) -> dict[str, Stored]:
         """Return every tensor of the model in its own shape, as ``state_dict`` names them.
@@ -115,6 +122,8 @@ def unpack(read: bytes) -> Kept:
         raise ValueError("the metadata are not those of a kept network") from None
     if not all(isinstance(each, dict) for each in (about, parts, tied)):
         raise ValueError("the metadata are not those of a kept network")
+    if sum(mask.size for mask in coded.values()) > codes.MOST_WEIGHTS:
+        raise ValueError(f"its masks are of more than {codes.MOST_WEIGHTS:,} weights")
     return Kept(about, tensors, coded, parts, tied)
 
 
