@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+_MOST = 1_000_000  # batches, images of a class or passes of a probe
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -42,6 +44,16 @@ class Event:
     dense_gradient: bool = False
     replaces_step: bool = False
     gradient: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the types.
+
+        Raises:
+            ValueError: One is not a boolean; the message names it.
+        """
+        for name in ("dense_gradient", "replaces_step", "gradient"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"event.{name}: {getattr(self, name)!r} is not true or false")
 
 
 @dataclass(frozen=True)
@@ -91,8 +103,10 @@ class Probe:
             value = getattr(self, name)
             if type(value) is not int or value < 0:
                 raise ValueError(f"probe.{name}: {value!r} is not a whole number of 0 or more")
-        if not 0 < self.temperature < float("inf"):
-            raise ValueError(f"probe.temperature: {self.temperature} is not a positive number")
+            if value > _MOST:
+                raise ValueError(f"probe.{name}: {value} is more than {_MOST:,}")
+        if not isinstance(self.temperature, int | float) or not 0 < self.temperature < float("inf"):
+            raise ValueError(f"probe.temperature: {self.temperature!r} is not a positive number")
         if self.batches and self.per_class:
             raise ValueError(f"probe.per_class: {self.per_class} takes the place of batches, which are {self.batches}")
         if self.hessian and not (self.batches or self.per_class):
@@ -110,6 +124,15 @@ class Learned:
 
     values: Mapping[str, Sequence[Tensor]]
     weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the weight decay.
+
+        Raises:
+            ValueError: It is negative, NaN or infinite.
+        """
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"learned.weight_decay: {self.weight_decay} is not a number of 0 or more")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from methods.parts.masks import Masks
 
+_HOTTEST = 1e6  # the product falls with the square of the temperature, and float32 would lose it
+
 
 @register("grasp")
 @dataclass
@@ -40,7 +42,7 @@ class GraSP(AtInitialisation):
         """See `Method.__post_init__`."""
         super().__post_init__()
         check_positive("per_class", self.per_class)
-        check_positive("temperature", self.temperature)
+        check_positive("temperature", self.temperature, most=_HOTTEST)
 
     def probe(self, target: float) -> Probe | None:
         """Request the Hessian-gradient product on ``per_class`` images of each class."""

@@ -142,6 +142,16 @@ class Course:
             self._reached = self.position
         return falls
 
+    def require_step(self) -> None:
+        """Require that time is left for a step once the method has begun, which only the machine can tell.
+
+        Raises:
+            UsageError: None is.
+        """
+        if self.clock.done:
+            spent = f"{self._method.name} takes {self.clock.spent:.3g} {self.clock.kind.unit} before the first step"
+            raise UsageError(f"the budget is too small: {spent}, which leaves none for it")
+
     def elapse(self, seconds: float) -> None:
         """Let time pass in training or in a topology event."""
         self.clock.charge(Usage(seconds=seconds))

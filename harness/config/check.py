@@ -2,16 +2,19 @@
 
 import math
 import os
+from dataclasses import asdict
+from typing import Any
 
 from harness import plugins
 from harness.budget import kinds
 from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UnfitError, UsageError, unknown
 from harness.vocabulary import BUDGET_ROUNDS, DEVICES, KEPT, LOADERS, LR_SHAPES, OPTIMIZERS, RUNNERS
-from methods import Method, methods
+from methods import Method, Pattern, Probe, Rewinding, methods
 
 CHOICES = ("auto", *RUNNERS)
 _WORKERS_PER_CORE = 16
+_LARGEST = 2**63
 _WIDEST = 16  # of a published model; more is a slip of the keyboard
 
 
@@ -36,6 +39,7 @@ def check(run: RunConfig) -> None:
         raise UsageError(f"model.width {run.model.width:g} is over the largest allowed, {_WIDEST}")
     _check_recipe(run.recipe)
     _check_budget(run.budget)
+    _check_numbers("", asdict(run))
 
 
 def check_plain(run: RunConfig) -> None:
@@ -64,9 +68,13 @@ def _check_method(run: RunConfig) -> None:
     """Ask a method for what it declares of the sparsity, which it refuses by a ValueError where it cannot have it."""
     target = 1 - run.sparsity
     try:
-        run.method.rewinding(target)
-        run.method.pattern(target)
-        run.method.probe(target)
+        for hook, declared in (("rewinding", Rewinding), ("pattern", Pattern), ("probe", Probe)):
+            answer = getattr(run.method, hook)(target)
+            if answer is not None and not isinstance(answer, declared):
+                raise ValueError(f"method {run.method.name!r}: {hook} returned {_shown(answer)}, not a {hook}")
+        for mark in run.method.marks():
+            if not 0 <= mark <= 1:
+                raise ValueError(f"method {run.method.name!r}: marks returned {_shown(mark)}, not a position in [0, 1]")
     except ValueError as error:
         raise UnfitError(str(error)) from None
     except Exception as error:
@@ -114,6 +122,19 @@ def _check_budget(budget: BudgetConfig) -> None:
         raise unknown("budget.rounds", budget.rounds, BUDGET_ROUNDS)
     if budget.amount * budget.stretch > largest:
         raise UsageError(f"budget {budget.kind}:{budget.amount:g} is over the largest allowed, {largest:g}")
+
+
+def _shown(value: object) -> str:
+    return " ".join(repr(value).split())[:80]
+
+
+def _check_numbers(prefix: str, settings: dict[str, Any]) -> None:
+    """Refuse numbers that no record can hold."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            _check_numbers(f"{prefix}{name}.", value)
+        elif isinstance(value, int | float) and abs(value) >= _LARGEST:
+            raise UsageError(f"{prefix}{name} {value:.4g} is not below {_LARGEST:.4g}, the largest number of a record")
 
 
 def _positive(name: str, value: float) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from harness.budget.costs import Costs
 from harness.budget.course import Course
+from harness.budget.gradient import gradient_counts
 from harness.budget.size import Budget
 from harness.errors import UsageError
 from methods import Method
@@ -83,6 +84,7 @@ class _Walk:
         self._method, self._target = method, target
         self._shapes = costs.shapes
         self._sizes = [layer.weights for layer in costs.layers]
+        self._names = [layer.name for layer in costs.layers]
         initial = _density(method, "initial_density", method.initial_density(target))
         self._base = method.layer_densities(self._shapes, initial) if initial < 1 else [1.0] * len(self._sizes)
         self.active = method.layer_counts(self._shapes, initial) if initial < 1 else list(self._sizes)
@@ -109,8 +111,7 @@ class _Walk:
 
     def _gradient(self) -> list[int] | None:
         """Weights of each layer whose gradient is computed; None for the active ones."""
-        counts = self._method.gradient_counts(self._shapes, self.active, self._target)
-        return None if counts is None else list(counts)
+        return gradient_counts(self._method, self._shapes, self.active, self._target, names=self._names)
 
 
 def _density(method: Method, hook: str, value: float) -> float:

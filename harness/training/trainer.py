@@ -71,8 +71,7 @@ class Trainer:
         self._evaluations = run.evaluations
         if self._rewinding and run.budget.rounds == "shared":
             self._evaluations = math.ceil(run.evaluations / (self._rewinding.rounds + 1))
-        self._evaluated = 0
-        self._picks = self._stream()
+        self._evaluated, self._picks = 0, self._stream()
         if not self._topology.probes:  # else once it is known that no checkpoint takes the place of all this
             self._topology.start(self.model, splits.train)
 
@@ -102,6 +101,7 @@ class Trainer:
         if not self._topology.begun:
             self._topology.start(self.model, self._splits.train)
             self._book("topology")
+            self.course.require_step()
         logged = saved = time.monotonic()
         self._rewind_point.keep_if_due(self.course, self._tensors, self.optimizer)
         self._topology.say_empty(emit)
@@ -194,6 +194,7 @@ class Trainer:
         """Validate if the next evaluation is due; return whether it was."""
         over = self.course.clock.done
         if over:
+            self._promises.check_charged(self.course.ledger.steps)
             self._topology.finish(self.course.ledger.steps)
         position = 1.0 if over else self.course.position
         # The end of a round is evaluated where it is pruned.

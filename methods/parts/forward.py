@@ -117,6 +117,8 @@ class ForwardWeights:
     def _used(self, layer: int) -> Tensor:
         stored = self._stored[layer]
         used = self._compute(layer, stored)
+        if not isinstance(used, Tensor):
+            raise ValueError(f"forward_weight returns a {type(used).__name__}, not a tensor")
         if used.shape != stored.shape or used.dtype != stored.dtype:
             given, wanted = (f"{part.dtype} of shape {tuple(part.shape)}" for part in (used, stored))
             raise ValueError(f"forward_weight returns {given} for {wanted}")

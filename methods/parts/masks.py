@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from methods.parts.checks import check_count, whole
 from methods.parts.reading import ReadableMasks
 from methods.parts.rows import gradient_of
 from methods.parts.select import (
@@ -42,7 +43,7 @@ class Masks(ReadableMasks):
     def initialise(self, counts: Sequence[int]) -> None:
         """Draw ``counts[l]`` active weights in each layer, uniformly without replacement."""
         drawn = {}
-        for layer, (count, size) in enumerate(zip(counts, self.sizes, strict=True)):
+        for layer, (count, size) in enumerate(zip(whole("initialise", counts), self.sizes, strict=True)):
             if count < size:
                 chosen = torch.zeros(size, dtype=torch.bool)
                 chosen[torch.randperm(size, generator=self.generator)[:count]] = True
@@ -53,6 +54,7 @@ class Masks(ReadableMasks):
 
     def prune_layers(self, counts: Sequence[int]) -> None:
         """Keep the ``counts[l]`` largest active magnitudes of each layer."""
+        counts = whole("prune_layers", counts)
         fewer = [layer for layer, count in enumerate(counts) if count < self.active[layer]]
         kept = [counts[layer] for layer in fewer]
         masks = top_k_each([self._flat(layer) for layer in fewer], kept, [self._alive[layer] for layer in fewer])
@@ -95,7 +97,8 @@ class Masks(ReadableMasks):
         Raises:
             ValueError: There is not one score for each weight, or ``count`` is out of range.
         """
-        _check_count("keep", count, self.maskable, "the network")
+        (count,) = whole("keep", [count])
+        check_count("keep", count, self.maskable, "the network")
         kept = highest_jointly(self._flat_scores(scores, "keep"), count)
         self.active = count_each(kept)
         self._settle(dict(enumerate(kept)), grown=True)
@@ -106,10 +109,13 @@ class Masks(ReadableMasks):
         Raises:
             ValueError: There is not one score for each weight, or a count is out of range.
         """
+        counts = whole("keep_layers", counts)
+        if len(counts) != len(self):
+            raise ValueError(f"keep_layers: {len(counts)} counts for {len(self)} layers")
         for name, count, size in zip(self.names, counts, self.sizes, strict=True):
-            _check_count("keep_layers", count, size, name)
+            check_count("keep_layers", count, size, name)
         kept = highest_each(self._flat_scores(scores, "keep_layers"), counts)
-        self.active = list(counts)
+        self.active = counts
         self._settle(dict(enumerate(kept)), grown=True)
 
     def set(self, layer: int, mask: Tensor) -> None:
@@ -225,16 +231,14 @@ class Masks(ReadableMasks):
             self.forward.train_also(also, self._alive)
 
     def _flat_scores(self, scores: Sequence[Tensor], where: str) -> list[Tensor]:
-        if [score.numel() for score in scores] != self.sizes:
-            raise ValueError(f"{where}: there must be one score for each weight, in a tensor for each layer")
+        real = all(isinstance(score, Tensor) and not score.is_complex() for score in scores)
+        if not real or [score.numel() for score in scores] != self.sizes:
+            raise ValueError(
+                f"{where}: there must be one score for each weight, a real number, in a tensor for each layer"
+            )
         return [score.detach().reshape(-1) for score in scores]
 
     def _flat_mask(self, layer: int, mask: Tensor, where: str) -> Tensor:
         if mask.dtype != torch.bool or mask.numel() != self.sizes[layer]:
             raise ValueError(f"{where}: the mask of {self.names[layer]} must be bool, of {self.sizes[layer]} weights")
         return mask.detach().reshape(-1).clone()  # what a method changes later is its own
-
-
-def _check_count(where: str, count: int, most: int, of: str) -> None:
-    if not 0 <= count <= most:
-        raise ValueError(f"{where}: {count} is not in 0...{most}, the number of weights of {of}")
