@@ -47,7 +47,7 @@ def test_the_difference_has_the_interval_and_the_p_value_of_a_paired_t_test():
     values = [A[seed] - B[seed] for seed in A]
     expected = stats.ttest_rel(list(A.values()), list(B.values()))
     low, high = stats.t.interval(0.95, 3, np.mean(values), np.std(values, ddof=1) / 2)
-    found = pairing.difference(A, B, 0.001)
+    found = pairing.paired_difference(A, B, 0.001)
     assert (found.n, found.mean) == (4, pytest.approx(np.mean(values)))
     assert found.p == pytest.approx(expected.pvalue)
     assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high))
@@ -61,7 +61,7 @@ def test_the_difference_has_the_interval_and_the_p_value_of_a_paired_t_test():
     st.dictionaries(st.integers(0, 9), st.floats(0, 1), min_size=1), st.dictionaries(st.integers(0, 9), st.floats(0, 1))
 )
 def test_the_sides_exchanged_give_the_opposite_difference(first, second):
-    one, other = pairing.difference(first, second, 0.001), pairing.difference(second, first, 0.001)
+    one, other = pairing.paired_difference(first, second, 0.001), pairing.paired_difference(second, first, 0.001)
     if not first.keys() & second.keys():
         assert one is other is None
         return
@@ -71,7 +71,7 @@ def test_the_sides_exchanged_give_the_opposite_difference(first, second):
 
 
 def test_seeds_that_differ_by_the_same_image_are_no_proof():
-    same = pairing.difference({0: 0.901, 1: 0.902}, {0: 0.9, 1: 0.901}, 0.001)
+    same = pairing.paired_difference({0: 0.901, 1: 0.902}, {0: 0.9, 1: 0.901}, 0.001)
     assert same.half_width == pytest.approx(stats.t.ppf(0.975, 1) * 0.001 / math.sqrt(2))
     assert same.half_width > same.mean
 
@@ -325,6 +325,6 @@ def test_many_rows_of_random_accuracies_hold_their_level():
     wrong = 0
     for _ in range(2000):
         first, second = ({seed: draw.gauss(0.9, 0.01) for seed in range(3)} for _ in range(2))
-        found = pairing.difference(first, second, 0.0001)
+        found = pairing.paired_difference(first, second, 0.0001)
         wrong += abs(found.mean) > found.half_width
     assert 0.035 < wrong / 2000 < 0.065

@@ -91,13 +91,13 @@ def _some(words: list[str]) -> str:
 
 def falls_short(row: Row) -> str:
     """Return the sparsity that a row reaches if its method does not set it and some seed misses that of its column."""
-    short = [run for run in row.runs.values() if _may_fall_short(run) and reached.falls_short(run)]
+    short = [run for run in row.runs.values() if may_fall_short(run) and reached.falls_short(run)]
     if not short:
         return ""
     return f"reaches {100 * min(run['metrics']['sparsity'] for run in short):.4g} %"
 
 
-def _may_fall_short(run: Record) -> bool:
+def may_fall_short(run: Record) -> bool:
     """Tell whether a run ends at a sparsity that its method learns, or that its pattern decides."""
     return reached.is_result(run["config"]) or bool(run["config"].get("pattern"))
 

@@ -1,5 +1,6 @@
 """Two rows side by side, paired by seed."""
 
+from harness.board import eligible
 from harness.board.tables import Row, mean_of_known
 from harness.records.bits import differing
 from harness.reports import contrasts, pairing
@@ -44,19 +45,34 @@ def page(first: Side, second: Side) -> Page:
 
 
 def _named(row: Row) -> str:
-    return f"{row.name} at sparsity {row.sparsity:.6g}"
+    """Name a row by the sparsity that it has; where its method does not set that, beside the requested one."""
+    requested, reached = f"{row.sparsity:.6g}", row.mean("metrics", "sparsity")
+    if reached is None or not any(map(eligible.may_fall_short, row.runs.values())) or f"{reached:.4g}" == requested:
+        return f"{row.name} at sparsity {requested}"
+    return f"{row.name} at sparsity {reached:.4g} (requested {requested})"
 
 
 def _verdict(pair: Pair) -> str:
-    found = pairing.difference(*pair.values("metrics", "test_accuracy"), _resolution(pair, "test_examples"))
+    found = pairing.paired_difference(*pair.values("metrics", "test_accuracy"), _resolution(pair, "test_examples"))
     assert found is not None  # every finished run has one
     gap = f"A − B: {points(found.mean, found.half_width)} of test accuracy"
     if found.half_width is None:
         return f"{gap} from one common seed: no interval, nothing is shown"
-    shown = abs(found.mean) > found.half_width
-    words = f"A is shown to be {'better' if found.mean > 0 else 'worse'}" if shown else "no difference is shown"
+    words = "no difference is shown"
+    if abs(found.mean) > found.half_width:
+        words = _shown(pair, found.mean > 0)
     p = "" if found.p is None else f", p = {found.p:.2g}"
     return f"{gap} ({found.n} seeds, 95 % interval{p}): {words}"
+
+
+def _shown(pair: Pair, first_is_better: bool) -> str:
+    """Say which side is better, unless that one has lost seeds or keeps more weights than requested."""
+    letter, row = ("A", pair.rows[0]) if first_is_better else ("B", pair.rows[1])
+    if row.lost:
+        return f"nothing is shown, for the seeds that {letter} lost may be its worst"
+    if short := eligible.falls_short(row):
+        return f"nothing is shown, for {letter} keeps more weights than requested ({short})"
+    return f"A is shown to be {'better' if first_is_better else 'worse'}"
 
 
 def _tasks(pair: Pair) -> list[str]:
@@ -94,7 +110,7 @@ def _metrics(pair: Pair) -> Section:
     rows = []
     for label, name, examples in _METRICS:
         sides = pair.values("metrics", name)
-        found = pairing.difference(*sides, _resolution(pair, examples))
+        found = pairing.paired_difference(*sides, _resolution(pair, examples))
         if found is not None:
             means = [mean_of_known(side.values()) for side in sides]
             rows.append([label, *_told(name, means), *_told_gap(name, found)])

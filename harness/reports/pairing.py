@@ -90,7 +90,9 @@ class Difference:
     p: float | None
 
 
-def difference(first: Mapping[int, float], second: Mapping[int, float], resolution: float = 0.0) -> Difference | None:
+def paired_difference(
+    first: Mapping[int, float], second: Mapping[int, float], resolution: float = 0.0
+) -> Difference | None:
     """Return the paired difference of two sides over common seeds, first minus second; None without any.
 
     Args:
