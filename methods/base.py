@@ -38,7 +38,9 @@ class Method:
     keeps weights and optimiser state exact, charges for events, counts and checks.
 
     Most methods need the hooks up to `rewinding`. The others take part in training only where a method
-    overrides them, and only at a target density below 1: at 1 every method trains as dense training does.
+    overrides them, and only at a target density below 1. At 1 a method trains as dense training does, except that
+    events of ``rigl`` and ``srigl`` still replace steps (``replaces_step``), and ``cyclic`` and the rewinding methods
+    still repeat the schedule.
 
     Attributes:
         name: The name it is registered under.
@@ -130,6 +132,10 @@ class Method:
     def probe(self, target: float) -> Probe | None:
         """Return what to compute on the untrained network before `start`; None for nothing."""
         return None
+
+    def keeps_largest(self) -> bool:
+        """Return whether `start` keeps the largest initial weights of the whole network, which a plan works out."""
+        return False
 
     def redraws(self, target: float) -> str | None:
         """Return which weights training starts from once `start` has set the masks (Frankle et al. 2021, section 5).

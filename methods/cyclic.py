@@ -66,6 +66,10 @@ class Cyclic(AtInitialisation):
         """Active weights of the layers: exact for random masks, an estimate otherwise."""
         return self._init().layer_counts(shapes, density, active)
 
+    def keeps_largest(self) -> bool:
+        """Return whether the mask is that of the largest weights."""
+        return self._init().keeps_largest()
+
     def probe(self, target: float) -> Probe | None:
         """Request what finding the mask takes."""
         return self._init().probe(target)

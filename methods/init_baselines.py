@@ -26,6 +26,10 @@ class MagnitudeInit(AtInitialisation):
     paper: ClassVar[str] = "Frankle et al. 2021, arXiv:2009.08576"
     look: ClassVar[Look | None] = _LOOK
 
+    def keeps_largest(self) -> bool:
+        """Return True."""
+        return True
+
     def scores(self, masks: Masks) -> list[Tensor]:
         """Return abs(w)."""
         return [masks.magnitude(layer) for layer in range(len(masks))]

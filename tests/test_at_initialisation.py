@@ -14,13 +14,14 @@ from torch import nn
 from harness import config
 from harness.audit.counts import refusals
 from harness.plan.forecast import forecast
+from harness.plan.price import price
 from harness.records.validate import validate
 from harness.tasks.vision import models
 from harness.training import probing
 from harness.training.derivatives import flow
 from harness.training.prepare import prepare
 from methods import Masks, build
-from methods.parts.distributions import uniform
+from methods.parts.distributions import erk, uniform
 
 quick = settings(deadline=None, max_examples=50)
 
@@ -237,6 +238,16 @@ def test_the_plan_knows_the_price(name):
     expected = forecast(run.method, run.sparsity, task.budget, task.costs, weights, **more)
     made = train(run)
     assert (expected.train_flops, expected.active) == (made.course.ledger.flops, made.masks.active)
+
+
+@pytest.mark.parametrize(("name", "fields"), [("magnitude_init", {}), ("cyclic", {"init": "magnitude"})])
+def test_the_plan_of_the_largest_initial_weights_knows_where_they_are(name, fields):
+    run = small(name, sparsity=0.8, **fields)
+    made, expected = started(run), price(run, f"{name} of the largest")
+    found = [layer["density"] for layer in expected.layers]
+    sizes = made.masks.sizes
+    assert found == pytest.approx([kept / size for kept, size in zip(made.masks.active, sizes, strict=True)], abs=0.01)
+    assert found != pytest.approx(erk(made.masks.shapes, 0.2), abs=0.05)
 
 
 def weights_of(made):

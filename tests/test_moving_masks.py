@@ -261,8 +261,7 @@ def reference_srigl(run, position):
 def test_srigl_keeps_a_constant_fan_in_and_ablates_as_loops_over_neurons_do(seed, target, position, ablation):
     try:
         run = Run("srigl", target, seed, ablation=ablation)
-    except ValueError as error:
-        assert "over 1 % off" in str(error)
+    except ValueError:  # no common fan-ins come close enough
         reject()
     expected = reference_srigl(run, position)
     run.update(position)

@@ -13,8 +13,9 @@ def refusals(record: Record, layers: Layers, active: Sequence[int]) -> list[str]
     """Return how the final counts differ from what a record promises.
 
     The target to within one weight; within half of the widest layer's neurons, and 1 % of the target, where all neurons
-    of a layer have the same fan-in. Under a pattern N:M exactly N of each group of M in every layer whose input dimension M divides, and
-    all weights of the others. Any number but 0 under ``config.reaches``, where sparsity is a result.
+    of a layer have the same fan-in. Under a pattern N:M exactly N of each group of M in every layer whose input
+    dimension M divides, and all weights of the others. Any number but 0 under ``config.reaches``, where sparsity is a
+    result.
 
     Args:
         record: A record that keeps its schema.

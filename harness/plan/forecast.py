@@ -43,8 +43,9 @@ def forecast(
 ) -> Forecast:
     """Walk through a run's schedule from event to event and book its iterations.
 
-    Exact where the method fixes layer densities. Where the weights do (GMP, GraNet, rewinding, SNIP), they are
-    estimated from the magnitudes of the untrained weights, since no other are known yet.
+    Exact where the method fixes layer densities. Where magnitudes do (GMP, GraNet, rewinding, ``magnitude_init``), they
+    are estimated from the untrained weights, since no other are known yet; where other scores do (SNIP, GraSP,
+    SynFlow), by ERK.
 
     Args:
         method: The method.
@@ -88,6 +89,9 @@ class _Walk:
         initial = _density(method, "initial_density", method.initial_density(target))
         self._base = method.layer_densities(self._shapes, initial) if initial < 1 else [1.0] * len(self._sizes)
         self.active = method.layer_counts(self._shapes, initial) if initial < 1 else list(self._sizes)
+        if initial < 1 and method.keeps_largest():
+            self._base = [1.0] * len(self._sizes)
+            self.active = layer_counts(self._shapes, _Magnitudes(weights, self._base).densities(initial), initial)
         self._magnitudes = _Magnitudes(weights, self._base) if method.prunes_globally else None
         self.gradient = self._gradient()
 
