@@ -55,7 +55,7 @@ def pattern(study: Study) -> str:
             times = sum(found["violations"])
             raise ConformanceError(f"at sparsity {sparsity}: the {declared['kind']} pattern is broken {times:,} times")
         said.append(f"{declared['kind']} at {sparsity}")
-    return f"{', '.join(said)}, in every layer" if said else "none is declared"
+    return f"{', '.join(said)}, unbroken" if said else "none is declared"
 
 
 def flops(study: Study) -> str:
