@@ -76,7 +76,8 @@ def _check_method(run: RunConfig) -> None:
             if not 0 <= mark <= 1:
                 raise ValueError(f"method {run.method.name!r}: marks returned {_shown(mark)}, not a position in [0, 1]")
     except ValueError as error:
-        raise UnfitError(str(error)) from None
+        named = "" if run.method.name in str(error) else f"method {run.method.name!r}: "
+        raise UnfitError(f"{named}{error}") from None
     except Exception as error:
         if not plugins.is_foreign(run.method):
             raise

@@ -57,10 +57,16 @@ def method(tmp_path):
 
 def hook(name, body):
     arguments = {"update": "masks, moment, target", "start": "masks, target", "marks": "", "event": "moment"}
+    arguments |= {"gradient_counts": "shapes, active, target", "forward_weight": "weight, mask, layer, masks"}
+    arguments |= {"learned": "masks", "each_step": "masks", "redraws": "target"}
     takes = arguments.get(name, "moment, target" if name == "density" else "target")
     return f"def {name}(self{', ' if takes else ''}{takes}): {body}"
 
 
+WRONG_COUNTS = [
+    *("5", "'abc'", "[-1 for n in active]", "[n - 1 for n in active]", "[10**9 for n in active]", "active[:-1]"),
+    *("[n + 0.5 for n in active]", "[float('nan') for n in active]", "[active.clear()]"),
+]
 RAISES = "raise RuntimeError('first\\nsecond \\x1b[31m')"
 
 
@@ -76,6 +82,13 @@ RAISES = "raise RuntimeError('first\\nsecond \\x1b[31m')"
         *("interval: int = -5", "interval: str = 'x'", "distribution: str = 'x'", "x: object = None", "x: list = None"),
         *("masked: ClassVar = 'x'", "family: ClassVar = object()", "summary: ClassVar = 5", "look: ClassVar = 'red'"),
         "def __post_init__(self): raise RuntimeError('no')",
+        *(hook("marks", f"return (0.5, float('{value}'))") for value in ("nan", "inf", "-0.1")),
+        *(hook("probe", f"return {value}") for value in ("True", "(1, 2)", "sb.Probe(temperature='x')")),
+        *(hook("probe", f"return sb.Probe({name}=10**9)") for name in ("batches", "per_class", "flows")),
+        hook("probe", "return sb.Probe(batches=1000)"),
+        *(hook("pattern", f"return {value}") for value in ("'x'", "{'kind': 'fan_in'}", "sb.Pattern('n:m', 4, 4)")),
+        *(hook("gradient_counts", f"return {value}") for value in WRONG_COUNTS),
+        hook("event", "return sb.Event(dense_gradient='y')"),
     ],
 )
 def test_a_plan_of_a_method_that_is_broken_is_refused_in_one_line(method, body):
@@ -129,3 +142,61 @@ def test_a_method_that_leaves_with_success_has_failed(method, tmp_path, leaves):
     assert "Traceback" not in done.stderr
     (path,) = (tmp_path / "out" / "records").glob("*.json")
     assert load(path)["status"] == "failed"
+
+
+USED = hook("forward_weight", "return weight + (weight * mask - weight).detach()")
+ROLLS = hook("each_step", "[masks.move(layer, masks.alive(layer).roll(7)) for layer in masks.sparse_layers]")
+TWICE = "return [min(2 * n, __import__('math').prod(shape)) for n, shape in zip(active, shapes)]"
+DOUBLE = hook("gradient_counts", TWICE)
+ALSO = "masks.train_also({l: masks.alive(l) | masks.alive(l).roll(1) for l in range(len(masks))})"
+ONES = "{'a': [masks.weight(l).new_ones(1) for l in range(len(masks))]}"
+SCORES = "[masks.magnitude(layer) for layer in range(len(masks))]"
+LIES = [
+    ([hook("pattern", "return sb.Pattern('fan_in')")], "invalid", "the fan_in pattern is broken"),
+    ([hook("pattern", "return sb.Pattern('n:m', 1, 10)")], "failed", "10 divides no input dimension"),
+    ([hook("forward_weight", "return weight")], "invalid", "not zero outside the masks"),
+    ([hook("forward_weight", "return weight.where(mask != 0, float('nan'))")], "diverged", "loss is nan"),
+    ([hook("forward_weight", "return weight[:1]")], "failed", "forward_weight returns torch.float32 of shape"),
+    ([hook("forward_weight", "return (weight * mask).double()")], "failed", "forward_weight returns torch.float64"),
+    ([hook("forward_weight", "return (weight * mask).detach()")], "failed", "does not depend on the stored weights"),
+    ([hook("forward_weight", "return [weight]")], "failed", "forward_weight returns a list, not a tensor"),
+    ([hook("forward_weight", "return mask.fill_(1.0) * weight")], "invalid", "other numbers of weights"),
+    ([hook("learned", "return 5"), USED], "failed", "learned returns a int, not a Learned"),
+    ([hook("learned", "return sb.Learned({'a': []})"), USED], "failed", "'a' has 0 tensors for 4 masked layers"),
+    ([hook("learned", "return sb.Learned({'a': [1.0] * len(masks)})"), USED], "failed", "other than tensors of real"),
+    ([hook("learned", f"return sb.Learned({ONES}, -1.0)"), USED], "failed", "learned.weight_decay: -1.0"),
+    ([hook("redraws", "return 'x'")], "failed", "redraws returns 'x', which is not one of initial, other"),
+    ([hook("start", "masks.flow()")], "failed", "no data-free pass was requested"),
+    ([hook("start", "masks.gradient(0)")], "failed", "did not request dense gradients"),
+    ([hook("update", f"masks.keep({SCORES}, 0.5)")], "failed", "keep: [0.5] are not whole numbers"),
+    ([hook("update", f"masks.keep({SCORES}, 10**9)")], "failed", "keep: 1000000000 is not in 0...93728"),
+    ([hook("update", f"masks.keep({SCORES}, 5)")], "invalid", "5 active weights where the target is"),
+    ([hook("update", f"masks.keep_layers({SCORES}, [1])")], "failed", "keep_layers: 1 counts for 4 layers"),
+    ([hook("update", "masks.keep('x', 5)")], "failed", "keep: there must be one score for each weight"),
+    ([USED, hook("start", f"super().start(masks, target); {ALSO}")], "failed", "gradient_counts: "),
+    ([USED, DOUBLE, ROLLS, hook("start", f"super().start(masks, target); {ALSO}")], "invalid", "is not charged"),
+    (["exact: ClassVar = False", hook("start", f"masks.keep({SCORES}, 0)")], "invalid", "no weight is left"),
+]
+
+
+@pytest.mark.parametrize(("bodies", "status", "reason"), LIES)
+def test_a_run_of_a_method_that_lies_leaves_a_record_that_says_so(method, tmp_path, bodies, status, reason):
+    run = small("static", "steps:12", evaluations=1)
+    run.method = config.resolve([method("\n    ".join(bodies))]).method
+    made = record(run, tmp_path)
+    assert (made["status"], reason in made["reason"]) == (status, True), made["reason"]
+    assert "\n" not in made["reason"]
+
+
+def test_counts_of_numpy_are_recorded_as_whole_numbers(method, tmp_path):
+    """Its integers of 64 bits would overflow in a ledger."""
+    run = small("static", "steps:12")
+    counts = "import numpy as np; masks.keep_layers(" + SCORES + ", np.array(masks.active))"
+    run.method = config.resolve([method(hook("update", counts))]).method
+    assert record(run, tmp_path)["status"] == "done"
+
+
+def test_numbers_that_no_record_can_hold_are_refused():
+    run = small("mest", importance=1e30)
+    with pytest.raises(UsageError, match=r"^method.importance 1e\+30 is not below 9.223e\+18"):
+        config.checked(run)
