@@ -25,6 +25,7 @@ __all__ = [
     "Rewinding",
     "check_fraction",
     "check_interval",
+    "check_positive",
     "overrides",
 ]
 
@@ -44,7 +45,8 @@ class Method:
 
     Attributes:
         name: The name it is registered under.
-        distribution: How the initial density is divided among layers: ``erk``, ``er`` or ``uniform``.
+        distribution: How the initial density is divided among layers: ``erk``, ``er``, ``uniform`` or
+            ``balanced`` (equally many weights in each).
         interval: Iterations between topology events (delta T in the papers); 0 for none.
         masked: Whether the requested sparsity applies; False for dense training.
         prunes_globally: Whether layer densities follow the weights, so that a plan can only estimate them.
@@ -207,6 +209,14 @@ def check_fraction(field: str, value: float) -> None:
     """Raise a ValueError that names ``field`` unless ``value`` is in [0, 1]."""
     if not 0 <= value <= 1:
         raise ValueError(f"method.{field}: {value} is not in [0, 1]")
+
+
+def check_positive(field: str, value: float, most: float | None = None) -> None:
+    """Raise a ValueError that names ``field`` unless ``value`` is positive, and at most ``most``."""
+    if not 0 < value < float("inf"):
+        raise ValueError(f"method.{field}: {value} is not a positive number")
+    if most is not None and value > most:
+        raise ValueError(f"method.{field}: {value} is more than {most:,}")
 
 
 def check_interval(method: Method) -> None:

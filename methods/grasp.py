@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from methods.base import Look, Probe
-from methods.families.at_initialisation import AtInitialisation, check_positive
+from methods.base import Look, Probe, check_positive
+from methods.families.at_initialisation import AtInitialisation
 from methods.registry import register
 
 if TYPE_CHECKING:

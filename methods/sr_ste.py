@@ -29,9 +29,10 @@ class SRSTE(Method):
     The mask of each step follows the stored weights. The gradient of the used weights goes straight through to all, and
     ``decay`` times the weight is added to the gradient of the unused ones. The recipe's weight decay stays.
 
-    N and M follow from the sparsity, ``1 - N / M``: 0.5 is 2:4, 0.75 is 1:4, 0.875 is 1:8 and 0.9375 is 1:16. Another M
-    is set by ``m``: at 0.75, ``m=8`` is 2:8. Layers whose input dimension is not divisible by M stay dense, so a
-    network with such layers ends below its nominal sparsity; its plan and record give the density of each layer.
+    N and M follow from the sparsity, ``1 - N / M``, which is a multiple of 1/16: 0.5 is 2:4, 0.75 is 1:4, 0.875 is 1:8,
+    0.9375 is 1:16 and 0.8125 is 3:16. Another M is set by ``m``: at 0.75, ``m=8`` is 2:8. Layers whose input dimension
+    is not divisible by M stay dense, so a network with such layers ends below its nominal sparsity; its plan and record
+    give the density of each layer.
 
     Attributes:
         m: Size of a group: 4, 8 or 16; 0 for the smallest that the sparsity allows.
@@ -126,5 +127,8 @@ class SRSTE(Method):
         return self.pattern(masks.active[layer] / masks.sizes[layer])
 
     def _ratios(self) -> list[tuple[int, int]]:
-        """Return the N:M to name in an error: all of a given M, else the papers'."""
-        return [(n, self.m) for n in range(self.m - 1, 0, -1)] if self.m else [(2, 4), (1, 4), (1, 8), (1, 16)]
+        """Return every N:M that a sparsity may ask for, at the smallest M that has it."""
+        most = self.m or max(_SIZES)
+        sizes = [self.m] if self.m else _SIZES
+        smallest = [next(m for m in sizes if n * m % most == 0) for n in range(most - 1, 0, -1)]
+        return [(n * m // most, m) for n, m in zip(range(most - 1, 0, -1), smallest, strict=True)]

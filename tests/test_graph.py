@@ -152,7 +152,7 @@ def test_masks_that_steps_read_keep_their_storage(reads_in_each_step):
 def test_a_step_is_recorded_anew_when_other_gradients_are_charged():
     made = train(small("snfs"), at_step(2))
     before = made.masks.variant
-    made.masks.charged = None
+    made.masks.charge(None)
     assert made.masks.variant != before
 
 

@@ -103,7 +103,7 @@ def test_a_straight_through_gradient_reaches_inactive_weights_and_trains_them_al
     moved = [(a != b).flatten() for a, b in zip(before, net.stored(), strict=True)]
     assert torch.equal(moved[0], also)
     assert torch.equal(moved[1], alive[1])
-    assert net.masks.outside() == net.masks.forward_outside() == 0
+    assert net.masks.outside() == 0
     assert net.masks.exploration_rate() == (int(also.sum()) + net.masks.active[1]) / net.masks.maskable
 
 
@@ -206,7 +206,7 @@ def test_an_error_on_the_way_leaves_the_stored_weights_in_place(context):
 def test_a_forward_weight_that_is_not_zero_outside_its_mask_is_found():
     net = Net(function=lambda weight, mask, layer: weight * 1.0)
     inactive = net.masks.maskable - sum(net.masks.active)
-    assert net.masks.forward_outside() == net.masks.outside() == inactive
+    assert net.masks.outside() == inactive
     net.masks.finish()
     assert net.masks.outside() == inactive
 

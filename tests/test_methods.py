@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from methods import Masks, Moment, build, methods
-from methods.parts.distributions import Shapes, er, erk, exact_counts, layer_counts, uniform
+from methods.parts.distributions import Shapes, balanced, er, erk, exact_counts, layer_counts, uniform
 from methods.parts.select import exchange_each, top_k_each
 
 quick = settings(deadline=None, max_examples=60)
@@ -156,7 +156,14 @@ def test_pruning_to_zeros_alone_stays_exact():
     assert sum(net.masks.counted()) == 100
 
 
-@given(SHAPES, st.floats(0.01, 1), st.sampled_from([erk, er]))
+def test_balanced_layers_have_equally_many_weights_or_all_of_theirs():
+    shapes = [(10, 10), (2, 3), (20, 10), (2, 10)]  # 326 weights, of which 163 stay
+    counts = [share * math.prod(shape) for share, shape in zip(balanced(shapes, 0.5), shapes, strict=True)]
+    assert counts == pytest.approx([68.5, 6, 68.5, 20])
+    assert balanced(shapes, 1.0) == [1.0] * 4
+
+
+@given(SHAPES, st.floats(0.01, 1), st.sampled_from([erk, er, balanced]))
 @quick
 def test_erdos_renyi_densities_average_to_the_density_and_are_shares(shapes, density, distribution):
     sizes = [math.prod(shape) for shape in shapes]
@@ -219,7 +226,10 @@ def test_a_first_convolution_that_the_config_keeps_dense_does_not_make_the_secon
 
 
 @given(
-    SHAPES, st.sampled_from([erk, er, uniform]), st.lists(st.floats(0.001, 1), min_size=2, max_size=8), st.booleans()
+    SHAPES,
+    st.sampled_from([erk, er, uniform, balanced]),
+    st.lists(st.floats(0.001, 1), min_size=2, max_size=8),
+    st.booleans(),
 )
 @quick
 def test_exact_counts_add_up_to_the_target_and_never_grow(shapes, distribution, falling, twice):
@@ -256,7 +266,7 @@ def test_uniform_refuses_a_density_that_the_first_convolution_alone_exceeds():
         uniform(NET, 0.01)
 
 
-@given(SHAPES, st.floats(0.01, 1), st.sampled_from([erk, er]))
+@given(SHAPES, st.floats(0.01, 1), st.sampled_from([erk, er, balanced]))
 @quick
 def test_layer_counts_are_rounded_and_their_total_is_exact_to_one_weight(shapes, density, distribution):
     sizes = [math.prod(shape) for shape in shapes]

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from functools import lru_cache
 
 import pytest
@@ -19,7 +20,7 @@ from harness.audit import counts
 from harness.errors import UsageError
 from harness.records.validate import validate
 from methods import Masks, build
-from methods.parts.patterns import largest_in_groups
+from methods.parts.patterns import Pattern, largest_in_groups
 from methods.str_ import shrunk
 
 quick = settings(deadline=None, max_examples=12)
@@ -71,7 +72,7 @@ class Net:
         """Return what the method adds to gradients of zero in a step."""
         for weight in self.weights:
             weight.grad = torch.zeros_like(weight)
-        with self.masks.gradients.of_this_step():
+        with self.masks.reading_gradients():
             self.method.each_step(self.masks)
         return [weight.grad.clone() for weight in self.weights]
 
@@ -149,7 +150,7 @@ def test_sr_ste_uses_n_of_m_trains_all_and_shrinks_what_is_unused(seed, kind):
         assert torch.equal(gradients[layer], net.gradients[layer])
         assert torch.allclose(added[layer], 2e-4 * weight * ~mask, rtol=1e-12, atol=0)
         assert torch.equal(net.masks.alive(layer).view(mask.shape), mask)
-    assert net.masks.forward_outside() == 0
+    assert net.masks.outside() == 0
 
 
 @pytest.mark.parametrize(
@@ -175,6 +176,18 @@ def test_a_sparsity_without_an_n_of_m_is_refused_with_those_that_there_are(spars
     assert "\n" not in str(caught.value)
     with pytest.raises(UsageError, match="one of 0"):
         config.resolve(["dataset=digits", "method=sr_ste", f"sparsity={sparsity}", f"method.m={m}"])
+
+
+@pytest.mark.parametrize(("m", "accepted"), [(0, 15), (4, 3), (8, 7), (16, 15)])
+def test_the_error_names_every_sparsity_that_is_accepted(m, accepted):
+    method = build({"name": "sr_ste", "m": m})
+    with pytest.raises(ValueError, match="one of 0") as caught:
+        method.pattern(0.3)
+    named = re.findall(r"(0\.\d+) \((\d+):(\d+)\)", str(caught.value))
+    assert len(named) == accepted
+    assert [method.pattern(1 - float(sparsity)) for sparsity, _, _ in named] == [
+        Pattern("n:m", int(n), int(size)) for _, n, size in named
+    ]
 
 
 def test_two_of_four_weights_of_a_trained_network_are_zero_in_every_group():

@@ -84,7 +84,7 @@ class Step:
         if event is not None and (event.dense_gradient or event.gradient):
             self._masks.hold_gradients(dense=event.dense_gradient)
         if self._each_step is not None:
-            with self._masks.gradients.of_this_step():
+            with self._masks.reading_gradients():
                 self._each_step()
         if event is None or not event.replaces_step:
             self._masks.mask_gradients()

@@ -127,7 +127,7 @@ class Topology:
         )
         if counts is None and masks.forward is not None:
             require_counts(masks.active, masks.trained, masks.shapes, masks.names)
-        masks.charged = None if counts == masks.active else counts
+        masks.charge(None if counts == masks.active else counts)
 
     def _has(self, hook: str) -> bool:
         """Return whether the method has its own version of a hook and is not asked for a dense network."""

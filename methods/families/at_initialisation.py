@@ -63,14 +63,6 @@ class AtInitialisation(Method):
         raise NotImplementedError
 
 
-def check_positive(field: str, value: float, most: float | None = None) -> None:
-    """Raise a ValueError that names ``field`` unless ``value`` is positive, and at most ``most``."""
-    if not 0 < value < float("inf"):
-        raise ValueError(f"method.{field}: {value} is not a positive number")
-    if most is not None and value > most:
-        raise ValueError(f"method.{field}: {value} is more than {most:,}")
-
-
 def _shuffle(masks: Masks) -> None:
     """Permute the mask of each layer, by the run's generator of topology."""
     import torch

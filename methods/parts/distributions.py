@@ -91,10 +91,21 @@ def uniform(shapes: Sequence[Shape], density: float) -> list[float]:
     return [1.0 if i == first else rest for i in range(len(shapes))]
 
 
+def balanced(shapes: Sequence[Shape], density: float) -> list[float]:
+    """Equally many weights in every layer; layers with fewer are dense (Gadhikar et al. 2023, arXiv:2210.02412)."""
+    sizes = [math.prod(shape) for shape in shapes]
+    left, counts = density * sum(sizes), [0.0] * len(sizes)
+    for place, layer in enumerate(sorted(range(len(sizes)), key=sizes.__getitem__)):
+        counts[layer] = min(left / (len(sizes) - place), sizes[layer])
+        left -= counts[layer]
+    return [count / size for count, size in zip(counts, sizes, strict=True)]
+
+
 DISTRIBUTIONS: dict[str, Callable[[Sequence[Shape], float], list[float]]] = {
     "erk": erk,
     "er": er,
     "uniform": uniform,
+    "balanced": balanced,
 }
 
 

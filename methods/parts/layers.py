@@ -22,11 +22,6 @@ class MaskedLayers:
 
     Between events only gradients are masked (`mask_gradients`). That keeps weights and state exact: where weight,
     gradient and every moment are zero, SGD and AdamW leave all of them zero, weight decay and Nesterov included.
-
-    Attributes:
-        gradients: What a method may read of the gradients.
-        charged: Weights of each layer whose gradient every step computes; None for the active ones.
-        forward: Forward weights other than the stored ones; None where both are the same.
     """
 
     def __init__(
@@ -43,9 +38,9 @@ class MaskedLayers:
         self.generator = generator
         self.memory: dict[str, list[Tensor]] = {}
         self.weight_decay = 0.0
-        self.gradients = Gradients(self._weights)
-        self.charged: Sequence[int] | None = None
-        self.forward: ForwardWeights | None = None
+        self._gradients = Gradients(self._weights)
+        self._charged: Sequence[int] | None = None
+        self._forward: ForwardWeights | None = None
         # Same dtype and strides as the gradients: otherwise torch._foreach_mul_ takes its slow path.
         self._masks = [torch.ones_like(weight.detach()) for weight in self._weights]
         # Events read these copies of the masks: one byte per weight instead of four.
@@ -57,6 +52,20 @@ class MaskedLayers:
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    @property
+    def forward(self) -> ForwardWeights | None:
+        """Forward weights other than the stored ones, for the harness; None where both are the same."""
+        return self._forward
+
+    @property
+    def charged(self) -> Sequence[int] | None:
+        """Weights of each layer whose gradient every step computes, for the ledger; None for the active ones."""
+        return self._charged
+
+    def charge(self, counts: Sequence[int] | None) -> None:
+        """Take note of `charged`."""
+        self._charged = counts
 
     @property
     def trained(self) -> list[int]:
@@ -115,7 +124,7 @@ class MaskedLayers:
     def use(self, function: Function) -> None:
         """Have the network use a function of the stored weights; see `methods.Method.forward_weight`."""
         self.keep_storage()
-        self.forward = ForwardWeights(
+        self._forward = ForwardWeights(
             self._weights, lambda layer, weight: function(weight, self._masks[layer], layer), self._all_learned()
         )
 
@@ -132,13 +141,13 @@ class MaskedLayers:
         """Make the forward weights the weights for good; from now on nothing outside the masks is trained."""
         if self.forward is not None:
             self.forward.settle()
-            self.forward = None
+            self._forward = None
             for alive, weight in zip(self._alive, self._weights, strict=True):
                 zero_outside(alive.view(weight.shape), self._state(weight))
 
     def mask_gradients(self) -> None:
         """Zero the gradients of weights that are not trained: the only cost of masking between events."""
-        if present := self.gradients.present(self.frozen_layers):
+        if present := self._gradients.present(self.frozen_layers):
             torch._foreach_mul_(list(present.values()), [self._trains[layer] for layer in present])
 
     def freeze(self) -> None:
@@ -151,21 +160,25 @@ class MaskedLayers:
     @property
     def probed(self) -> Probed | None:
         """What was computed before the first step, while `methods.Method.start` may read it."""
-        return self.gradients.probed
+        return self._gradients.probed
 
     @probed.setter
     def probed(self, found: Probed | None) -> None:
-        self.gradients.probed = found
+        self._gradients.probed = found
+
+    def reading_gradients(self) -> AbstractContextManager[None]:
+        """Return a context in which a method may read the gradients of the present step."""
+        return self._gradients.of_this_step()
 
     def hold_gradients(self, *, dense: bool = True) -> None:
         """Copy the gradients for the coming event: all, or those of trained weights alone."""
-        self.gradients.hold()
+        self._gradients.hold()
         if not dense:
-            self.gradients.mask_held({layer: self._trains[layer] for layer in self.frozen_layers})
+            self._gradients.mask_held({layer: self._trains[layer] for layer in self.frozen_layers})
 
     def release_gradients(self) -> None:
         """Discard them."""
-        self.gradients.release()
+        self._gradients.release()
 
     def reapply(self) -> None:
         """Zero everything outside the masks, after weights or state were written from outside."""

@@ -225,7 +225,7 @@ class Masks(ReadableMasks):
         for name, tensors in state.get("memory", {}).items():
             self.remember(name, tensors)
         if state.get("finished", True):
-            self.forward = None
+            self._forward = None
         if self.forward is not None:
             also = {layer: mask.to(self._alive[layer].device) for layer, mask in state.get("also", {}).items()}
             self.forward.train_also(also, self._alive)

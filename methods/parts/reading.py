@@ -44,8 +44,8 @@ class ReadableMasks(MaskedLayers):
         `methods.Method.each_step`. There it is 0 where no step computes it: a layer that is not charged for all of its
         weights (`methods.Method.gradient_counts`) has the gradient of the trained ones.
         """
-        gradient = self.gradients.flat(layer)
-        if self.gradients.live and (self.charged or self.trained)[layer] < self.sizes[layer]:
+        gradient = self._gradients.flat(layer)
+        if self._gradients.live and (self.charged or self.trained)[layer] < self.sizes[layer]:
             return torch.where(self._kept(layer), gradient, 0)
         return gradient
 
@@ -55,7 +55,7 @@ class ReadableMasks(MaskedLayers):
 
     def hessian_gradient(self, layer: int) -> Tensor:
         """The Hessian of the loss times its gradient, signed, shape (n,); in `methods.Method.start` after a probe."""
-        return self.gradients.hessian(layer)
+        return self._gradients.hessian(layer)
 
     def flow(self) -> list[Tensor]:
         """SynFlow's scores under the present masks, float64, shape (n,) each; in `methods.Method.start` after a probe.
@@ -63,7 +63,7 @@ class ReadableMasks(MaskedLayers):
         They are w dR/dw, R being the sum of the outputs for an input of ones with all weights replaced by their
         magnitudes (Tanaka et al. 2020, section 5).
         """
-        return self.gradients.flow()
+        return self._gradients.flow()
 
     def state(self, layer: int, name: str) -> Tensor | None:
         """A tensor of the optimiser's state, such as ``momentum_buffer`` or ``exp_avg``, shape (n,); None if absent."""
@@ -97,11 +97,6 @@ class ReadableMasks(MaskedLayers):
         with self.used():
             state = [(self._kept(layer), part) for layer, w in enumerate(self._weights) for part in self._state(w)]
             return _nonzero_outside([*self._masked(), *state])
-
-    def forward_outside(self) -> int:
-        """Number of non-zero weights outside the masks, of those that the network uses; 0 when all is well."""
-        with self.used():
-            return _nonzero_outside(self._masked())
 
     def uncharged(self) -> int:
         """Number of weights that steps train beyond those whose gradient is charged; 0 when all is well."""
