@@ -10,6 +10,7 @@ from harness.errors import UsageError
 from harness.records import write_atomic
 from harness.records.identity import canonical
 from harness.tuning.space import Settings, Space, draw, from_plain
+from harness.vocabulary import STATUSES
 
 SPLIT = "validation"
 """The only split that a trial is scored on."""
@@ -18,6 +19,8 @@ SEED = 1_000_000
 """The seed of every trial: none that a row of a board requires, so that no run of a board was tuned on its own seed."""
 
 FEWEST, MOST = 2, 100
+
+_PARTS = ("dataset", "model", "recipe", "budget", "method")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,20 @@ class Trial:
     sparsity: float | None
     fits: bool
     train_flops: int | None
+
+    def __post_init__(self) -> None:
+        """Raise a ValueError for what no run leaves: a file may have been edited."""
+        shares = [share for share in (self.val_accuracy, self.sparsity) if share is not None]
+        sound = (
+            isinstance(self.key, str)
+            and self.status in STATUSES
+            and (self.status == "done") == (self.val_accuracy is not None)
+            and all(map(_is_share, shares))
+            and type(self.fits) is bool
+            and (self.train_flops is None or (type(self.train_flops) is int and self.train_flops >= 0))
+        )
+        if not sound:
+            raise ValueError("no trial")
 
 
 @dataclass(frozen=True)
@@ -133,6 +150,8 @@ def read(path: Path) -> Tuning:
         space = from_plain(plain["space"]["settings"])
         trials = tuple(Trial(**trial) for trial in plain["trials"])
         found = Tuning(plain["task"], plain["sparsity"], plain["space"]["name"], space, trials)
+        sound = all(isinstance(found.task[part], dict) for part in _PARTS) and isinstance(found.name, str)
+        sound = sound and _is_share(found.sparsity)
         drawn = draw(space, named(found.task), len(trials))
         same = canonical([trial.settings for trial in trials]) == canonical(drawn)
         kept = found.text() == json.dumps(plain, indent=1) + "\n"
@@ -142,8 +161,14 @@ def read(path: Path) -> Tuning:
         raise UsageError(f"tuned={path}: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise UsageError(f"tuned={path}: is not a file that sparsebench tune wrote") from None
+    if not sound:
+        raise UsageError(f"tuned={path}: is not a file that sparsebench tune wrote")
     if not same:
         raise UsageError(f"tuned={path}: its trials are not those that its space gives")
     if not kept:
         raise UsageError(f"tuned={path}: does not say what its trials say; it was changed after it was written")
     return found
+
+
+def _is_share(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1

@@ -203,7 +203,7 @@ def _checked(what: str, usual: Any, form: Any) -> Range:
     """
     if not isinstance(form, dict) or not form or not set(form) <= set(_FORMS):
         raise UsageError(f"{what} takes times: [a, b], or low: and high:, or choices: [...]")
-    if not isinstance(usual, int | float | str):
+    if not isinstance(usual, int | float | str) or (isinstance(usual, float) and not math.isfinite(usual)):
         raise UsageError(f"{what} cannot be tuned: it is neither a number nor a word")
     if "choices" in form:
         return _choices(what, usual, form)
