@@ -3,15 +3,18 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from harness.board import Summary
 from harness.cli import layout
 from harness.config import RunConfig
 from harness.console import printable, say, shown
-from harness.executors.base import Finished
-from harness.plan.planned import Planned
-from harness.plan.price import Price
 from harness.records import Record, reached
+
+if TYPE_CHECKING:  # they take torch, which a board does not
+    from harness.executors.base import Finished
+    from harness.plan.planned import Planned
+    from harness.plan.price import Price
 
 
 def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
@@ -20,7 +23,7 @@ def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
         say(f"{run.method.name} has no masks: its sparsity is 0")
 
 
-def row(result: Finished) -> None:
+def row(result: "Finished") -> None:
     """Print the row of a run: every figure with its unit."""
     record = result.record
     assert record is not None
@@ -45,7 +48,7 @@ def row(result: Finished) -> None:
     print(f"record: {shown(result.path)}")
 
 
-def plan(runs: Sequence[Planned]) -> None:
+def plan(runs: "Sequence[Planned]") -> None:
     """Print a plan: a line a run, why those that have records are not done, what to know of them, and a total."""
     rows = [
         {
@@ -78,7 +81,7 @@ def plan(runs: Sequence[Planned]) -> None:
     print(f"{_count(len(runs), 'run')}, {done} done; the rest will train {sum(known):.3g} FLOPs{timed}")
 
 
-def _about(price: Price, figure: str) -> str:
+def _about(price: "Price", figure: str) -> str:
     return f"~{figure}" if price.estimated and figure != "-" else figure
 
 
