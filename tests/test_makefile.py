@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,18 @@ def test_help_lists_every_target():
     listed = make(ROOT, "help").stdout
     targets = re.search(r"^TARGETS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
     assert set(targets) == {line.split()[0] for line in listed.splitlines()[: len(targets)]}
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="two makes wait for each other by flock, which is not here")
+def test_of_two_makes_at_once_one_sets_up(folder):
+    (folder / ".venv/.ready").unlink()
+    python = folder / ".venv/bin/python"
+    python.write_text("#!/bin/sh\necho begin >>calls\nsleep 0.2\necho end >>calls\n")
+    python.chmod(0o755)
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: make(folder, "leaderboard", f"PYTHON={python}"), range(2)))
+    assert [each.returncode for each in done] == [0, 0]
+    assert sum("setting up" in each.stderr for each in done) == 1
+    # once to make the environment, three times to fill it
+    assert (folder / "calls").read_text().split() == ["begin", "end"] * 4
+    assert "setting up" not in make(folder, "leaderboard").stderr
