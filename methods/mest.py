@@ -87,7 +87,9 @@ class MEST(Method):
         counts = self.layer_counts(masks.shapes, self._density(moment.position, target))
         sparse = [layer for layer, size in enumerate(masks.sizes) if min(counts[layer], masks.active[layer]) < size]
         fraction = self.fraction * self._scale(moment.position)
-        kept = [min(bounds[layer] - math.floor(fraction * bounds[layer]), counts[layer]) for layer in sparse]
+        left = [bounds[layer] - math.floor(fraction * bounds[layer]) for layer in sparse]
+        # Rounding may have given a layer one weight less than its target when it had more in all.
+        kept = [min(each, counts[layer], masks.active[layer]) for each, layer in zip(left, sparse, strict=True)]
         scores = [importance(masks.weight(layer), masks.gradient(layer), self.importance) for layer in sparse]
         old = top_k_each(scores, kept, [masks.alive(layer) for layer in sparse])
         grown = [counts[layer] - count for layer, count in zip(sparse, kept, strict=True)]
