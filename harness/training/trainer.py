@@ -119,6 +119,9 @@ class Trainer:
             if falls:
                 self._change_topology(iteration)
                 self._topology.say_empty(emit)
+            if self.course.clock.done:
+                self._promises.check_charged(self.course.ledger.steps)
+                self._topology.finish(self.course.ledger.steps)
             evaluated = self._evaluate_if_due()
             now = time.monotonic()
             if evaluated or now - logged > LOG_SECONDS:
@@ -193,9 +196,6 @@ class Trainer:
     def _evaluate_if_due(self) -> bool:
         """Validate if the next evaluation is due; return whether it was."""
         over = self.course.clock.done
-        if over:
-            self._promises.check_charged(self.course.ledger.steps)
-            self._topology.finish(self.course.ledger.steps)
         position = 1.0 if over else self.course.position
         # The end of a round is evaluated where it is pruned.
         due = (over or position < 1) and position * self._evaluations >= self._evaluated + 1
