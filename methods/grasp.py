@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from methods.parts.masks import Masks
 
-_HOTTEST = 1e6  # the product falls with the square of the temperature, and float32 would lose it
+_HOTTEST = 1_000_000  # the product falls with the square of the temperature, and float32 would lose it
 
 
 @register("grasp")
