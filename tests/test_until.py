@@ -173,7 +173,7 @@ def test_a_suite_adds_seeds_until_it_has_ended_and_resumes_where_it_was(tmp_path
         (method, seed) for method in ("set", "static") for seed in range(3)
     ]
     assert all(record["provenance"]["looks"] == spending.planned(0.5).as_record() for record in records)
-    assert "after look 1 of 5 (3 seeds), 1 of 1 pairs undecided; ends" in capsys.readouterr().err
+    assert "after look 1 of 5 (3 seeds), 1 of 1 pairs undecided; done" in capsys.readouterr().err
     assert nexts(until.cells("smoke", given), looks=spending.planned(0.5)) == []
     # the margin decides when seeds stop and nothing else, so it may be changed
     assert {*nexts(until.cells("smoke", given))} == {(method, seed) for seed in (3, 4) for method in ("set", "static")}
