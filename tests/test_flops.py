@@ -196,9 +196,7 @@ def test_anyone_can_recount_a_run_from_its_record_exactly(name, tmp_path):
     assert cost["inference_flops"] == 2 * sum(
         layer["uses"] * active for layer, active in zip(made["config"]["layers"], topology[-1]["active"], strict=True)
     )
-    assert cost["train_flops_ratio"] == pytest.approx(
-        cost["train_flops"] / (3 * cost["dense_forward_flops"] * images)
-    )
+    assert cost["train_flops_ratio"] == pytest.approx(cost["train_flops"] / (3 * cost["dense_forward_flops"] * images))
     grows = {"rigl", "rigl_itop", "granet", "granet_s0", "srigl"}
     assert any(entry["dense_gradient"] for entry in topology) is (name in grows)
 

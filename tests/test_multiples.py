@@ -83,10 +83,10 @@ def test_a_probe_is_charged_and_small_beside_a_training(method):
     course: Course = ready.course(run)
     probe = course.ledger.flops
     dense = ready.costs.as_reference()["training_flops"]
-    images = {"snip": 4096, "grasp": 3 * 10 * 1000, "synflow": 100}[method]
+    images = {"snip": 4096, "grasp": 4 * 10 * 1000, "synflow": 100}[method]
     assert probe == images * dense
     assert found.train_flops - probe == planned("static", 0.9)[1].train_flops  # both at ERK densities, as planned
-    assert probe / found.train_flops < 1e-3
+    assert probe / found.train_flops < 2e-3
 
 
 @pytest.mark.parametrize(
