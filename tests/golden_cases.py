@@ -35,6 +35,9 @@ _RECIPE = {
     "threads": 1,
 }
 
+#: What methods need that cannot take the sparsity of the others, or the size of their probe.
+_SMALL: dict[str, dict[str, Any]] = {"grasp": {"per_class": 1}, "sr_ste": {"sparsity": 0.75}, "synflow": {"rounds": 10}}
+
 
 def cases() -> dict[str, dict[str, Any]]:
     """Return the config of every golden run by name: each built-in method once, then what else decides results.
@@ -43,7 +46,7 @@ def cases() -> dict[str, dict[str, Any]]:
     trains nothing; it holds what the runs replace, the weights that models start from.
     """
     found = {
-        name: _case(name, "convnet", "steps:32")
+        name: _case(name, "convnet", "steps:32", **_SMALL.get(name, {}))
         for name, method in methods.methods().items()
         if type(method).__module__.startswith("methods.")
     }
@@ -113,7 +116,7 @@ def _case(
     kind, _, amount = budget.partition(":")
     amount, _, stretch = amount.partition("x")
     defaults = asdict(methods.methods()[method])
-    short = {"interval": 4 if defaults["interval"] else 0} | ({"rounds": 2} if "rounds" in defaults else {})
+    short = {"interval": 4 if defaults["interval"] else 0} | ({"rounds": 2} if defaults.get("rounds") else {})
     return {
         "dataset": _DATASET,
         "method": {**defaults, **short, **fields},
