@@ -72,7 +72,7 @@ def _settled(row: Row) -> int:
 def _alone(row: Row) -> str:
     """Return why a row is not ranked, whatever the others are; nothing if it may be."""
     if row.runner != "docker":
-        return "not made in a container"
+        return "; ".join(filter(None, ("not made in a container", falls_short(row))))
     if row.failed:
         return ", ".join(f"seed {seed} {status}" for seed, status in sorted(row.failed.items()))
     return lacks(row) or falls_short(row)

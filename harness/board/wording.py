@@ -159,9 +159,9 @@ def protocol(table: Table) -> str:
     if recipe.get("optimizer"):
         known = [
             str(recipe["optimizer"]),
-            f"learning rate {recipe.get('lr')} ({recipe.get('lr_shape')})",
-            f"weight decay {recipe.get('weight_decay')}",
-            f"batch {recipe.get('batch_size')}",
+            f"learning rate {_given(recipe.get('lr'))} ({recipe.get('lr_shape')})",
+            f"weight decay {_given(recipe.get('weight_decay'))}",
+            f"batch {_given(recipe.get('batch_size'))}",
             f"augmentation {recipe.get('augment')}",
             f"label smoothing {recipe.get('label_smoothing')}",
         ]
@@ -170,6 +170,11 @@ def protocol(table: Table) -> str:
         sizes = f"{data.get('train_examples')} training examples, {data.get('val_examples')} of them for validation"
         parts.append(f"Data: {sizes}, and {data['test_examples']} test examples.")
     return " ".join(parts)
+
+
+def _given(value: object) -> object:
+    """Return a value of a recipe; one that was tuned differs from row to row, and the table does not hold it."""
+    return "as tuned" if value is None else value
 
 
 def torch_versions(table: Table) -> str:
