@@ -134,18 +134,31 @@ def cells(row: Row) -> dict[str, str]:
 
 def neurons(row: Row) -> str:
     """Return the fan-in and the share of active neurons of each layer, over seeds; empty where records lack them."""
-    layers: dict[str, list[tuple[int, int, int]]] = {}
+    layers: dict[str, list[tuple[int, float]]] = {}
     for run in row.counted.values():
-        claimed = run["metrics"].get("active_neurons") or {}
-        for layer, kept in zip(run["config"]["layers"], run["topology"][-1]["active"], strict=False):
-            if number := claimed.get(layer["name"]):
-                layers.setdefault(layer["name"], []).append((kept // number, number, layer["shape"][0]))
+        for name, fan_in, share in _neurons(run):
+            layers.setdefault(name, []).append((fan_in, share))
     told = [
-        f"{name.removesuffix('.weight')} {_span([each[0] for each in found])}, "
-        f"{100 * sum(each[1] for each in found) / sum(each[2] for each in found):.3g} %"
+        f"{name.removesuffix('.weight')} {_span([fan_in for fan_in, _ in found])}, "
+        f"{100 * sum(share for _, share in found) / len(found):.3g} %"
         for name, found in layers.items()
     ]
     return f"Fan-in and active neurons by layer: {'; '.join(told)}." if told else ""
+
+
+def _neurons(run: Record) -> list[tuple[str, int, float]]:
+    """Return name, fan-in and share of active neurons of the layers that a record counts neurons of."""
+    claimed = run["metrics"].get("active_neurons") or {}
+    if not claimed:
+        return []
+    try:
+        return [
+            (str(layer["name"]), int(kept // number), number / int(layer["shape"][0]))
+            for layer, kept in zip(run["config"]["layers"], run["topology"][-1]["active"], strict=False)
+            if (number := claimed.get(layer["name"]))
+        ]
+    except (LookupError, TypeError, ValueError, ArithmeticError):
+        return []  # a config may hold anything
 
 
 def _span(values: list[int]) -> str:
