@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import make
 from scipy import optimize, special, stats
-from statsmodels.stats.multitest import multipletests
 
 from harness.board import spending
 from harness.board.pairs import compare
@@ -24,8 +23,10 @@ FLOOR = 1e-4
 
 
 def adjusted(p_values):
-    """Holm-adjusted p-values as statsmodels gives them."""
-    return multipletests(p_values, method="holm")[1]
+    """The textbook's Holm-adjusted p-values: the largest of the (m - j) p_(j) so far, at most 1."""
+    ordered = np.sort(p_values)
+    steps = np.minimum(1, np.arange(len(ordered), 0, -1) * ordered)
+    return np.maximum.accumulate(steps)[np.argsort(np.argsort(p_values, kind="stable"), kind="stable")]
 
 
 def prior(variances, own):

@@ -90,7 +90,10 @@ def test_a_record_is_counted_by_the_rule_that_it_was_trained_under():
 def test_the_plan_prints_a_note_once_with_the_number_of_its_runs(capsys):
     for arguments, line in (
         (["dataset=digits", "recipe.batch_size=129"], "note: the last batch of each epoch holds 132 images"),
-        (["--suite", "smoke", "recipe.batch_size=129", "seed=[0,1]"], "note on 24: the last batch of each"),
+        (
+            ["--suite", "smoke", "method=[dense,rigl]", "recipe.batch_size=129", "seed=[0,1]"],
+            "note on 4: the last batch",
+        ),
     ):
         given = cli.parse(["plan", "runner=local", *arguments])
         assert given.call(given) == 0

@@ -3,15 +3,19 @@
 import json
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
+import torchvision
 from commands import TWELVE, Checkout, checkout
 from measured import leave_limit, leave_pairs
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from harness.budget.measure import measure
 from harness.places import ROOT
 
 HERE = Checkout()
@@ -127,6 +131,18 @@ def test_a_command_against_another_commit(
         lambda: _timed(HERE, command),
         lambda: _timed(before, command),
     )
+
+
+@pytest.mark.slow
+def test_a_large_network_is_measured_fast(benchmark: BenchmarkFixture) -> None:
+    def timed() -> float:
+        begun = time.process_time()
+        with torch.device("meta"):
+            model = torchvision.models.vit_b_16()
+        measure(model, (3, 224, 224))
+        return time.process_time() - begun
+
+    _within(benchmark, "costs of ViT-B/16, measured", 1, 5, timed)
 
 
 @pytest.fixture(scope="session")
