@@ -14,7 +14,9 @@ SLOW = (
     *("test_chain", "test_cli", "test_data_dali", "test_local_runner", "test_packing", "test_page", "test_plugins"),
     *("test_processes", "test_rerun", "test_second_count", "test_speed", "test_suites", "test_usage", "test_zoo"),
     *("test_committed_board", "test_doctor", "test_graph", "test_makefile", "test_verification"),
-    *("test_conformance", "test_my_method"),
+    *("test_conformance", "test_my_method", "test_flops", "test_models", "test_moving_runs", "test_data_folders"),
+    *("test_budget", "test_at_initialisation", "test_statistics", "test_standing", "test_results_version"),
+    *("test_board", "test_kept_networks", "test_interface", "test_record", "test_train"),
 )
 """What starts processes, containers and browsers, or trains many networks: left out by ``--fast``."""
 
