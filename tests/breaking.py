@@ -36,7 +36,7 @@ BREAKS = {
     "hashes": """
     def scores(self, masks, moment):
         place = hash("a name") % 1000003 / 1000003
-        return [(masks.random(layer) - place).abs() for layer in range(len(masks))]
+        return [(masks.random(layer) + place) % 1 for layer in range(len(masks))]
 """,
     "peeks": """
     def scores(self, masks, moment):
