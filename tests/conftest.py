@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import signal
+import sys
 
 import pytest
 
@@ -19,6 +20,17 @@ SLOW = (
     *("test_board", "test_kept_networks", "test_interface", "test_record", "test_train"),
 )
 """What starts processes, containers and browsers, or trains many networks: left out by ``--fast``."""
+
+
+@pytest.fixture
+def forgotten():
+    """Forget, after a test, the plug-ins that it has registered."""
+    from harness import plugins
+
+    yield
+    for module in [name for name in sys.modules if name.startswith("plugin_")]:
+        plugins._forget(module)
+    plugins._module.cache_clear()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

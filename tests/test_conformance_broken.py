@@ -1,24 +1,14 @@
 """The conformance kit: a method that breaks a promise is found by the check that is there for it."""
 
-import sys
-
 import pytest
 from breaking import BREAKS, FOUND, HEAD
 
-from harness import plugins
 from harness.conformance.errors import ConformanceError
 from harness.conformance.kit import Examination
 
+pytestmark = pytest.mark.usefixtures("forgotten")
+
 AT = ("budget=steps:20", "evaluations=1", "recipe.batch_size=16", "model=mlp", "sparsity=0.9")
-
-
-@pytest.fixture(autouse=True)
-def forgotten():
-    """Forget, after each test, what it has registered."""
-    yield
-    for module in [name for name in sys.modules if name.startswith("plugin_")]:
-        plugins._forget(module)
-    plugins._module.cache_clear()
 
 
 @pytest.mark.parametrize("how", sorted(BREAKS))

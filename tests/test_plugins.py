@@ -15,6 +15,8 @@ from harness.records import load
 from harness.tasks.vision import data
 from methods import methods, registry
 
+pytestmark = pytest.mark.usefixtures("forgotten")
+
 ROOT = Path(__file__).parent.parent
 QUICK = ("budget=steps:20", "recipe.batch_size=16", "sparsity=0.8", "device=cpu", "evaluations=2")
 
@@ -74,15 +76,6 @@ def stripes():
 """
 SOURCES = {"method": (METHOD, "HalfWay"), "model": (MODEL, "tiny"), "dataset": (DATASET, "stripes")}
 GROUPS = {"method": "sparsebench.methods", "model": "sparsebench.models", "dataset": "sparsebench.datasets"}
-
-
-@pytest.fixture(autouse=True)
-def forgotten():
-    """Forget, after each test, what it has registered."""
-    yield
-    for module in [name for name in sys.modules if name.startswith("plugin_")]:
-        plugins._forget(module)
-    plugins._module.cache_clear()
 
 
 @pytest.fixture

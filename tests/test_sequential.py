@@ -1,10 +1,8 @@
 """Levels that are tested at the looks of a plan: the procedure against an oracle, and how the board reads records."""
 
-import importlib.util
 import math
 import random
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import make
 from scipy import stats
+from simulation import simulate
 
 from harness.board import spending, wording
 from harness.board.pairs import holm
@@ -20,14 +19,6 @@ from harness.board.resolution import seeds_for, smallest_difference
 from harness.board.sequential import follow
 
 PLAN = spending.planned(0.005)
-
-
-def simulate():
-    path = Path(__file__).parent.parent / "benchmarks" / "statistics" / "simulate.py"
-    spec = importlib.util.spec_from_file_location("simulate", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_plan_spends_five_percent_and_most_of_it_late():
@@ -179,11 +170,11 @@ def test_a_level_that_is_nearly_decided_promises_more_for_each_run():
 @pytest.mark.parametrize("pattern", ["equal", "two at ten times", "random"])
 @pytest.mark.parametrize("rows", [6, 12])
 def test_equal_methods_are_rarely_told_apart_by_the_last_look(rows, pattern):
-    assert simulate().false_separations_until(rows, pattern, boards=150) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 150)
+    assert simulate.false_separations_until(rows, pattern, boards=150) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 150)
 
 
 def test_a_difference_is_found_with_fewer_seeds_where_it_is_large():
-    found, seeds = simulate().power_until(12, 3.0, boards=40)
+    found, seeds = simulate.power_until(12, 3.0, boards=40)
     assert found > 0.98
     assert seeds < 10
 

@@ -1,16 +1,15 @@
 """Intervals, the test of all pairs, rank intervals and resolution, against SciPy and against their definitions."""
 
-import importlib.util
 import math
 import random
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, special, stats
+from simulation import simulate
 from statsmodels.stats.multitest import multipletests
 
 from harness.board.pairs import compare, holm
@@ -19,14 +18,6 @@ from harness.board.resolution import seeds_for, smallest_difference
 from harness.board.statistics import difference, estimate
 
 ACCURACIES = st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=2, max_size=8)
-
-
-def simulate():
-    path = Path(__file__).parent.parent / "benchmarks" / "statistics" / "simulate.py"
-    spec = importlib.util.spec_from_file_location("simulate", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @given(ACCURACIES)
@@ -213,12 +204,12 @@ def test_a_row_within_a_margin_of_all_others_is_shown_as_that():
 @pytest.mark.parametrize(("rows", "seeds"), [(12, 3), (12, 5), (12, 10), (6, 3), (6, 5), (6, 10), (2, 3)])
 def test_boards_of_equal_methods_rarely_show_a_difference(pattern, rows, seeds):
     """F1: the leader's family parted some of twelve equal methods in 9.5 to 14.1 % of boards."""
-    assert simulate().false_separations(rows, seeds, pattern, boards=600) <= 0.06 + 0.027
+    assert simulate.false_separations(rows, seeds, pattern, boards=600) <= 0.06 + 0.027
 
 
 def test_pairs_of_equal_methods_far_from_each_other_are_rarely_told_apart():
     """F1: each further place spent another 5 %, so of six such pairs some was parted in a quarter of boards."""
-    board, wrong = simulate().board, 0
+    board, wrong = simulate.board, 0
     for number in range(400):
         means = [10.0 * (row // 2) for row in range(12)]
         family = compare(board(random.Random(number), [1.0] * 12, 5, means))
@@ -227,7 +218,7 @@ def test_pairs_of_equal_methods_far_from_each_other_are_rarely_told_apart():
 
 
 def test_a_large_difference_is_found():
-    power = simulate().power
+    power = simulate.power
     assert power(12, 5, 3.0, boards=200) > 0.55
     assert power(12, 10, 2.0, boards=200) > 0.68
     assert power(12, 10, 3.0, boards=100) > 0.97

@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.audit import recount
 from harness.records import Record
+from methods.parts.patterns import Pattern
 
 Layers = Sequence[dict[str, Any]]
 
@@ -34,9 +35,8 @@ def refusals(record: Record, layers: Layers, active: Sequence[int]) -> list[str]
     full = recount.reference({**config, "layers": layers})
     maskable = full["maskable"] if full else sum(layer["weights"] for layer in layers)
     target = round((1 - record["sparsity"]) * maskable)
-    # A common fan-in moves the count of a layer in steps of its neurons.
-    widest = max(layer["shape"][0] for layer in layers) if pattern else 0
-    if abs(sum(active) - target) > max(1, min(widest // 2, target // 100)):
+    slack = Pattern("fan_in").tolerance([layer["shape"] for layer in layers], target) if pattern else 1
+    if abs(sum(active) - target) > slack:
         return [f"active: {sum(active)} of {maskable} weights at the end, the target is {target}"]
     return []
 
@@ -47,11 +47,12 @@ def _groups(sparsity: float, n: int, m: int, layers: Layers, active: Sequence[in
         return [f"pattern: {name} keeps no share of the weights"]
     if abs(1 - n / m - sparsity) > 1e-6:
         return [f"pattern: {name} is not sparsity {sparsity}"]
-    held = [layer["shape"][1] % m == 0 for layer in layers]
-    if not any(held):
+    try:
+        kept = Pattern("n:m", n, m).counts([layer["shape"] for layer in layers])
+    except ValueError:
         return [f"pattern: {m} divides the input dimension of no layer, so that {name} holds for none"]
-    for layer, holds, count in zip(layers, held, active, strict=True):
-        promised = layer["weights"] // m * n if holds else layer["weights"]
+    assert kept is not None  # n:m fixes them
+    for layer, promised, count in zip(layers, kept, active, strict=True):
         if count != promised:
             return [f"active: {count} weights in {layer['name']} at the end, {name} keeps {promised}"]
     return []

@@ -77,7 +77,7 @@ def _against(row: Row, level: Level, resolution: float) -> Apart:
 
 def _why_not(row: Row, leader: Row) -> str:
     if row.failed:
-        return ", ".join(f"seed {seed} {status}" for seed, status in sorted(row.failed.items()))
+        return eligible.failures(row)
     if len(leader.accuracies) < FEWEST_SEEDS or not leader.accuracies.keys() <= row.runs.keys():
         return "it lacks seeds of that row"
     if short := eligible.falls_short(row):

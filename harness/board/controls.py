@@ -90,7 +90,7 @@ def _why_not(row: Row, own: Row | None) -> str:
         return "the method was not run without it"
     for each, whose in ((row, ""), (own, "of the method's own row, ")):
         if each.failed:
-            return whose + ", ".join(f"seed {seed} {status}" for seed, status in sorted(each.failed.items()))
+            return whose + eligible.failures(each)
         if lacking := eligible.lacks(each):
             return whose + lacking
     alike = set(grouping.ways(row.example)) & set(grouping.ways(own.example))

@@ -74,8 +74,13 @@ def _alone(row: Row) -> str:
     if row.runner != "docker":
         return "; ".join(filter(None, ("not made in a container", falls_short(row))))
     if row.failed:
-        return ", ".join(f"seed {seed} {status}" for seed, status in sorted(row.failed.items()))
+        return failures(row)
     return lacks(row) or falls_short(row)
+
+
+def failures(row: Row) -> str:
+    """Return how each failed seed of a row ended, in words; nothing if none failed."""
+    return ", ".join(f"seed {seed} {status}" for seed, status in sorted(row.failed.items()))
 
 
 def lacks(row: Row) -> str:

@@ -8,6 +8,7 @@ from harness.board.levels import REFERENCE
 from harness.board.published import Published
 from harness.board.tables import Row, Table, Usage, in_words
 from harness.records import Record
+from harness.records.neurons import Neurons, by_layer
 
 HEADERS = ["rank", "method", "sparsity", "top-1 % ± 95 % interval", "training FLOPs", "inference FLOPs", "wall-clock"]
 HEADERS += ["peak memory", "energy", "hardware", "image", "commit", "status"]
@@ -134,31 +135,16 @@ def cells(row: Row) -> dict[str, str]:
 
 def neurons(row: Row) -> str:
     """Return the fan-in and the share of active neurons of each layer, over seeds; empty where records lack them."""
-    layers: dict[str, list[tuple[int, float]]] = {}
+    layers: dict[str, list[Neurons]] = {}
     for run in row.counted.values():
-        for name, fan_in, share in _neurons(run):
-            layers.setdefault(name, []).append((fan_in, share))
+        for name, found in by_layer(run).items():
+            layers.setdefault(name, []).append(found)
     told = [
-        f"{name.removesuffix('.weight')} {_span([fan_in for fan_in, _ in found])}, "
-        f"{100 * sum(share for _, share in found) / len(found):.3g} %"
-        for name, found in layers.items()
+        f"{name.removesuffix('.weight')} {_span([each.fan_in for each in seeds])}, "
+        f"{100 * sum(each.share for each in seeds) / len(seeds):.3g} %"
+        for name, seeds in layers.items()
     ]
     return f"Fan-in and active neurons by layer: {'; '.join(told)}." if told else ""
-
-
-def _neurons(run: Record) -> list[tuple[str, int, float]]:
-    """Return name, fan-in and share of active neurons of the layers that a record counts neurons of."""
-    claimed = run["metrics"].get("active_neurons") or {}
-    if not claimed:
-        return []
-    try:
-        return [
-            (str(layer["name"]), int(kept // number), number / int(layer["shape"][0]))
-            for layer, kept in zip(run["config"]["layers"], run["topology"][-1]["active"], strict=False)
-            if (number := claimed.get(layer["name"]))
-        ]
-    except (LookupError, TypeError, ValueError, ArithmeticError):
-        return []  # a config may hold anything
 
 
 def _span(values: list[int]) -> str:

@@ -38,8 +38,13 @@ def usage(probe: Probe | None, costs: Costs, *, train_samples: int, batch_size: 
     else:
         images = budget_samples(probe.batches, train_samples, batch_size)
     dense = costs.training([layer.weights for layer in costs.layers])
-    hessian = _HESSIAN if images <= batch_size else _REPEATED
+    hessian = _HESSIAN if is_one_batch(probe, costs.classes or 0, batch_size) else _REPEATED
     return Usage(samples=images, flops=dense * (images * (hessian if probe.hessian else 1) + probe.flows))
+
+
+def is_one_batch(probe: Probe, classes: int, batch_size: int) -> bool:
+    """Return whether the images of a probe are no more than a batch, so that one graph gives all derivatives."""
+    return probe.per_class * classes <= batch_size if probe.per_class else probe.batches <= 1
 
 
 def check(method: Method, target: float, costs: Costs, train_samples: int, batch_size: int) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,7 @@ def call(given: argparse.Namespace) -> int:
 
     fetch(settings)
     runs = plan(settings)
-    _require(runs)
+    _require(runs, set(), set())
     try:
         ended = _train(runs, given.jobs)
     finally:  # what has ended is on the board, whatever ends the suite
@@ -73,7 +72,8 @@ def _until(given: argparse.Namespace) -> int:
     fetch(settings)
     looks = planned(given.until)
     ended: list[Finished] = []
-    known: set[str] = set()
+    rows: set[str] = set()
+    reasons: set[str] = set()
     state = until.state(settings, looks)
     if state.warning:
         say(state.warning)
@@ -81,8 +81,7 @@ def _until(given: argparse.Namespace) -> int:
         while state.runs:
             for line in state.lines:
                 say(line)
-            _require(state.runs, known)
-            known |= {text for planned in state.runs for text in (planned.identity.row, planned.choice.why)}
+            _require(state.runs, rows, reasons)
             ended += _train(state.runs, given.jobs, looks)
             state = until.state(settings, looks, {event.planned.key for event in ended})
     finally:
@@ -92,22 +91,24 @@ def _until(given: argparse.Namespace) -> int:
     return _status(ended, len(ended))
 
 
-def _require(runs: "list[Planned]", known: Collection[str] = ()) -> None:
-    """Make sure that runs can start, and say why their runners were chosen.
+def _require(runs: "list[Planned]", rows: set[str], reasons: set[str]) -> None:
+    """Make sure that runs can start, and say why their runners were chosen; once for each row and each reason.
 
     Args:
         runs: The runs.
-        known: What was said or looked at before: reasons, and rows that can start.
+        rows: Those that can start; added to.
+        reasons: Those that were said; added to.
     """
     from harness.executors.execute import require
 
-    missing = [planned for planned in runs if not planned.settled]
-    for row, planned in {planned.identity.row: planned for planned in missing}.items():
-        if row not in known:
+    for planned in runs:
+        if not planned.settled and planned.identity.row not in rows:
             require(planned.run)  # a seed does not change whether a run can start
-    for why in dict.fromkeys(planned.choice.why for planned in runs):
-        if why not in known:
-            say(why)
+            rows.add(planned.identity.row)
+    for planned in runs:
+        if planned.choice.why not in reasons:
+            say(planned.choice.why)
+            reasons.add(planned.choice.why)
 
 
 def _train(runs: "list[Planned]", at_once: int | None, looks: "Plan | None" = None) -> "list[Finished]":

@@ -8,6 +8,7 @@ from harness.board import units
 from harness.board.tables import disturbances, hardware, in_words
 from harness.console import shown
 from harness.records import Record, is_trial, ruleset
+from harness.records.neurons import by_layer
 from harness.records.validate import shortened
 from harness.reports import history
 from harness.reports.page import UNKNOWN, Page, Plot, Section, Series, Table, flops, number, percent
@@ -110,7 +111,7 @@ def _layers(record: Record) -> Section:
     if not found:
         return Section("Density by layer")
     drawn = any(layer.over_time for layer in found)
-    neurons = record["metrics"].get("active_neurons") or {}
+    neurons = by_layer(record)
     headers = ["layer", "shape", "weights", "at the start", "at the end"]
     headers += (["neurons × fan-in"] if neurons else []) + (["over the steps"] if drawn else [])
     rows = []
@@ -123,8 +124,8 @@ def _layers(record: Record) -> Section:
             percent(layer.end),
         ]
         if neurons:
-            active = neurons.get(layer.name)
-            cells.append(f"{active} × {round((layer.end or 0) * layer.weights / active)}" if active else UNKNOWN)
+            counted = neurons.get(layer.name)
+            cells.append(f"{counted.active} × {counted.fan_in}" if counted else UNKNOWN)
         rows.append(cells + ([layer.over_time or UNKNOWN] if drawn else []))
     note = ["Over the steps: from 0 to the highest density of the layer."] if drawn else []
     return Section("Density by layer", tables=[Table(headers, rows, words=2)], notes=note)

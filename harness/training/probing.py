@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from harness import generators
 from harness.budget.parts import Layers
+from harness.budget.probe import is_one_batch
 from harness.config import RunConfig
 from harness.errors import UsageError, first_line
 from harness.machine.oom import ran_out_of_memory
@@ -89,7 +90,7 @@ def probe(run: RunConfig, model: nn.Module, layers: Layers, batches: Batches) ->
         parts, parameters = _parts(run, wanted, batches), parameters_of(layers)
         loss = partial(_loss, model, wanted.temperature, run.recipe.label_smoothing)
         products: list[Tensor] = []
-        if wanted.hessian and _is_one_part(run, wanted, batches):
+        if wanted.hessian and is_one_batch(wanted, run.dataset.classes, batches.batch_size):
             with _untouched(run, model, training=True):
                 (part,) = parts()
                 gradients, products = gradient_and_hessian_product(loss, part, parameters)
@@ -151,13 +152,6 @@ def _parts(run: RunConfig, wanted: Probe, batches: Batches) -> Callable[[], Iter
         split = list(zip(images.tensor_split(pieces), labels.tensor_split(pieces), strict=True))
         return lambda: ((one.to(run.device), its.to(run.device), len(its) / len(labels)) for one, its in split)
     return lambda: ((*batch, 1 / wanted.batches) for batch in islice(batches.epoch(0), wanted.batches))
-
-
-def _is_one_part(run: RunConfig, wanted: Probe, batches: Batches) -> bool:
-    """Return whether a probe's images fit in one batch, so that one graph gives all (`harness.budget.probe.usage`)."""
-    if wanted.per_class:
-        return wanted.per_class * run.dataset.classes <= batches.batch_size
-    return wanted.batches == 1
 
 
 def _of_each_class(run: RunConfig, count: int, batches: Batches) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from harness.config import ModelConfig, RunConfig
-from harness.config.recipes import declared
+from harness.config.recipes import declared, of_method
 from harness.places import TREE
 from methods import methods
 
@@ -23,11 +23,10 @@ def holds(run: RunConfig) -> bool:
         return False
     if run.model != ModelConfig(run.model.name) or run.dense_layers or not _has_budget(run, paper):
         return False
-    recipe = declared()[run.recipe.name]
     known = methods().get(run.method.name)
-    if known is None or known.name not in paper["methods"] or run.recipe != recipe:
+    if known is None or known.name not in paper["methods"] or run.recipe != declared()[run.recipe.name]:
         return False
-    usual = replace(known, **(recipe.methods.get(run.method.name) or {}))
+    usual = replace(known, **of_method(run.recipe.name, known.name))
     return usual == run.method
 
 

@@ -7,10 +7,12 @@ import sys
 import pytest
 from runs import record, small
 
-from harness import config, plugins
+from harness import config
 from harness.errors import UsageError
 from harness.plan import planned
 from harness.records import load
+
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 HEAD = '''
 from __future__ import annotations
@@ -33,15 +35,6 @@ class {name}(sb.Method):
         return sb.Event()
 
 '''
-
-
-@pytest.fixture(autouse=True)
-def forgotten():
-    """Forget, after each test, what it has registered."""
-    yield
-    for module in [name for name in sys.modules if name.startswith("plugin_")]:
-        plugins._forget(module)
-    plugins._module.cache_clear()
 
 
 @pytest.fixture
