@@ -15,6 +15,7 @@ import docker.errors
 from docker.models.containers import Container
 
 from harness.containers.engine import LABEL, LOST
+from harness.machine.process import boot, started
 
 RUN_LABEL = f"{LABEL}.run"
 HOST_LABEL = f"{LABEL}.host"
@@ -23,7 +24,7 @@ PROCESS_LABEL = f"{LABEL}.process"
 
 def owner_labels(key: str) -> dict[str, str]:
     """Return the labels of a container that this process makes for the run with this key."""
-    return {RUN_LABEL: key, HOST_LABEL: host(), PROCESS_LABEL: f"{boot()}:{os.getpid()}:{_started(os.getpid())}"}
+    return {RUN_LABEL: key, HOST_LABEL: host(), PROCESS_LABEL: f"{boot()}:{os.getpid()}:{started(os.getpid())}"}
 
 
 def orphans(client: docker.DockerClient) -> list[Container]:
@@ -61,25 +62,8 @@ def clean(client: docker.DockerClient) -> list[str]:
 def _alive(process: str) -> bool:
     """Tell whether the process of a label still runs; another process that got its ID does not count."""
     booted, _, rest = process.partition(":")
-    pid, _, started = rest.partition(":")
-    return booted == boot() and pid.isdigit() and _started(int(pid)) == started
-
-
-def _started(pid: int) -> str:
-    """Return when a process started, in clock ticks since boot; empty if there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    # The second field, the program's name, may hold spaces and parentheses; the 22nd is the start time.
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] in "ZX" else fields[19]
-
-
-@cache
-def boot() -> str:
-    """Return an ID that this machine has until it is next booted."""
-    return _read("/proc/sys/kernel/random/boot_id")
+    pid, _, since = rest.partition(":")
+    return booted == boot() and pid.isdigit() and started(int(pid)) == since
 
 
 @cache
