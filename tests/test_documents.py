@@ -10,7 +10,7 @@ from harness.records.identity import RESULTS
 from harness.vocabulary import RULES
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "docker/README.md"])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "docker/README.md"])
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 
 

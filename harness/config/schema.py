@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.vocabulary import RULES
+from harness.vocabulary import RULES, TRACKERS
 
 MISSING: Any = "???"
 """OmegaConf's mark for a value that the tree has to provide; importing OmegaConf for it would take longer."""
@@ -41,9 +41,11 @@ class DatasetConfig:
 
 @dataclass
 class ModelConfig:
-    """A model, by its name in `harness.tasks.vision.models.MODELS`.
+    """A model.
 
-    ``width`` scales its numbers of channels or neurons; models that do not say how they scale have 1 alone.
+    Attributes:
+        name: In `harness.tasks.vision.models.MODELS`.
+        width: Factor of its numbers of channels or neurons; models that do not say how they scale have 1 alone.
     """
 
     name: str = MISSING
@@ -54,8 +56,24 @@ class ModelConfig:
 class RecipeConfig:
     """Optimiser, learning-rate shape and augmentation; positions are shares of the training schedule.
 
-    ``threads`` is the number of CPU threads, part of the recipe since sums depend on it; null for all cores.
-    ``methods`` holds what a paper sets otherwise for one method on this task; the command line overrides it.
+    Attributes:
+        name: Of its file in ``benchmarks/recipe``.
+        epochs: Epochs of the dense run that budgets refer to; the budget of a run that names none.
+        batch_size: Images of a training batch.
+        optimizer: Optimiser.
+        lr: Largest learning rate, reached after the warm-up.
+        momentum: Momentum of SGD, in [0, 1).
+        nesterov: Whether it is Nesterov's.
+        weight_decay: Weight decay.
+        decay_normalisation: Whether normalisation and biases decay too.
+        lr_shape: Shape of the learning rate after its warm-up.
+        milestones: Positions in [0, 1] at which the shape ``step`` drops.
+        gamma: Factor at each drop.
+        warmup_epochs: Epochs of the linear warm-up.
+        label_smoothing: Share of each label that is spread over all classes, in [0, 1).
+        augment: ``none``, ``crop`` or ``crop_flip`` for data in memory, ``none`` or ``imagenet`` for image folders.
+        threads: CPU threads, part of the recipe since sums depend on their number; null for all cores.
+        methods: What a paper sets otherwise for one method on this task; the command line overrides it.
     """
 
     name: str = MISSING
@@ -79,10 +97,14 @@ class RecipeConfig:
 
 @dataclass
 class BudgetConfig:
-    """A kind and an amount; ``stretch`` trains that many times longer on the same schedule (RigL's "5x").
+    """What a run may spend.
 
-    ``rounds`` says what the trainings of a rewinding method get: ``shared``, the budget together, or ``each``, as in
-    their papers.
+    Attributes:
+        kind: What is counted.
+        amount: How much of it; for ``flops`` a multiple of the dense run's.
+        stretch: How many times longer training and schedule are than the amount says (RigL's "5x").
+        rounds: What the trainings of a rewinding method get: ``shared``, the budget together, or ``each``, as in their
+            papers.
     """
 
     kind: str = MISSING
@@ -93,7 +115,18 @@ class BudgetConfig:
 
 @dataclass
 class RunnerConfig:
-    """Where a run takes place and within which limits; null for no limit from here."""
+    """Where a run takes place and within which limits; null for no limit from here.
+
+    Attributes:
+        name: Where; ``auto`` takes a container if an engine answers and has the image.
+        timeout: Seconds after which the run is stopped.
+        memory: Memory of a container, swap included.
+        cpus: CPUs of a container.
+        pids: Processes and threads in a container.
+        shm: Shared memory of a container.
+        gpu: UUID of the GPU; null for the first that is free.
+        image: Folder of an image other than the suite's.
+    """
 
     name: str = MISSING
     timeout: float | None = None
@@ -113,6 +146,16 @@ class RunConfig:
     ``test`` is false for trials, which leave the test set alone; ``tuned`` names a file of chosen settings. A plan
     fills in what a dense net for comparison needs (`harness.plan.comparison`): ``budget_share``, the share of the
     budget that the run may spend, and ``reference``, size and costs of the net that a narrower one is compared with.
+
+    Attributes:
+        sparsity: Share of the maskable weights that the final masks remove, in [0, 1).
+        seed: Seed of everything that is random in the run.
+        output: Folder of records, networks and board.
+        tuned: File of settings that ``tune`` has chosen, or ``true`` for the one in ``OUTPUT/tuning`` that fits.
+        tensorboard: Folder that the run is exported to while it trains; empty for none, as of the other trackers.
+        wandb: Project, or entity and project, of Weights & Biases.
+        mlflow: Folder or address of MLflow.
+        trackio: Project of Trackio.
     """
 
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
@@ -129,12 +172,17 @@ class RunConfig:
     packed: int = 1
     evaluations: int = 20
     test: bool = True
+    corruptions: bool = False
     checkpoint_seconds: float = 60
     graph: bool | None = None
     dense_layers: list[str] = field(default_factory=list)
     output: str = "results"
     keep: str = "network"
     tuned: str = ""
+    tensorboard: str = ""
+    wandb: str = ""
+    mlflow: str = ""
+    trackio: str = ""
     plugins: dict[str, str] = field(default_factory=dict)
     budget_share: float = 1.0
     reference: dict[str, int] = field(default_factory=dict)
@@ -150,7 +198,7 @@ PARTS = {
 """The typed groups of settings; a method, the sixth group, is a dataclass of its own."""
 
 
-_NEWER: dict[str, Any] = {"test": True, "budget_share": 1.0, "reference": {}}
+_NEWER: dict[str, Any] = {"test": True, "corruptions": False, "budget_share": 1.0, "reference": {}}
 """Settings that `to_dict` leaves out at these values."""
 
 
@@ -158,12 +206,13 @@ def to_dict(run: RunConfig) -> dict[str, Any]:
     """Return the plain values of a config, as records and requests hold them.
 
     They do not say where on this machine plug-ins and tuned settings lie; digests and the settings themselves identify
-    them. Nor do they say what is kept of the run. What is newer than the first records is left out at its default, so
+    them. Nor do they say what is kept of the run, or which trackers it is exported to. What is newer than the first records is left out at its default, so
     that their keys stay. What the method declares of its masks comes from here, which is outside a container:
     ``reaches``, ``pattern`` and ``probe``.
     """
     plain = {**dataclasses.asdict(run), "rules": RULES}
-    del plain["plugins"], plain["tuned"], plain["keep"]
+    for name in ("plugins", "tuned", "keep", *TRACKERS):
+        del plain[name]
     # It has been applied; what it says of other methods is not this run's.
     del plain["recipe"]["methods"]
     for part, defaults in ((plain, _NEWER), (plain["model"], {"width": 1.0})):
