@@ -112,24 +112,25 @@ clean: $(READY) ## remove containers that a killed harness left behind
 
 lock: ## compile the hashed locks from pyproject.toml (ARGS=--upgrade for newer versions)
 	@python3 -m venv build/lock && build/lock/bin/pip install --quiet uv
-	@build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 \
-		$(ARGS) --extra dev pyproject.toml -o docker/requirements.lock
-	@printf 'pip\nsetuptools\nwheel\n' | build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal \
-		--python-version 3.11 $(ARGS) - -o docker/build.lock
+	@compile() { build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 \
+		$(ARGS) "$$@" >/dev/null; }; \
+	compile --group wall -o docker/requirements.lock; \
+	printf 'pip\nsetuptools\nwheel\n' | compile - -o docker/build.lock; \
+	compile --all-extras -c docker/requirements.lock pyproject.toml -o docker/dev.lock
 	@$(MAKE) --no-print-directory $(READY) && $(BIN)/python -m harness.containers.content
 
 # fvcore, iopath and antlr4 come as source only: setuptools and wheel are locked too, and build without isolation.
 # Of several makes at once one sets up and the others wait, or they would replace packages under each other.
-$(READY): docker/requirements.lock docker/build.lock pyproject.toml
+$(READY): docker/dev.lock docker/build.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "sparsebench: Python 3.11 or 3.12 is needed and neither was found (PYTHON=path names one)" >&2; exit 2; }
 	@mkdir -p build
 	@exec 9>build/setup.lock; ! command -v flock >/dev/null || flock 9; \
-	if [ $@ -nt docker/requirements.lock ] && [ $@ -nt docker/build.lock ] && [ $@ -nt pyproject.toml ]; then exit 0; fi; \
+	if [ $@ -nt docker/dev.lock ] && [ $@ -nt docker/build.lock ] && [ $@ -nt pyproject.toml ]; then exit 0; fi; \
 	echo "setting up $(VENV) (once; about 6 GB, some minutes)" >&2; \
 	$(PYTHON) -m venv $(VENV) || { echo "sparsebench: $(PYTHON) -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }; \
 	pip() { $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$@"; }; { \
 		pip --require-hashes -r docker/build.lock && \
-		pip --no-build-isolation --require-hashes -r docker/requirements.lock && \
+		pip --no-build-isolation --require-hashes -r docker/dev.lock && \
 		pip --no-build-isolation --no-deps -e .; \
 	} >build/setup.log 2>&1 || { cat build/setup.log >&2; echo "sparsebench: the set-up failed, see above" >&2; exit 2; }; \
 	touch $@

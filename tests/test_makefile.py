@@ -37,7 +37,7 @@ PATHS = (
 def folder(tmp_path):
     """A folder with the Makefile, set up as far as make can tell."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("docker/requirements.lock", "docker/build.lock", "pyproject.toml", ".venv/bin/sparsebench"):
+    for name in ("docker/dev.lock", "docker/build.lock", "pyproject.toml", ".venv/bin/sparsebench"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(ECHO if name.endswith("sparsebench") else "")
     (tmp_path / ".venv/bin/sparsebench").chmod(0o755)

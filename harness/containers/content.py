@@ -16,6 +16,8 @@ from harness.places import ROOT
 
 SUITE = ROOT / "docker"
 PIN_FILE = "images.lock"
+DEVELOPERS_LOCK = "dev.lock"
+"""What `make` installs; no image holds it, so a new tool of developers changes no image and no key."""
 LOCAL = "local:"
 """Prefix of the base of an image whose base was made on this machine instead of pulled by its digest."""
 
@@ -72,8 +74,8 @@ class ImageFiles:
 
     @property
     def locks(self) -> list[Path]:
-        """The pip locks, by name."""
-        return sorted(path for path in self.folder.glob("*.lock") if path.name != PIN_FILE)
+        """The pip locks of the image, by name."""
+        return sorted(path for path in self.folder.glob("*.lock") if path.name not in (PIN_FILE, DEVELOPERS_LOCK))
 
     @property
     def is_suite(self) -> bool:
