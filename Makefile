@@ -34,7 +34,7 @@ chosen = $(call option,METHOD,method) $(call option,DATASET,dataset) $(call opti
 	$(call option,SPARSITY,sparsity) $(call option,SEED,seed) $(call option,BUDGET,budget) \
 	$(call option,RUNNER,runner) $(output) $(ARGS)
 
-TARGETS := help bench suite plan leaderboard test lint golden lock image speed nightly clean
+TARGETS := help bench suite plan leaderboard test lint site golden lock image speed nightly clean
 # What each target reads. Make ignores any other variable: method=rigl would train the default in silence.
 SETTINGS := METHOD DATASET MODEL SPARSITY SEED BUDGET RUNNER OUTPUT ARGS
 reads_bench := $(SETTINGS)
@@ -46,6 +46,7 @@ reads_test := ARGS
 reads_lock := ARGS
 reads_image := ARGS
 reads_speed := ARGS
+reads_site := ARGS
 reads_$(READY) := ARGS
 
 unknown := $(firstword $(filter-out $(TARGETS) $(READY),$(MAKECMDGOALS)))
@@ -88,6 +89,10 @@ test: $(READY) ## every test that this machine can run; says what was skipped an
 
 lint: $(READY) ## ruff, mypy and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
+
+site: $(READY) ## build the documentation site into build/site, without a network
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "wrote build/site/index.html"
 
 golden: $(READY) ## after a change of code: check the golden runs, rewrite those that HISTORY names, renew the sources' lock
 	@$(BIN)/python tests/golden_runs.py && $(BIN)/python -m harness.plan.sources
