@@ -103,7 +103,8 @@ def suite(name, overrides, jobs=1, until=None):
     """Train a suite as its command does, with ``until`` as a fraction of accuracy; return the exit status."""
     from harness.cli import suite as command
 
-    given = argparse.Namespace(suite=name, overrides=overrides, executor="local", jobs=jobs, until=until)
+    more = {"wait": True, "detach": False}
+    given = argparse.Namespace(suite=name, overrides=overrides, executor="local", jobs=jobs, until=until, **more)
     return command.call(given)
 
 

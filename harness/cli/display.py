@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from harness.cli.layout import clock
 from harness.console import printable, say
 
 
@@ -82,7 +83,7 @@ class Display:
         if event["event"] == "progress":
             speed, left = rate.update(event)
             if event["evaluated"]:
-                more = "" if left is None else f"  {_clock(left)} left"
+                more = "" if left is None else f"  {clock(left)} left"
                 figures = _figures(event, speed)
                 self.say(f"{title}: {event['progress']:4.0%}  step {event['step']}  {figures}{more}")
 
@@ -110,7 +111,7 @@ class _Rate:
 class _TimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:
         left = task.fields["left"]
-        return Text("" if left is None else f"{_clock(left)} left", style="cyan")
+        return Text("" if left is None else f"{clock(left)} left", style="cyan")
 
 
 def _figures(event: dict[str, Any], rate: float | None) -> str:
@@ -121,9 +122,3 @@ def _figures(event: dict[str, Any], rate: float | None) -> str:
     if rate is not None:
         parts.append(f"{rate:,.0f} img/s")
     return "  ".join(parts)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

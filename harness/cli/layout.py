@@ -50,3 +50,10 @@ def _aligned(rows: Sequence[Mapping[str, str]]) -> str:
 
 def _widest(text: str) -> int:
     return max(map(len, text.splitlines()))
+
+
+def clock(seconds: float) -> str:
+    """Return a time as ``0:05`` or ``1:00:05``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

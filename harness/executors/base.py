@@ -44,19 +44,28 @@ class Finished(Event):
     """The run has ended, whatever became of it.
 
     Attributes:
-        record: As published; None if the run was cancelled before it began.
+        record: As published; None if the run was cancelled before it began, or left to another process.
         path: The record's file.
-        trained: False if its record existed already.
+        trained: False if its record existed already, or another process trains it.
+        left: Who trains it, in a line for a person, if it was left to another process; else None.
     """
 
     record: Record | None
     path: Path | None
     trained: bool = True
+    left: str | None = None
 
     @property
     def status(self) -> str:
-        """The status in its record."""
-        return "interrupted" if self.record is None else str(self.record["status"])
+        """The status in its record; ``elsewhere`` if another process trains it."""
+        if self.record is None:
+            return "interrupted" if self.left is None else "elsewhere"
+        return str(self.record["status"])
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run was trained, and not to its end."""
+        return self.trained and self.status not in ("done", "interrupted")
 
 
 Tell = Callable[[Event], None]

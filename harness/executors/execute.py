@@ -11,10 +11,11 @@ from typing import Any
 from harness import config
 from harness.board.spending import Plan
 from harness.config import RunConfig
-from harness.errors import UsageError, first_line
+from harness.errors import UsageError
 from harness.executors.base import Finished
-from harness.executors.owner import TakenError, own
-from harness.executors.publishing import finished, publish, published, record_path
+from harness.executors.causes import unwritable
+from harness.executors.owner import TakenError, own, watched
+from harness.executors.publishing import Stamp, finished, publish, published, record_path
 from harness.machine import provenance
 from harness.plan.planned import Planned
 from harness.records import Record, RecordError, empty, load, write_atomic
@@ -46,6 +47,7 @@ def execute(
     *,
     wait: bool = True,
     looks: Plan | None = None,
+    seen: Stamp | None = None,
 ) -> Finished:
     """Train a run and publish its record, whatever becomes of it.
 
@@ -59,28 +61,32 @@ def execute(
         successor: The run that resumes from where this one ends (`harness.plan.chains`).
         wait: Whether to wait for another process that trains it.
         looks: The plan that says how many seeds there are to be; its record carries it.
+        seen: The stamp of the record that the plan knew (`publishing.seen`). A later one of a run that failed by itself
+            then counts as its record; None if it is to be trained all the same.
 
     Raises:
         TakenError: Another process trains it, and ``wait`` is false.
+        LostError: Another process has taken it over, or may have: this one no longer trains it and published nothing.
         UsageError: The output cannot be written, or the run cannot start as configured.
     """
     if planned.identity.data is None:
         raise UsageError(f"the data of {planned.run.dataset.name} came after the run was planned: start it again")
     writable(planned.folder.parent)
-    with own(planned.folder, tell, wait=wait):
+    with own(planned.folder, tell, wait=wait) as lease:
         if planned.forced:
             _clear(planned.folder)
-        elif (found := published(planned)) is not None:
+        elif (found := published(planned, seen)) is not None:
             return Finished(planned, found, record_path(planned), trained=False)
         folder = _working(planned.folder)
         request = _request(planned, successor)
         record = None if planned.forced else finished(planned, folder)
         if record is None:
-            record = _train(planned, request, folder, tell)
+            record = _train(planned, request, folder, watched(lease, tell))
         record |= {name: request[name] for name in ("code", "image", "tuning")}
         record["provenance"].pop("looks", None)  # said here, whatever a run may claim
         if looks is not None:
             record["provenance"]["looks"] = looks.as_record()
+        lease.confirm()
         path = publish(planned, record, folder, tell)
         if record["status"] == "done":
             if successor:
@@ -101,14 +107,14 @@ def _train(planned: Planned, request: dict[str, Any], folder: Path, tell: Tell) 
         (folder / "record.json").unlink(missing_ok=True)
         write_atomic(path, json.dumps(request, indent=1))
     except OSError as error:
-        raise UsageError(f"output {folder}: cannot be written to ({error.strerror})") from None
+        raise unwritable(f"output {folder}: cannot be written to", error) from None
     try:
         ending = planned.choice.runner.run(path, folder, run.runner, tell, folder / "log.txt")
         return _record(request, folder, ending)
     except RefusedError as refused:
         return _empty(request, refused.status, refused.reason)
     except OSError as error:
-        raise UsageError(f"output {folder}: {error.strerror or first_line(error)}") from None
+        raise unwritable(f"output {folder}: cannot be used", error) from None
 
 
 def _hand_over(checkpoint: Path, successor: Planned, tell: Tell) -> None:
@@ -177,7 +183,7 @@ def writable(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"output {folder}: cannot be made ({error.strerror})") from None
+        raise unwritable(f"output {folder}: cannot be made", error) from None
     if not os.access(folder, os.W_OK):
         raise UsageError(f"output {folder}: is not writable")
     return folder.resolve()

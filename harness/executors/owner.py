@@ -1,23 +1,22 @@
-"""One owner per run: of all processes that want to train a run into one output folder, one does so at a time.
+"""One owner per run: of all processes on all machines that want to train a run into one folder, one does so at a time.
 
-The owner holds a lock on ``OUTPUT/runs/KEY.lock``, which also says who it is, for the others to tell their users. The
-kernel releases it when its process ends, also by SIGKILL.
+The owner holds the lease ``OUTPUT/runs/KEY.lease`` (`harness.machine.leases`), which says who it is and how far.
 """
 
-import json
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
-from harness.machine import locks
+from harness.executors.causes import unwritable
+from harness.machine.holder import Holder
+from harness.machine.leases import Lease, acquire
 
+SUFFIX = ".lease"
 POLL_SECONDS = 0.5
+
+Tell = Callable[[dict[str, Any]], None]
 
 
 class TakenError(Exception):
@@ -25,56 +24,56 @@ class TakenError(Exception):
 
 
 @contextmanager
-def own(folder: Path, tell: Callable[[dict[str, Any]], None], *, wait: bool = True) -> Iterator[None]:
+def own(folder: Path, tell: Tell, *, wait: bool = True) -> Iterator[Lease]:
     """Own a run.
 
     Args:
-        folder: Its working folder, ``OUTPUT/runs/KEY``; it need not exist.
+        folder: Its working folder, ``OUTPUT/runs/KEY``; it need not exist, the folder above it must.
         tell: Takes a line if the run has another owner, and is then called several times a second; what it raises ends
             the wait.
         wait: Whether to wait for its other owner.
 
+    Yields:
+        The lease.
+
     Raises:
         TakenError: It has another owner and ``wait`` is false.
-        UsageError: Nothing can be locked or written there.
+        UsageError: Nothing can be written there.
     """
-    path = folder.with_name(f"{folder.name}.lock")
+    path = folder.with_name(folder.name + SUFFIX)
     said = False
-    while (handle := _acquire(path, tell)) is None:
-        line = f"{folder.name} is being trained by {_owner(path)}"
+    while isinstance(held := _acquire(path), Holder):
+        line = f"{folder.name} is being trained by {held}"
         if not wait:
             raise TakenError(line)
         tell({"event": "waiting"} if said else {"event": "log", "text": f"{line}: waiting for it"})
         said = True
         time.sleep(POLL_SECONDS)
     try:
-        yield
+        yield held
     finally:
-        if handle >= 0:
-            locks.release(handle, path)
+        held.release()
 
 
-def _acquire(path: Path, tell: Callable[[dict[str, Any]], None]) -> int | None:
-    """Return what holds the lock, negative where there are none; None if another process holds it."""
+def watched(lease: Lease, tell: Tell) -> Tell:
+    """Return what passes a run's events on, has its lease say how far it is, and stops it when the lease is lost.
+
+    Args:
+        lease: Of the run.
+        tell: Takes its events. What it and the lease (`harness.machine.leases.LostError`) raise stops the run.
+    """
+
+    def pass_on(message: dict[str, Any]) -> None:
+        lease.check()
+        if message["event"] == "progress":
+            lease.note(int(message["step"]), message["progress"])
+        tell(message)
+
+    return pass_on
+
+
+def _acquire(path: Path) -> Lease | Holder:
     try:
-        handle = locks.acquire(path)
-    except locks.NoLocksError as error:
-        tell({"event": "log", "text": f"{error}: make sure that nobody else trains into it"})
-        return -1
+        return acquire(path)
     except OSError as error:
-        raise UsageError(f"output {path.parent}: cannot be written to ({error.strerror})") from None
-    if handle is not None:
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        about = {"host": platform.node(), "pid": os.getpid(), "since": now}
-        with suppress(OSError):  # on a full disk it remains unsaid
-            os.ftruncate(handle, 0)
-            os.write(handle, json.dumps(about).encode())
-    return handle
-
-
-def _owner(path: Path) -> str:
-    try:
-        about = json.loads(path.read_bytes()[:1000])
-        return f"process {int(about['pid'])} on {str(about['host'])[:100]!r} since {str(about['since'])[:30]}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+        raise unwritable(f"output {path.parent}: cannot be written to", error) from None

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import plugins
-from harness.errors import UsageError, first_line
+from harness.errors import first_line
+from harness.executors.causes import is_of_machine, unwritable
 from harness.networks import keep
 from harness.plan.existing import SETTLED
 from harness.plan.planned import Planned
@@ -15,6 +16,11 @@ from harness.tasks.vision import models
 from harness.training.network import FINAL
 
 Tell = Callable[[dict[str, Any]], None]
+Stamp = tuple[int, int]
+"""Tells whether a file is still the same: its time and number; zeros where there is none."""
+
+_WORTH = dict.fromkeys(SETTLED, 1) | {"done": 2}
+"""By status, 0 for the others: no record is replaced by one that is worth less."""
 
 
 def record_path(planned: Planned) -> Path:
@@ -24,13 +30,27 @@ def record_path(planned: Planned) -> Path:
     return Path(run.output) / "records" / f"{cell}-{planned.key}.json"
 
 
-def published(planned: Planned) -> Record | None:
-    """Return a run's record if it makes training unnecessary: another process may have written it meanwhile."""
+def seen(planned: Planned) -> Stamp:
+    """Return the stamp of the record that a run had when it was planned."""
+    path = record_path(planned)
+    return _stamp(path) if planned.found is not None and planned.found.path.name == path.name else (0, 0)
+
+
+def published(planned: Planned, before: Stamp | None = None) -> Record | None:
+    """Return a run's record if it makes training unnecessary: another process may have written it meanwhile.
+
+    Args:
+        planned: The run.
+        before: The stamp of the record that is known (`seen`). A later one counts too if the run failed by itself: it
+            would do so again.
+    """
+    path = record_path(planned)
     try:
-        record = load(record_path(planned))
+        now, record = _stamp(path), load(path)
     except (OSError, RecordError):
         return None
-    return record if _settles(record, planned.key) else None
+    failed = before is not None and now != before and record["key"] == planned.key and not is_of_machine(record)
+    return record if failed or _settles(record, planned.key) else None
 
 
 def finished(planned: Planned, folder: Path) -> Record | None:
@@ -43,7 +63,7 @@ def finished(planned: Planned, folder: Path) -> Record | None:
 
 
 def publish(planned: Planned, record: Record, folder: Path, tell: Tell) -> Path:
-    """Write the record of a run, unless a settled one would be replaced by one that is not; return its file.
+    """Write the record of a run, unless a better one would be replaced by it; return its file.
 
     The network of a run that is done is kept first, and the record says so. A network that cannot be kept is no reason
     to lose its record: a line says why.
@@ -58,14 +78,10 @@ def publish(planned: Planned, record: Record, folder: Path, tell: Tell) -> Path:
         UsageError: It cannot be written; what the run left stays in its folder.
     """
     path = record_path(planned)
-    if record["status"] not in SETTLED and path.exists():
-        try:
-            before = load(path)["status"]
-        except (OSError, RecordError):
-            before = None
-        if before in SETTLED:
-            tell({"event": "log", "text": f"{path.name}, which is {before}, stays: this time {record['reason']}"})
-            return path
+    before = _status(path) if record["status"] != "done" else None
+    if _worth(before) > _worth(record["status"]):
+        tell({"event": "log", "text": f"{path.name}, which is {before}, stays: this time {record['reason']}"})
+        return path
     record.pop("network", None)  # said here, whatever a run may claim
     _keep_network(planned, record, folder / planned.choice.runner.workplace / FINAL, tell)
     try:
@@ -73,7 +89,7 @@ def publish(planned: Planned, record: Record, folder: Path, tell: Tell) -> Path:
     except OSError as error:
         kept = f"; the finished record is kept in {folder}: once that is mended, run it again, which trains nothing"
         more = kept if record["status"] in SETTLED else ""
-        raise UsageError(f"{path.parent}: cannot be written to ({error.strerror}){more}") from None
+        raise unwritable(f"{path.parent}: cannot be written to", error, more) from None
     return path
 
 
@@ -145,3 +161,22 @@ def _about(planned: Planned, record: Record) -> dict[str, Any]:
 
 def _settles(record: Record, key: str) -> bool:
     return bool(record["key"] == key and record["status"] in SETTLED)
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
+
+
+def _status(path: Path) -> str | None:
+    try:
+        return str(load(path)["status"])
+    except (OSError, RecordError):
+        return None
+
+
+def _worth(status: str | None) -> int:
+    return _WORTH.get(str(status), 0)

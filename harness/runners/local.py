@@ -14,6 +14,7 @@ from typing import Any
 from harness import events
 from harness.config.schema import RunnerConfig
 from harness.machine import gpus, logs
+from harness.machine.leases import LostError
 from harness.machine.oom import oom_kills
 from harness.records.ending import Ending
 from harness.runners.base import OnEvent
@@ -66,6 +67,9 @@ def _supervise(child: Process, timeout: float | None, on_event: OnEvent, log: Pa
             if timeout and time.monotonic() > started + timeout:
                 return Ending("timeout", f"over its {timeout:g} seconds", time.monotonic() - started)
         _pass_on(child.connection, on_event)
+    except LostError:
+        child.stop(0)  # another owner may be in the folder: nothing more is written there
+        raise
     finally:
         child.stop(GRACE_SECONDS)
     return _judge(child.exitcode, log, time.monotonic() - started, oom=oom_kills() > killed)

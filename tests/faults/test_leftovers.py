@@ -222,7 +222,7 @@ def test_a_suite_that_is_told_to_end_leaves_checkpoints_and_nothing_else(number,
     assert process.wait(90) == 1
     wait_until(lambda: not any(alive(pid) for pid in started), 30)
     assert {record["status"] for record in records(tmp_path)} <= {"interrupted"}
-    assert not list(tmp_path.glob("runs/*.lock"))
+    assert not list(tmp_path.glob("runs/*.lease*"))
     process.stdout.close()
 
 

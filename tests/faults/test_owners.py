@@ -60,7 +60,7 @@ def test_three_processes_on_one_folder_lose_and_worsen_nothing(tmp_path):
     assert not any(record["provenance"]["resumed"] for record in found)
     assert not list((tmp_path / "runs").iterdir())
     assert using(tmp_path) == set()
-    waited = re.findall(r"is being trained by process (\d+) on ", "".join(printed))
+    waited = re.findall(r"is being trained by process (\d+) of ", "".join(printed))
     assert set(waited) <= {str(process.pid) for process in started}
 
 
@@ -80,19 +80,19 @@ def test_the_other_one_waits_says_for_whom_and_trains_nothing(tmp_path):
     assert (ended.status, ended.trained) == ("done", False)
     assert ended.record == trained.record
     assert re.fullmatch(
-        rf"{run.key} is being trained by process {other.pid} on '.+' since 2\S+Z: waiting for it", told[0]["text"]
+        rf"{run.key} is being trained by process {other.pid} of '.+' on '.+' since 2\S+Z: waiting for it", told[0]["text"]
     )
     assert {message["event"] for message in told[1:]} == {"waiting"}
 
 
-def test_a_lock_does_not_outlive_its_killed_owner(tmp_path):
+def test_a_lease_does_not_outlive_its_killed_owner(tmp_path):
     run = planned(tmp_path)
     with owned_by_another(run.folder) as other:
-        with pytest.raises(TakenError, match=f"by process {other.pid} on"):
+        with pytest.raises(TakenError, match=f"by process {other.pid} of"):
             execute(run, ignore, wait=False)
         other.send_signal(signal.SIGKILL)
         other.wait()
-        assert run.folder.with_name(f"{run.key}.lock").exists()
+        assert run.folder.with_name(f"{run.key}.lease").exists()
         assert execute(run, ignore, wait=False).status == "done"
     assert not list((tmp_path / "runs").iterdir())
 
@@ -160,13 +160,13 @@ def test_what_came_into_being_since_the_plan_is_not_trained_again(tmp_path):
     assert outcome(forced.record) == outcome(trained.record)
 
 
-@pytest.mark.parametrize("what", ["its folder", "a dangling link", "the lock"])
+@pytest.mark.parametrize("what", ["its folder", "a dangling link", "the lease"])
 def test_a_working_folder_that_is_a_link_is_refused(what, tmp_path):
     run = planned(tmp_path)
     elsewhere = tmp_path / "elsewhere"
     if what != "a dangling link":
         elsewhere.mkdir()
-    path = run.folder.with_name(f"{run.key}.lock") if what == "the lock" else run.folder
+    path = run.folder.with_name(f"{run.key}.lease") if what == "the lease" else run.folder
     path.parent.mkdir()
     path.symlink_to(elsewhere)
     with pytest.raises(UsageError, match=r"is a link to|cannot be written to"):
