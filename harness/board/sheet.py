@@ -5,7 +5,7 @@ import io
 import json
 from typing import Any
 
-from harness.board import breakdown, escape, published, resolution, sampling, units, wording
+from harness.board import breakdown, deployed, escape, published, resolution, sampling, units, wording
 from harness.board.board import Board
 from harness.board.tables import Row, Table
 
@@ -76,6 +76,7 @@ def _cells(board: Board, table: Table, row: Row) -> dict[str, Any]:
         "peak_memory_bytes": units.exact(alone and alone.peak_memory_bytes),
         "energy_joules": units.exact(alone and alone.energy_joules),
         "hardware": "; ".join(usage),
+        **deployed.cells(row),
         "image": "; ".join(row.provenance("image_id")),
         "commit": "; ".join(wording.commits(row, short=False)),
         "verified": wording.yes_no(row.runner == "docker"),

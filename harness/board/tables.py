@@ -9,6 +9,7 @@ from harness.board.ranks import Place
 from harness.board.statistics import Estimate, estimate
 from harness.budget.kinds import words
 from harness.records import Record, whole_budget
+from harness.records.deployments import Deployment
 from harness.records.ruleset import PUBLISHED
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Row:
         place: Its rank interval; None where it is not ranked.
         variant: Whether another row of its level is its method's.
         foreign: How it was made otherwise than most of its table, in words; empty if alike, or if that is not asked.
+        deployed: What was measured of the networks of its runs (`harness.board.deployed`), by seed.
     """
 
     method: str
@@ -73,6 +75,7 @@ class Row:
     place: Place | None = None
     variant: bool = False
     foreign: str = ""
+    deployed: dict[int, list[Deployment]] = field(default_factory=dict)
 
     @property
     def lost(self) -> int:

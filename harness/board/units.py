@@ -39,3 +39,20 @@ def energy(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value / 1000:.3g} kJ" if value < 3.6e6 else f"{value / 3.6e6:.3g} kWh"
+
+
+def latency(value: float | None) -> str:
+    """Return the seconds of one pass through a network in the unit that suits them."""
+    if value is None:
+        return "–"
+    for factor, unit in ((1, "s"), (1e3, "ms")):
+        if value * factor >= 1:
+            return f"{value * factor:.3g} {unit}"
+    return f"{value * 1e6:.3g} µs"
+
+
+def size(value: float | None) -> str:
+    """Return bytes of a file in kB or MB, decimal."""
+    if value is None:
+        return "–"
+    return f"{value / 1e6:.3g} MB" if value >= 1e6 else f"{value / 1e3:.3g} kB"

@@ -72,8 +72,8 @@ def _on_board(place: Path) -> set[str]:
     if not records.is_dir():
         raise UsageError(f"{printable(records)} is not a folder, so nothing is known to be on no board")
     made = board.read(records)
-    if made.problems:
-        first, *more = made.problems
+    if problems := [problem for problem in made.problems if "/" not in problem.file]:  # the others are no records
+        first, *more = problems
         others = f", and {len(more)} other records" if more else ""
         raise UsageError(
             f"{printable(f'{first.file}: {first.reason}')}{others}: unreadable records may be on the board"

@@ -6,7 +6,7 @@ A specification carries no data: the page, and `harness.board.page.picture` for 
 from typing import Any
 
 from harness.board.page.looks import Looks
-from harness.board.page.marks import ACCURACY, CUT, OURS, TELL, Spec, channel, results, tooltip
+from harness.board.page.marks import ACCURACY, CUT, OURS, TELL, Spec, channel, results, symbol, tooltip
 
 FLOPS_TITLE = "training FLOPs, × the dense run (log scale)"
 
@@ -27,6 +27,7 @@ def page_specs(looks: Looks) -> dict[str, Spec]:
         "by-sparsity": by_sparsity(looks),
         "by-flops": by_cost(looks, "flops", FLOPS_TITLE, front=True),
         "by-seconds": by_cost(looks, "seconds", "wall-clock seconds on this hardware (log scale)", front=False),
+        "measured-speed": measured_speed(looks),
         "run-accuracy": over_training("acc", "validation accuracy, %", ".1f"),
         "run-density": over_training("density", "density, %", ".3~g"),
         "exploration": exploration(),
@@ -105,6 +106,60 @@ def by_cost(looks: Looks, field: str, title: str, front: bool, legend: Any = Non
             }
         },
         "layer": [*(marked if front else []), *results(looks, OURS, legend)],
+    }
+
+
+def measured_speed(looks: Looks) -> Spec:
+    """Return measured speed-up against the FLOPs of an image, both as multiples of dense.
+
+    The dashed line is what the FLOPs would promise; the dotted one is as fast as dense.
+    """
+    ratio = {"type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 24}}
+    told = tooltip(
+        ("method", "method", None),
+        ("level", "sparsity", None),
+        ("share", "inference FLOPs, × dense", ".3~f"),
+        ("speedup", "measured speed-up", ".3~f"),
+        ("latency", "latency", None),
+        ("seeds", "networks measured", "d"),
+    )
+    promised = [
+        {"aggregate": [{"op": "min", "field": "share", "as": "least"}, {"op": "max", "field": "share", "as": "most"}]},
+        {"calculate": "[datum.least, datum.most]", "as": "share"},
+        {"flatten": ["share"]},
+        {"calculate": "1 / datum.share", "as": "speedup"},
+    ]
+    return {
+        **_BASE,
+        "height": _HEIGHT,
+        "encoding": {
+            "x": {
+                "field": "share",
+                **ratio,
+                "title": "inference FLOPs, × the same network dense (log scale)",
+                "axis": {"format": ".3~g", "tickCount": 6, "labelOverlap": True, "grid": False},
+            },
+            "y": {
+                "field": "speedup",
+                **ratio,
+                "title": "measured speed, × dense (log scale)",
+                "axis": {"format": ".3~g", "tickCount": 6},
+            },
+        },
+        "layer": [
+            {
+                "mark": {"type": "rule", "strokeDash": [2, 3], "strokeWidth": 1.5, "color": "#888"},
+                "encoding": {"x": None, "y": {"datum": 1}},
+            },
+            {
+                "transform": promised,
+                "mark": {"type": "line", "strokeDash": [6, 4], "strokeWidth": 1.5, "color": "#888"},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 75, "strokeWidth": 1.6, "opacity": 0.95},
+                "encoding": {**symbol(looks), "tooltip": told},
+            },
+        ],
     }
 
 

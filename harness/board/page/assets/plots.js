@@ -26,6 +26,7 @@ function drawPlots() {
   showFront(priced.filter((row) => row.front).sort((a, b) => a.flops - b.flops));
   drawExplored(ours.filter((row) => row.explored !== null && row.sparsity > 0));
   drawSeconds();
+  drawMeasured();
 }
 // The front's names are listed below the plot: inside it they would be printed over points and each other.
 function showFront(rows) {
@@ -61,4 +62,12 @@ function drawSeconds() {
       : "Nothing to compare: fewer than two of the rows shown have a time on this hardware.";
   if (comparable) draw("by-seconds", timed);
   else forget("by-seconds");
+}
+function drawMeasured() {
+  const wanted = at("measured-on").value;
+  const values = points().ours.flatMap((row) => row.deployed.filter(([on, share]) => on === wanted && share !== null)
+    .map(([, share, speedup, latency, seeds]) => ({ ...row, share, speedup, latency, seeds })));
+  at("measured-figure").hidden = !data.tables[state.task].measuredOn.length;
+  if (values.length) draw("measured-speed", values);
+  else forget("measured-speed");
 }
