@@ -22,7 +22,7 @@ from harness.plan.listing import Listed
 from harness.records import load, record_name, write
 from harness.records.heads import read_head
 
-SUITE = ("--suite", "smoke", "method=[static,rigl]", "seed=[0,1]", "budget=epochs:1", "runner=local")
+SUITE = ("--suite", "smoke", "method=[static,rigl]", "seed=0", "budget=epochs:1", "runner=local")
 HOUR = 3600
 
 
@@ -178,7 +178,6 @@ def test_listings_are_found_by_their_overrides_or_all_together(tmp_path):
     (tmp_path / "suites" / "smoke-damaged.json").write_text('{"suite": "smoke", "columns": [], "runs": 3')
     (tmp_path / "suites" / "smoke-older.json").write_text('{"suite": "smoke", "columns": ["key"], "runs": [["k"]]}')
     assert listing.read(tmp_path, "smoke", ["output=b", "method=rigl", "seed=0"])[1] == runs[:2]
-    assert listing.read(tmp_path, "smoke", [])[1] == sorted(listing.read(tmp_path, "smoke", [])[1], key=runs.index)
     assert set(listing.read(tmp_path, "smoke", [])[1]) == set(runs)
     assert listing.read(tmp_path, "smoke", ["method=snip"]) is None
     assert listing.read(tmp_path / "none", "smoke", []) is None
@@ -224,8 +223,8 @@ def test_a_detached_suite_is_watched_until_it_is_done(tmp_path, capsys):
     *lines, last = watched.stdout.splitlines()
     assert last == "False 0"
     seen = [json.loads(line) for line in lines]
-    assert (seen[-1]["done"], seen[-1]["runs"], seen[-1]["seconds_left"]) == (4, 4, 0)
-    assert all(each["done"] + len(each["running"]) + each["waiting"] + len(each["failed"]) == 4 for each in seen)
+    assert (seen[-1]["done"], seen[-1]["runs"], seen[-1]["seconds_left"]) == (2, 2, 0)
+    assert all(each["done"] + len(each["running"]) + each["waiting"] + len(each["failed"]) == 2 for each in seen)
     pid = int(started.stdout.split()[1])
     while Path(f"/proc/{pid}/stat").exists() and ") Z " not in Path(f"/proc/{pid}/stat").read_text():
         assert time.monotonic() < deadline  # it makes the board yet

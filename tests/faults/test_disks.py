@@ -8,6 +8,8 @@ import pytest
 from faults import disk, outcome, planned, records, remount
 
 from harness.errors import UsageError
+from harness.executors import local
+from harness.executors.base import Progressed
 from harness.executors.execute import execute
 from harness.networks import keep
 from harness.plan.planned import plan
@@ -121,6 +123,20 @@ def test_a_disk_that_fills_up_while_a_run_is_trained_neither_ends_it_nor_loses_i
         ended, _ = train(run)
         assert ended.status == "done"
         assert outcome(ended.record) == outcome(whole)
+
+
+def test_a_disk_that_is_full_for_a_while_is_tried_again_and_loses_nothing(tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(local, "RETRY_SECONDS", 0.01)
+    with disk(tmp_path / "disk", "size=2m") as folder:
+        run, executor = planned(folder), local.LocalExecutor(retries=1)
+        executor.submit([[run]])
+        for event in executor.events():
+            if isinstance(event, Progressed) and event.message["event"] == "started":
+                fill(folder / "ballast")
+            if isinstance(event, Progressed) and "trying again" in event.message.get("text", ""):
+                (folder / "ballast").unlink()
+        assert event.status == "done"
+        assert outcome(event.record) == outcome(whole)
 
 
 def test_a_read_only_output_is_said_in_one_line(tmp_path):
