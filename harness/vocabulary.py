@@ -21,6 +21,12 @@ DEVICES = ("auto", "cpu", "cuda")
 KEPT = ("network", "none")
 """What can be kept of a finished run beside its record."""
 
+CORRUPTIONS = ("noise", "blur", "contrast", "brightness", "elastic", "jpeg")
+"""What test images can be corrupted by."""
+
+TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
+"""What runs can be exported to; each is a setting, a library and an extra of that name."""
+
 LOADERS = ("auto", "dali", "torchvision")
 """What can decode image files."""
 

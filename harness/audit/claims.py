@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import IO, Any
 
-from harness.audit import counts, promised, recount
+from harness.audit import counts, promised, recount, reliability
 from harness.records import Record, RecordError, bits, empty, store
 
 STARTUP_SECONDS = 60.0
@@ -140,6 +140,7 @@ def _score_problems(record: Record, found: dict[str, Any], test_examples: int) -
         )
         if not _near(metrics[name], found[name], tolerance)
     ]
+    problems += reliability.problems(record.get("reliability"), found["reliability"], test_examples)
     claimed, measured = metrics.get("test_right"), found["test_right"]
     if claimed is None or measured is None:
         return problems if claimed is measured else [*problems, "test_right is missing, or was measured on no image"]

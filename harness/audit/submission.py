@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from harness.audit import counts, kept, origin, plausible, rulesets
+from harness.audit import counts, kept, origin, plausible, reliability, rulesets
 from harness.audit.neighbours import Neighbours
 from harness.errors import UsageError
 from harness.records import Problem, Record, identity, is_trial, record_name, whole_budget
@@ -67,7 +67,8 @@ def _reasons(path: Path, record: Record) -> list[str]:
     if record["status"] != "done":
         checks.append(_reason)
     elif not is_trial(record):
-        checks += [counts.refusals, plausible.refusals, partial(kept.refusals, path.absolute().parent.parent)]
+        checks += [counts.refusals, plausible.refusals, reliability.refusals]
+        checks += [partial(kept.refusals, path.absolute().parent.parent)]
     return [one_line(reason) for each in checks for reason in _tried(each, record)]
 
 

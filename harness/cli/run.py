@@ -41,5 +41,6 @@ def call(given: argparse.Namespace) -> int:
         board.make(Path(run.output) / "records", run.output)
     if not ended.trained and ended.path is not None:
         say(f"{ended.status} already: {shown(ended.path)} (--force trains it again)")
+    tables.without_corruptions([ended])
     tables.row(ended)
     return DONE if ended.status == "done" else FAILED

@@ -3,13 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.board import Summary
 from harness.cli import layout
 from harness.config import RunConfig
 from harness.console import printable, say, shown
-from harness.records import Record, reached
+from harness.records import Record, reached, reliability
 
 if TYPE_CHECKING:  # they take torch, which a board does not
     from harness.executors.base import Finished
@@ -46,6 +47,19 @@ def row(result: "Finished") -> None:
     if record["reason"]:
         say(f"{record['status']}: {record['reason']}")
     print(f"record: {shown(result.path)}")
+
+
+def without_corruptions(ended: "Sequence[Finished]") -> None:
+    """Say which finished runs should have accuracies under corruptions and were done without, and how to have them."""
+    lacking = []
+    for result in ended:
+        if result.planned.run.corruptions and result.status == "done" and result.record is not None:
+            output, known = Path(result.planned.run.output), result.record.get("reliability") or {}
+            if "corruptions" not in known and not reliability.run_path(output, result.record["key"]).is_file():
+                lacking.append(output)
+    if lacking:
+        said = "the record of a run has" if len(lacking) == 1 else f"the records of {len(lacking)} runs have"
+        say(f"{said} no accuracy under corruptions: sparsebench reliability output={lacking[0]} measures it")
 
 
 def plan(runs: "Sequence[Planned]") -> None:

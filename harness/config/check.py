@@ -2,19 +2,24 @@
 
 import math
 import os
+import re
 from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from harness import plugins
 from harness.budget import kinds
 from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
-from harness.errors import UnfitError, UsageError, unknown
-from harness.vocabulary import BUDGET_ROUNDS, DEVICES, KEPT, LOADERS, LR_SHAPES, OPTIMIZERS, RUNNERS
+from harness.errors import UnfitError, UsageError, short, unknown
+from harness.vocabulary import BUDGET_ROUNDS, DEVICES, KEPT, LOADERS, LR_SHAPES, OPTIMIZERS, RUNNERS, TRACKERS
 from methods import Method, Pattern, Probe, Rewinding, methods
 
 CHOICES = ("auto", *RUNNERS)
 _WORKERS_PER_CORE = 16
 _LARGEST = 2**63
+LEAST_SIDE = 8
+"""Pixels of the shorter side of an image that can be corrupted."""
 _WIDEST = 16  # of a published model; more is a slip of the keyboard
 
 
@@ -39,6 +44,8 @@ def check(run: RunConfig) -> None:
         raise UsageError(f"model.width {run.model.width:g} is over the largest allowed, {_WIDEST}")
     _check_recipe(run.recipe)
     _check_budget(run.budget)
+    if run.corruptions:
+        check_corruptible(run.dataset)
     _check_numbers("", asdict(run))
 
 
@@ -56,12 +63,28 @@ def check_plain(run: RunConfig) -> None:
     for name, allowed in (("device", DEVICES), ("loader", LOADERS), ("keep", KEPT)):
         if getattr(run, name) not in allowed:
             raise unknown(name, getattr(run, name), allowed, {"gpu": "cuda"})
+    if run.corruptions and not run.test:
+        raise UsageError("corruptions=true scores the test set, which test=false leaves alone: drop one of them")
     _positive("evaluations", run.evaluations)
     _positive("packed", run.packed)
     _not_negative("checkpoint_seconds", run.checkpoint_seconds)
     _at_most("workers", run.workers, _WORKERS_PER_CORE, least=0)
+    for name in TRACKERS:
+        _check_tracker(name, getattr(run, name))
     if not run.output:
         raise UsageError("output is empty; name a folder, for example output=results")
+
+
+def _check_tracker(name: str, where: str) -> None:
+    """Check where a run is exported to; nobody is asked over a network."""
+    if not where:
+        return
+    if find_spec(name) is None:
+        raise UsageError(f"{name}={short(where)}: {name} is not installed; pip install 'sparsebench[{name}]' installs it")
+    if name == "tensorboard" and Path(where).exists() and not Path(where).is_dir():
+        raise UsageError(f"tensorboard={short(where)}: is a file; name a folder, for example tensorboard=tb")
+    if name == "wandb" and not re.fullmatch(r"([^/]+/)?[^/]+", where):
+        raise UsageError(f"wandb={short(where)} is not PROJECT or ENTITY/PROJECT")
 
 
 def _check_method(run: RunConfig) -> None:
@@ -89,6 +112,20 @@ def _check_dataset(dataset: DatasetConfig) -> None:
         raise UsageError(f"dataset.shape {dataset.shape} is not channels, height and width")
     if dataset.classes < 2:
         raise UsageError(f"dataset.classes {dataset.classes} is not 2 or more")
+
+
+def check_corruptible(dataset: DatasetConfig) -> None:
+    """Check that every corruption can be applied to the images of a data set (docs/reliability.md).
+
+    Raises:
+        UsageError: They have neither 1 nor 3 channels, which JPEG needs, or are smaller than a kernel.
+    """
+    channels, height, width = dataset.shape
+    if channels not in (1, 3):
+        raise UsageError(f"corruptions=true: images of {channels} channels are not JPEG's; allowed are 1 and 3")
+    if min(height, width) < LEAST_SIDE:
+        least = f"{LEAST_SIDE}x{LEAST_SIDE} and more"
+        raise UsageError(f"corruptions=true: images of {height}x{width} pixels are too small; allowed are {least}")
 
 
 def _check_recipe(recipe: RecipeConfig) -> None:

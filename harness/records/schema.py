@@ -23,6 +23,7 @@ from harness.records.shapes import (
     MOST_LAYERS,
     MOST_NAMES,
     NAME,
+    SHARE,
     SPENT,
     STEP,
     TIME,
@@ -33,7 +34,7 @@ from harness.records.shapes import (
     keys,
     text,
 )
-from harness.vocabulary import BUDGET_ROUNDS, RUNNERS, STATUSES, TUNING
+from harness.vocabulary import BUDGET_ROUNDS, CORRUPTIONS, RUNNERS, STATUSES, TUNING
 
 VERSIONS = (1, 2)
 VERSION = 2
@@ -45,7 +46,7 @@ ADDED: dict[str, Any] = {
 }
 """Keys that schema 1 lacks, and what they are taken to be when such a record is read (`record.upgrade`)."""
 
-RARE = ("active_neurons", "probe", "looks", "tuning", "network")
+RARE = ("active_neurons", "probe", "looks", "tuning", "network", "reliability")
 """Keys that a record has only where its run has something to say in them."""
 
 _MOST_POINTS = 100_000
@@ -153,6 +154,19 @@ TUNED = keys(
 # The file of the network that was kept of a run (`harness.networks`).
 NETWORK = keys({"bytes": STEP, "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}})
 
+# Calibration and accuracy under corruptions of the final weights on the test set (docs/reliability.md).
+_BOTH: Schema = {**items(SHARE, 2), "minItems": 2}
+RELIABILITY = keys(
+    {
+        "bins": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "ece": SHARE,
+        "brier": {"type": "number", "minimum": 0, "maximum": 2},
+        # Accuracies at each severity, and the mean of them all.
+        "corruptions": keys({**dict.fromkeys(CORRUPTIONS, _BOTH), "mean": SHARE}),
+    },
+    optional=("corruptions",),
+)
+
 BUDGET = keys(
     {
         "kind": NAME | {"pattern": "^[a-z][a-z0-9_]*$"},  # `harness.budget.kinds` knows which there are
@@ -217,10 +231,11 @@ SCHEMA: Schema = {
             ),
             "tuning": TUNED,
             "network": NETWORK,
+            "reliability": RELIABILITY,
             "provenance": PROVENANCE,
             "config": CONFIG,
         },
-        optional=(*ADDED, "tuning", "network"),
+        optional=(*ADDED, "tuning", "network", "reliability"),
     ),
     # Records of schema 1 lack what schema 2 added, unless they have been upgraded in memory.
     "if": {"properties": {"schema": {"const": 1}}},

@@ -14,7 +14,7 @@ from typing import Any
 #: Settings that say where and how a run is trained, and what a record adds to them.
 NOT_THE_RUN = frozenset(
     (
-        *("output", "runner", "workers", "packed", "checkpoint_seconds", "graph", "plugins"),
+        *("output", "runner", "workers", "packed", "checkpoint_seconds", "graph", "plugins", "corruptions"),
         *("layers", "fixed_flops", "train_fixed_flops", "train_samples", "rules"),
     )
 )

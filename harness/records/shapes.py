@@ -63,6 +63,7 @@ LOSS: Schema = {"type": ["number", "null"], "minimum": -_LARGEST_LOSS, "maximum"
 AMOUNT: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": _INT64}
 SPENT: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": _INT64}
 COUNT: Schema = {"type": ["integer", "null"], "minimum": 0, "maximum": _LARGEST_COUNT}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 FRACTION: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 STEP: Schema = {"type": "integer", "minimum": 0, "maximum": _INT64}
 AT_LEAST_ONE: Schema = {"type": ["integer", "null"], "minimum": 1, "maximum": _INT64}

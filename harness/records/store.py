@@ -7,7 +7,7 @@ import re
 import stat
 import tempfile
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from harness.records.record import Record, text, upgrade
 from harness.records.shapes import LONGEST_REASON
@@ -30,15 +30,31 @@ def parse(content: bytes) -> Record:
         The record, upgraded in memory to the keys of the newest schema (`harness.records.record.upgrade`).
 
     Raises:
-        RecordError: It is not valid JSON (which has neither NaN nor infinities), holds text that is not Unicode, or
-            breaks the schema.
+        RecordError: See `decode`; or it breaks the schema.
     """
-    if len(content) > LARGEST:
-        raise RecordError(f"larger than {LARGEST >> 20} MiB")
+    record: Record = decode(content)
+    require(record)
+    return upgrade(record)
+
+
+def decode(content: bytes, largest: int = LARGEST) -> Any:
+    """Return the value that JSON in UTF-8 is.
+
+    Args:
+        content: The JSON.
+        largest: Bytes that it may have.
+
+    Raises:
+        RecordError: It is larger, is not valid JSON (which has neither NaN nor infinities), or holds text that is not
+            Unicode.
+    """
+    if len(content) > largest:
+        raise RecordError(f"larger than {largest >> 20} MiB")
     try:
-        record = json.loads(content.decode(), parse_constant=_refuse_constant)
+        value = json.loads(content.decode(), parse_constant=_refuse_constant)
         if _SURROGATE.search(content):
-            json.dumps(record, ensure_ascii=False).encode()
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except UnicodeEncodeError:
         raise RecordError("not valid text: half of a surrogate pair") from None
     except UnicodeDecodeError as error:
@@ -47,8 +63,6 @@ def parse(content: bytes) -> Record:
         raise RecordError("not valid JSON: nested too deeply") from None
     except ValueError as error:
         raise RecordError(f"not valid JSON: {error}") from None
-    require(record)
-    return upgrade(record)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -12,6 +12,7 @@ from harness.records.neurons import by_layer
 from harness.records.validate import shortened
 from harness.reports import history
 from harness.reports.page import UNKNOWN, Page, Plot, Section, Series, Table, flops, number, percent
+from harness.vocabulary import CORRUPTIONS
 
 _CURVES = (
     ("val_accuracy", "validation accuracy, %", 100.0),
@@ -37,6 +38,7 @@ def page(path: Path, record: Record) -> Page:
         _lead(record),
         [
             _result(record),
+            _reliability(record),
             _cost(record),
             Section("Over training", plots=list(_curves(record))),
             _layers(record),
@@ -76,6 +78,20 @@ def _result(record: Record) -> Section:
         "explored weights": percent(metrics["exploration_rate"]),
     }
     return Section("Result", facts=_known(facts))
+
+
+def _reliability(record: Record) -> Section:
+    found = record.get("reliability")
+    if found is None:
+        return Section("Reliability")
+    under = found.get("corruptions") or {}
+    facts = {
+        f"calibration error, {found['bins']} bins": percent(found["ece"]),
+        "Brier score": number(found["brier"]),
+        "mean accuracy under corruptions": percent(under.get("mean")),
+        **{f"under {name}": ", ".join(map(percent, under[name])) for name in CORRUPTIONS if name in under},
+    }
+    return Section("Reliability", facts=_known(facts))
 
 
 def _cost(record: Record) -> Section:

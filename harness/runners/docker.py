@@ -114,6 +114,7 @@ class DockerRunner:
         if ending.status is not None or left["status"] != "done":
             # No score is published that the referee has not measured.
             left["metrics"].update(test_accuracy=None, test_top5=None, test_loss=None, test_right=None)
+            left.pop("reliability", None)
         _publish(left, requested, gpu, folder)
         return ending
 

@@ -9,6 +9,7 @@ from harness.records import Record, bits
 from harness.records.record import is_trial
 from harness.seeds import derive
 from harness.tasks.vision.data import Batches
+from harness.tasks.vision.reliability import measured
 from harness.tasks.vision.score import evaluate
 from harness.training.checkpoint import Checkpoints
 from harness.training.network import Network
@@ -67,9 +68,15 @@ def _score(result: Record, trainer: Trainer, test: Batches) -> None:
     started = time.perf_counter()
     generators.seed(derive(result["seed"], "test"))  # whatever the training has drawn, as the referee does
     score = evaluate(trainer.model, test, each=True)
-    trainer.watch.seconds["eval"] += time.perf_counter() - started
-    if not math.isfinite(score.loss):  # the last steps ruined what no later training loss shows
-        raise DivergedError(f"the loss on the test set is {score.loss}")
+    try:
+        if not math.isfinite(score.loss):  # the last steps ruined what no later training loss shows
+            raise DivergedError(f"the loss on the test set is {score.loss}")
+        config = result["config"]
+        result["reliability"] = measured.group(
+            score, trainer.model, test, config, corruptions=bool(config.get("corruptions"))
+        )
+    finally:
+        trainer.watch.seconds["eval"] += time.perf_counter() - started
     result["metrics"].update(test_accuracy=score.accuracy, test_top5=score.top5, test_loss=score.loss)
     assert score.right is not None
     result["metrics"]["test_right"] = bits.pack(score.right.numpy())

@@ -25,3 +25,7 @@ class Normalise:
     def __call__(self, images: Tensor) -> Tensor:
         """Return float32 images of the shape [batch, channels, height, width] of the uint8 ``images``."""
         return images.float().mul_(self._scale).add_(self._shift)
+
+    def undone(self, inputs: Tensor) -> Tensor:
+        """Return the bytes, uint8, that float32 ``inputs`` of the same shape were made of."""
+        return inputs.sub(self._shift).div_(self._scale).round_().clamp_(0, 255).to(torch.uint8)

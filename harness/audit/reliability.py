@@ -1,0 +1,73 @@
+"""Checks of what a record says of its model's reliability."""
+
+import math
+from typing import Any
+
+from harness.records import Record
+from harness.vocabulary import CORRUPTIONS
+
+TOLERANCE = 1e-3
+"""By how much an error may differ from what another process measures, beyond what `_MOVED` images explain."""
+
+_MOVED = 2  # images that rounding may put into another bin, or into another class
+
+
+def problems(claimed: dict[str, Any] | None, found: dict[str, Any] | None, images: int) -> list[str]:
+    """Return where a claim differs from what was measured, a line each.
+
+    Args:
+        claimed: The group ``reliability`` of a record; None where it has none.
+        found: The group as measured; None for a trial of tuning.
+        images: Of the test set.
+    """
+    if claimed is None or found is None:
+        return [] if claimed is found else ["reliability is missing, or was measured on no image"]
+    mine, theirs = _values(claimed), _values(found)
+    if mine.keys() != theirs.keys() or claimed["bins"] != found["bins"]:
+        return ["reliability holds other values than were requested"]
+    share = (_MOVED + 0.5) / images
+    allowed = dict.fromkeys(theirs, share) | {"ece": TOLERANCE + 2 * share, "brier": TOLERANCE + 2 * share}
+    return [
+        f"reliability.{name} is {mine[name]!r}, measured {value!r}"
+        for name, value in theirs.items()
+        if not abs(mine[name] - value) <= allowed[name]
+    ]
+
+
+def refusals(record: Record) -> list[str]:
+    """Return what cannot be true of the reliability of a record that is done.
+
+    Args:
+        record: A record that keeps its schema.
+
+    Raises:
+        KeyError, TypeError: The config lacks a part, or one is of the wrong type.
+    """
+    group, accuracy = record.get("reliability"), record["metrics"]["test_accuracy"]
+    if group is None:
+        return []
+    found = []
+    # A wrong answer gives the truth a probability of at most one half, and another class at least as much.
+    if group["brier"] < 0.5 * (1 - accuracy) - TOLERANCE:
+        found.append(f"reliability.brier: {group['brier']:g}, but an accuracy of {accuracy} costs more")
+    under = group.get("corruptions")
+    if under is None:
+        return found
+    images = record["config"]["dataset"]["test_examples"]
+    every = {f"{name}[{place}]": value for name in CORRUPTIONS for place, value in enumerate(under[name])}
+    for name, value in every.items():
+        if abs(value * images - round(value * images)) > 1e-3:
+            found.append(f"reliability.corruptions.{name}: {value} is not a multiple of 1/{images}")
+    if not math.isclose(under["mean"], sum(every.values()) / len(every), abs_tol=1e-9):
+        found.append(f"reliability.corruptions.mean: {under['mean']} is not the mean of the accuracies")
+    return found
+
+
+def _values(group: dict[str, Any]) -> dict[str, float]:
+    found = {"ece": group["ece"], "brier": group["brier"]}
+    for name, values in group.get("corruptions", {}).items():
+        if name == "mean":
+            found[f"corruptions.{name}"] = values
+        else:
+            found |= {f"corruptions.{name}[{place}]": value for place, value in enumerate(values)}
+    return found

@@ -1,0 +1,136 @@
+"""Reliability of the models of a row: off the main table, in one of its own, and never ranked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.board import wording
+from harness.board.tables import Row, Table, mean_of_known
+from harness.records import Problem, Record, RecordError, reliability
+from harness.vocabulary import CORRUPTIONS
+
+HEADERS = ["method", "sparsity", "top-1 %", "calibration error %", "Brier score", "corrupted top-1 %"]
+HEADERS += [*(f"{name} %" for name in CORRUPTIONS), "seeds agree %", "ensemble top-1 %", "measured"]
+
+NOTE = (
+    "Reliability, never ranked; means over seeds. Calibration error: expected, over 15 bins of equal width. Brier "
+    "score: 0 at best, 2 at worst. Corrupted: mean accuracy under six corruptions at two severities, and under each. "
+    "Seeds agree on a test image if they predict the same class; the ensemble takes the mean of their probabilities. "
+    "What was measured in the run of a container, its referee measured too; what was measured afterwards, agreement "
+    "and ensemble always, is a claim (docs/reliability.md)."
+)
+"""What stands above the table."""
+
+
+@dataclass
+class Measured:
+    """What was measured from kept networks, of runs that are on the board.
+
+    Attributes:
+        runs: The group ``reliability`` of a run, by its key.
+        rows: The content of files of rows.
+    """
+
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read(output: Path, files: Mapping[str, Record]) -> tuple[Measured, list[Problem]]:
+    """Read what lies beside the records.
+
+    Args:
+        output: The folder with ``records`` and ``reliability``.
+        files: Every readable record, by file name.
+
+    Returns:
+        What was measured of these records, and the files that are left off, with the reason.
+    """
+    found, problems = Measured(), []
+    paths = reliability.paths(output)
+    known = {record["key"]: record for record in files.values()} if paths else {}
+    for path in paths:
+        try:
+            content = reliability.load(path)
+            _require(content, known)
+        except RecordError as error:
+            problems.append(Problem(f"{reliability.FOLDER}/{path.name}", str(error)))
+        except OSError as error:
+            problems.append(Problem(f"{reliability.FOLDER}/{path.name}", f"unreadable: {error.strerror}"))
+        else:
+            if content["of"] == "run":
+                found.runs[content["key"]] = content["reliability"]
+            else:
+                found.rows.append(content)
+    return found, problems
+
+
+def _require(content: dict[str, Any], known: Mapping[str, Record]) -> None:
+    """Refuse what is not of a record here, or of another network than the record's."""
+    for each in content["runs"] if content["of"] == "row" else [content]:
+        record = known.get(each["key"])
+        if record is None:
+            raise RecordError(f"no record here has the key {each['key']}")
+        if (record.get("network") or {}).get("sha256") != each["network"]:
+            raise RecordError(f"measured from another network than that of the record {each['key']}")
+        if content["of"] == "run" and record["metrics"]["test_accuracy"] != content["accuracy"]:
+            raise RecordError(f"its accuracy is not that of the record {each['key']}")
+
+
+def of_table(measured: Measured, table: Table) -> list[list[str]]:
+    """Return the rows of a table of which something is known, by the columns of `HEADERS`."""
+    return [cells for row in table.rows if (cells := _cells(measured, row))]
+
+
+def _cells(measured: Measured, row: Row) -> list[str]:
+    runs = list(row.counted.values())
+    known = [group for run in runs if (group := _group(measured, run))]
+    together = _together(measured, row)
+    if not known and together is None:
+        return []
+    under = [group["corruptions"] for group in known if "corruptions" in group]
+    kinds = [mean_of_known(value for each in under for value in each[name]) for name in CORRUPTIONS]
+    brier = mean_of_known(group["brier"] for group in known)
+    return [
+        row.method,
+        f"{row.sparsity:g}",
+        wording.accuracy(row),
+        _percent(mean_of_known(group["ece"] for group in known), len(known), len(runs)),
+        "–" if brier is None else f"{brier:.4f}",
+        _percent(mean_of_known(each["mean"] for each in under), len(under), len(runs)),
+        *(_percent(kind) for kind in kinds),
+        *_of_seeds(together, len(runs)),
+        _when(measured, runs),
+    ]
+
+
+def _group(measured: Measured, run: Record) -> dict[str, Any]:
+    """Return what is known of a run; its own record, which a referee may have checked, comes first."""
+    return {**measured.runs.get(run["key"], {}), **(run.get("reliability") or {})}
+
+
+def _together(measured: Measured, row: Row) -> dict[str, Any] | None:
+    """Return what was measured of most seeds of a row together; None if nothing was."""
+    keys = {run["key"] for run in row.counted.values()}
+    found = [content for content in measured.rows if {each["key"] for each in content["runs"]} <= keys]
+    return max(found, key=lambda content: len(content["runs"]), default=None)
+
+
+def _of_seeds(together: dict[str, Any] | None, every: int) -> list[str]:
+    if together is None:
+        return ["–", "–"]
+    number = len(together["runs"])
+    return [_percent(value, number, every) for value in (together["agreement"], together["ensemble"]["accuracy"])]
+
+
+def _when(measured: Measured, runs: list[Record]) -> str:
+    """Say where what is known of single runs comes from."""
+    own = any(run.get("reliability") for run in runs)
+    later = any(_group(measured, run) != (run.get("reliability") or {}) for run in runs)
+    return " and ".join([*(["in the run"] if own else []), *(["afterwards"] if later or not own else [])])
+
+
+def _percent(value: float | None, number: int = 1, every: int = 1) -> str:
+    if value is None:
+        return "–"
+    return f"{100 * value:.2f}" + ("" if number == every else f" ({number} of {every} seeds)")

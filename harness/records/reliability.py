@@ -1,0 +1,149 @@
+"""Reliability of a model: the group of that name in records, and files of what is measured from kept networks.
+
+A run's record holds the group where its final pass over the test set measured it. ``sparsebench reliability`` measures
+it afterwards, and writes to ``OUTPUT/reliability`` a file ``KEY.json`` for a run whose record lacks something, and a
+file ``row-DIGEST.json`` for the seeds of a row. No referee has looked at these files: they are claims, which the board
+shows as such.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.records.schema import RELIABILITY
+from harness.records.shapes import MAYBE_NAME, MAYBE_TRUE, SHARE, STEP, TIME, Schema, items, keys
+from harness.records.store import decode, open_regular, write_atomic
+from harness.records.validate import RecordError, one_line
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+
+FOLDER = "reliability"
+"""Where the files lie in an output, beside its ``records``."""
+
+VERSION = 1
+LARGEST = 1 << 20
+"""Bytes of the largest file that is read."""
+
+_MOST_SEEDS = 1000
+
+
+_DIGEST: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_KEY: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+
+
+_MADE = keys(
+    {
+        "torch": MAYBE_NAME,
+        "cpu": MAYBE_NAME,
+        "gpu": MAYBE_NAME,
+        "hostname_hash": MAYBE_NAME,
+        "git_commit": MAYBE_NAME,
+        "git_dirty": MAYBE_TRUE,
+        "finished": TIME,
+    }
+)
+_VERSION: Schema = {"const": VERSION}
+_SCORES = RELIABILITY["properties"]
+_RUN = keys(
+    {
+        "schema": _VERSION,
+        "of": {"const": "run"},
+        "key": _KEY,
+        "network": _DIGEST,
+        "accuracy": SHARE,
+        "reliability": RELIABILITY,
+        "provenance": _MADE,
+    }
+)
+_ROW = keys(
+    {
+        "schema": _VERSION,
+        "of": {"const": "row"},
+        "runs": {**items(keys({"seed": STEP, "key": _KEY, "network": _DIGEST}), _MOST_SEEDS), "minItems": 2},
+        "agreement": SHARE,
+        "ensemble": keys({"accuracy": SHARE, **{name: _SCORES[name] for name in ("bins", "ece", "brier")}}),
+        "provenance": _MADE,
+    }
+)
+_SCHEMAS = {"run": _RUN, "row": _ROW}
+
+
+def group(
+    bins: int, ece: float, brier: float, corruptions: Mapping[str, Sequence[float]] | None = None
+) -> dict[str, Any]:
+    """Return the group of a record.
+
+    Args:
+        bins: Bins of the calibration error.
+        ece: Expected calibration error.
+        brier: Brier score.
+        corruptions: Accuracies under each corruption, one for each severity; None if they were not measured.
+    """
+    found: dict[str, Any] = {"bins": bins, "ece": ece, "brier": brier}
+    if corruptions is not None:
+        every = [value for values in corruptions.values() for value in values]
+        found["corruptions"] = {name: list(values) for name, values in corruptions.items()}
+        found["corruptions"]["mean"] = sum(every) / len(every)
+    return found
+
+
+def run_path(output: Path, key: str) -> Path:
+    """Return the file of a run."""
+    return output / FOLDER / f"{key}.json"
+
+
+def row_path(output: Path, seeds: Iterable[str]) -> Path:
+    """Return the file of the seeds of a row, by the keys of their runs."""
+    digest = hashlib.sha256(" ".join(sorted(seeds)).encode()).hexdigest()[:16]
+    return output / FOLDER / f"row-{digest}.json"
+
+
+def paths(output: Path) -> list[Path]:
+    """Return the files in an output, in the order of names."""
+    return sorted(path for path in (output / FOLDER).glob("*.json") if not path.name.startswith("."))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read and check a file.
+
+    Raises:
+        RecordError: It is not such a file.
+        OSError: It cannot be read.
+    """
+    with open_regular(path) as file:
+        content = file.read(LARGEST + 1)
+    found = decode(content, LARGEST)
+    _require(found)
+    assert isinstance(found, dict)
+    return found
+
+
+def write(content: dict[str, Any], path: Path) -> None:
+    """Check the content of a file and write it, atomically.
+
+    Raises:
+        RecordError: It is not such content; nothing is written.
+        OSError: It cannot be written.
+    """
+    _require(content)
+    write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+@cache
+def _validator(kind: str) -> "jsonschema_rs.Draft202012Validator":
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator(_SCHEMAS[kind])
+
+
+def _require(value: Any) -> None:
+    kind = value.get("of") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in _SCHEMAS:
+        raise RecordError("of: a file of reliability is of a run or of a row")
+    for error in _validator(kind).iter_errors(value):
+        place = ".".join(map(str, error.instance_path))
+        raise RecordError(one_line(f"{place}: {error.message}" if place else error.message))

@@ -1,0 +1,1 @@
+"""Reliability of a trained model on the test images: its calibration, and its accuracy under corruptions."""

@@ -1,0 +1,298 @@
+"""Reliability from kept networks: the command, its files, and what the board shows of them."""
+
+import copy
+import json
+import shutil
+
+import pytest
+import torch
+from records import make
+
+import sparsebench as sb
+from harness import board, plugins
+from harness.audit import referee
+from harness.audit.claims import claim_problems
+from harness.board import reliability as shown
+from harness.cli import main
+from harness.errors import UsageError
+from harness.executors.execute import execute
+from harness.networks import keep
+from harness.plan.planned import plan
+from harness.records import load, record_name, reliability, write
+from harness.training import network
+from harness.vocabulary import CORRUPTIONS
+
+SHORT = ["dataset=digits", "method=static", "budget=steps:40", "device=cpu", "runner=local", "evaluations=1"]
+PLUGIN = """
+from torch import nn
+
+def theirs(classes, shape):
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], 12), nn.ReLU(), nn.Linear(12, classes))
+"""
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """Leave the number of threads and the algorithms as they were; the command settles the process as a run does."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+    torch.use_deterministic_algorithms(False)
+
+
+def trained(output, *overrides):
+    ended = execute(plan([sb.resolve([*SHORT, f"output={output}", *overrides])])[0], lambda message: None)
+    assert ended.status == "done", ended.record["reason"]
+    return ended.path
+
+
+@pytest.fixture(scope="module")
+def two_seeds(tmp_path_factory):
+    output = tmp_path_factory.mktemp("two")
+    trained(output, "seed=0")
+    trained(output, "seed=1", "corruptions=true")
+    return output
+
+
+@pytest.fixture
+def output(two_seeds, tmp_path):
+    return shutil.copytree(two_seeds, tmp_path / "results")
+
+
+def records(output):
+    found = {load(path)["seed"]: path for path in (output / "records").glob("*.json")}
+    return [found[seed] for seed in sorted(found)]
+
+
+def call(*arguments):
+    given = main.parse(["reliability", *map(str, arguments)])
+    return given.call(given)
+
+
+def test_the_command_measures_what_records_lack_and_the_seeds_together(output, capsys):
+    one, other = map(load, records(output))
+    assert call(f"output={output}") == 0
+    printed = capsys.readouterr()
+    assert "2 seeds agree on" in printed.out
+    assert "wrote 2 files to" in printed.err
+    assert len(reliability.paths(output)) == 2
+    of_one = reliability.load(reliability.run_path(output, one["key"]))
+    assert of_one["network"] == one["network"]["sha256"]
+    assert of_one["accuracy"] == one["metrics"]["test_accuracy"]
+    under = of_one["reliability"].pop("corruptions")
+    assert of_one["reliability"] == one["reliability"]
+    assert [*under] == [*CORRUPTIONS, "mean"]
+    assert not reliability.run_path(output, other["key"]).exists()  # its record holds it all
+    row = reliability.load(reliability.row_path(output, [other["key"], one["key"]]))
+    assert [each["seed"] for each in row["runs"]] == [0, 1]
+    assert 0 < row["agreement"] <= 1
+    assert row["ensemble"].keys() == {"accuracy", "bins", "ece", "brier"}
+
+
+def test_accuracy_under_corruptions_is_the_same_from_the_kept_network(output):
+    path = records(output)[1]
+    record = load(path)
+    inside = record.pop("reliability")
+    write(record, path)  # as a record of an older version
+    assert call(path, f"output={output}") == 0
+    assert reliability.load(reliability.run_path(output, record["key"]))["reliability"] == inside
+
+
+def test_what_is_known_is_not_measured_under_corruptions_again(output, capsys):
+    path = records(output)[0]
+    assert call(path, "--no-corruptions", f"output={output}") == 0
+    assert "wrote" not in capsys.readouterr().err  # the record has the calibration
+    assert call(path, f"output={output}") == 0
+    file = reliability.run_path(output, load(path)["key"])
+    content = json.loads(file.read_text())
+    told = content["reliability"]["corruptions"]
+    told["noise"] = [told["noise"][1], told["noise"][1]]
+    reliability.write(content, file)
+    assert call(path, f"output={output}") == 0
+    assert reliability.load(file)["reliability"]["corruptions"]["noise"] == told["noise"]
+    assert call(path, "--force", f"output={output}") == 0
+    assert reliability.load(file)["reliability"]["corruptions"]["noise"] != told["noise"]
+
+
+def changed(path, **parts):
+    record = load(path)
+    for part, values in parts.items():
+        record[part] = values if not isinstance(values, dict) else {**record[part], **values}
+    write(record, path)
+    return record
+
+
+def test_a_network_with_another_accuracy_is_refused_by_name(output, capsys):
+    path = records(output)[0]
+    accuracy = load(path)["metrics"]["test_accuracy"]
+    changed(path, metrics={"test_accuracy": accuracy - 1 / 360})
+    assert call(path, f"output={output}") == 1
+    said = capsys.readouterr().err
+    right = round(360 * accuracy)
+    assert f"classifies {right} of 360 test images correctly, the record says {right - 1}" in said
+    assert path.name in said
+    assert not (output / "reliability").exists()
+
+
+def test_a_record_with_another_calibration_is_refused_by_name(output, capsys):
+    path = records(output)[0]
+    changed(path, reliability={"ece": 0.5})
+    assert call(path, f"output={output}") == 1
+    assert "reliability.ece is 0.5, measured" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("crime", "reason"),
+    [
+        (lambda output, path, file: file.unlink(), "its network is not here"),
+        (lambda output, path, file: file.write_bytes(file.read_bytes() + b"x"), "is not the file that the record"),
+        (lambda output, path, file: changed(path, config={"device": "cuda"}), "there is no CUDA device here"),
+        (lambda output, path, file: changed(path, config={"recipe": {"no": 1}}), "its config is not that of a run"),
+        (lambda output, path, file: changed(path, status="failed"), "only runs that are done leave a network"),
+    ],
+)
+def test_what_cannot_be_measured_is_named_and_the_other_seed_is_measured(output, capsys, crime, reason):
+    if reason.startswith("there is no CUDA") and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    path = records(output)[0]
+    crime(output, path, keep.path_of(output, load(path)["key"]))
+    assert call("--no-corruptions", f"output={output}") == 1
+    printed = capsys.readouterr()
+    assert reason in printed.err
+    assert path.name in printed.err
+    assert "digits/convnet" in printed.out
+    assert "agree" not in printed.out
+
+
+def test_other_data_are_named(output, capsys):
+    path = records(output)[0]
+    changed(path, provenance={"data_sha256": "0" * 64})
+    assert call(path, f"output={output}") == 1
+    assert "the data of digits here are not those that it was trained on" in capsys.readouterr().err
+
+
+def test_a_run_without_a_kept_network_is_named(tmp_path, capsys):
+    path = trained(tmp_path, "keep=none")
+    assert call(path, f"output={tmp_path}") == 1
+    assert "its network was not kept (keep=none" in capsys.readouterr().err
+
+
+def test_what_names_no_record_is_a_line(tmp_path):
+    with pytest.raises(UsageError, match="holds no records of results"):
+        call(f"output={tmp_path}")
+    with pytest.raises(UsageError, match="no records"):
+        call("nothing", f"output={tmp_path}")
+
+
+def test_a_model_from_a_plug_in_is_named_by_an_option(tmp_path, capsys, forgotten):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(PLUGIN)
+    path = trained(tmp_path, f"model={plugin}:theirs")
+    plugins._forget(next(name for name in __import__("sys").modules if name.startswith("plugin_")))
+    assert call(path, "--no-corruptions", f"output={tmp_path}") == 1
+    assert "comes from a plug-in" in capsys.readouterr().err
+    assert call(path, "--no-corruptions", "--model", f"{plugin}:theirs", f"output={tmp_path}") == 0
+
+
+def test_the_referee_finds_the_reliability_of_an_honest_run_and_every_lie(two_seeds, tmp_path):
+    record = load(records(two_seeds)[1])
+    kept = sb.load_network(keep.path_of(two_seeds, record["key"]))
+    network.write(network.Network(kept.model.state_dict(), kept.masks), tmp_path / network.FINAL)
+    found = referee.judge(record["config"], tmp_path / network.FINAL)
+    assert found["reliability"] == record["reliability"]
+
+    def problems(change):
+        lie = copy.deepcopy(record)
+        change(lie)
+        return claim_problems(lie, found, 360, record["cost"]["seconds"]["total"])
+
+    assert problems(lambda record: None) == []
+    assert "reliability is missing, or was measured on no image" in problems(lambda record: record.pop("reliability"))
+    (line,) = problems(lambda record: record["reliability"].update(ece=0.9))
+    assert line.startswith("reliability.ece is 0.9, measured")
+    (line,) = problems(lambda record: record["reliability"]["corruptions"]["blur"].__setitem__(0, 0.0))
+    assert line.startswith("reliability.corruptions.blur[0] is 0.0, measured")
+
+
+def test_a_run_that_asks_for_corruptions_that_its_record_lacks_is_told_how_to_have_them(output, capsys):
+    given = main.parse(["run", *SHORT, "seed=0", "corruptions=true", f"output={output}"])
+    assert given.call(given) == 0
+    said = capsys.readouterr().err
+    assert "done already" in said
+    assert f"has no accuracy under corruptions: sparsebench reliability output={output}" in " ".join(said.split())
+    assert call(f"output={output}") == 0
+    given.call(given)
+    assert "no accuracy under corruptions" not in capsys.readouterr().err.split("done already")[1]
+
+
+def cells(output):
+    made = board.board.read(output / "records")
+    (table,) = made.tables
+    return [dict(zip(shown.HEADERS, row, strict=True)) for row in shown.of_table(made.reliability, table)], made
+
+
+def test_the_board_shows_what_was_measured_off_its_main_table(output):
+    board.make(output / "records", output)
+    (before,), _ = cells(output)
+    assert before["corrupted top-1 %"].endswith("(1 of 2 seeds)")
+    assert before["seeds agree %"] == "–"
+    assert before["measured"] == "in the run"
+    call(f"output={output}")
+    summary = board.make(output / "records", output)  # what lies beside the records makes it anew
+    (after,), made = cells(output)
+    assert summary.problems == ()
+    assert "seeds)" not in after["corrupted top-1 %"]
+    assert float(after["seeds agree %"]) > 0
+    assert after["measured"] == "in the run and afterwards"
+    text = (output / "leaderboard.md").read_text()
+    assert shown.NOTE in text
+    assert "| calibration error % |" in " ".join(text.split())
+    assert '"reliability":[["static","0.9"' in (output / "leaderboard.html").read_text()
+    assert "ece" not in (output / "leaderboard.csv").read_text()
+    assert made.tables[0].rows[0].accuracy is not None
+
+
+def broken(content, **changes):
+    return {**content, **changes}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda of: "no JSON", "not valid JSON"),
+        (lambda of: [], "of: a file of reliability is of a run or of a row"),
+        (lambda of: {**of, "schema": 9}, "schema"),
+        (lambda of: {**of, "accuracy": float("nan")}, "NaN is not JSON"),
+        (lambda of: {**of, "key": "0" * 16}, "no record here has the key 0000000000000000"),
+        (lambda of: {**of, "network": "0" * 64}, "measured from another network"),
+        (lambda of: {**of, "accuracy": 0.5}, "its accuracy is not that of the record"),
+        (lambda of: {**of, "reliability": {**of["reliability"], "ece": 7}}, "reliability.ece"),
+        (lambda of: {**of, "more": "x" * 2_000_000}, "larger than 1 MiB"),
+    ],
+)
+def test_a_broken_file_is_named_and_the_board_stands(tmp_path, change, reason):
+    record = make() | {"network": {"bytes": 9, "sha256": "a" * 64}}
+    write(record, tmp_path / "records" / record_name(record))
+    made = dict.fromkeys(("torch", "cpu", "gpu", "hostname_hash", "git_commit", "git_dirty", "finished"))
+    content = {"schema": 1, "of": "run", "key": record["key"], "network": "a" * 64}
+    content |= {"accuracy": record["metrics"]["test_accuracy"], "reliability": reliability.group(15, 0.1, 0.5)}
+    content |= {"provenance": made}
+    path = reliability.run_path(tmp_path, record["key"])
+    reliability.write(content, path)
+    assert cells(tmp_path)[1].problems == []
+    wrong = change(content)
+    path.write_text(wrong if isinstance(wrong, str) else json.dumps(wrong))
+    rows, found = cells(tmp_path)
+    (problem,) = found.problems
+    assert problem.file == f"reliability/{path.name}"
+    assert reason in problem.reason
+    assert rows == []
+    assert len(found.tables) == 1
+
+
+def test_a_page_of_a_run_shows_its_reliability(two_seeds, capsys):
+    given = main.parse(["show", str(records(two_seeds)[1])])
+    assert given.call(given) == 0
+    printed = capsys.readouterr().out
+    assert "calibration error" in printed
+    assert "under jpeg" in printed
