@@ -4,16 +4,11 @@ Each keeps the schema and the ledger's rule exactly: FLOPs are summed here itera
 slow and obviously right: a check of `harness.audit.submission`. Only accuracies are drawn, from the seed.
 """
 
-import atexit
 import copy
-import functools
 import hashlib
 import json
 import math
 import random
-import shutil
-import tempfile
-from pathlib import Path
 
 from harness.records import empty, identity, schema
 from harness.seeds import derive
@@ -243,11 +238,9 @@ def board(seeds=(0, 1, 2), sparsities=(0.9, 0.95, 0.98), **task):
     ]
 
 
-@functools.cache
-def ten_thousand():
-    """Return a folder of ten thousand records, made once for all tests that want it."""
-    folder = Path(tempfile.mkdtemp(prefix="sparsebench-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+def write_ten_thousand(folder):
+    """Write ten thousand records into a new folder."""
+    folder.mkdir()
     template = board(seeds=(0,), sparsities=(0.8, 0.9, 0.95, 0.98), runner="docker")
     for number in range(10_000):
         base = template[number % len(template)]
@@ -257,4 +250,3 @@ def ten_thousand():
         seed = number // len(template) % 10
         made = {**base, "seed": seed, "key": f"{number:016x}", "config": config, "metrics": metrics}
         (folder / f"{number:05}.json").write_text(json.dumps(made))
-    return folder

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from test_methods import NET, best, make_optimizer, marked
+from layers import NET, best, make_optimizer, marked
 from torch import nn
 
 from methods import Masks, Moment, build

@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layers import best
 from runs import BATCH, at_step, go_on, record, small, train
 from test_flops import foretold
-from test_methods import best
 from test_train import on_disk, outcome
 from torch import nn
 

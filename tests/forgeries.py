@@ -1,0 +1,104 @@
+"""Every forgery that the checker must find: what it changes in an honest record, and the reason it is refused."""
+
+
+def _set(*path_and_value):
+    *path, last, value = path_and_value
+
+    def forge(record):
+        inner = record
+        for name in path:
+            inner = inner[name]
+        inner[last] = value(inner[last]) if callable(value) else value
+
+    return forge
+
+
+def _less_training(record):
+    record["topology"][1]["active"] = [count // 2 for count in record["topology"][1]["active"]]
+
+
+def _one_layer_denser(record):
+    ending = record["topology"][-1]["active"]
+    ending[0], ending[1] = ending[0] + 30, ending[1] - 30
+
+
+def _event_at_the_end(record):
+    record["topology"].append({**record["topology"][-1], "step": record["cost"]["steps"]})
+
+
+def _flatter(record):
+    record["curve"][3]["density"] = 0.5
+
+
+def _no_dense_gradients(record):
+    for entry in record["topology"]:
+        entry["dense_gradient"] = False
+
+
+def _cheaper_layers(record):
+    record["config"]["layers"][1]["uses"] = 8
+
+
+def _another_size(record):
+    record["config"]["layers"][0]["shape"] = [16, 3, 3, 3]
+
+
+def _higher_in_all(record):
+    for name in ("test_accuracy", "test_top5"):
+        record["metrics"][name] = 1.0
+    record["metrics"]["val_accuracy"] = record["curve"][-1]["val_accuracy"] = 0.6
+
+
+FORGERIES = {
+    "a status that does not exist": (_set("status", "great"), "status: 'great' is not one of done, invalid"),
+    "a key left out": (lambda record: record["cost"].pop("energy_joules"), "cost: \"energy_joules\" is"),
+    "a key of another run": (_set("key", "0123456789abcdef"), "key: 0123456789abcdef but config and provenance give"),
+    "a learning rate changed after the run": (_set("config", "recipe", "lr", 0.2), "key: "),
+    "rules that do not compare": (_set("config", "rules", "2.0"), "rules: made under 2.0, which does not compare"),
+    "a seed changed after the run": (_set("seed", 9), "seed: 9 but the config has 0"),
+    "another method's name": (_set("method", "rigl"), "method: 'rigl' but the config has 'granet'"),
+    "another budget in its head": (_set("budget", "amount", 5), "budget: {'kind': 'epochs', 'amount': 5"),
+    "an accuracy that no count of answers gives": (
+        _set("metrics", "test_accuracy", 0.97531), "test_accuracy: 0.97531 is not a multiple of 1/1000"),
+    "an accuracy above its own curve": (_higher_in_all, "test_accuracy: 1.0000 is implausible after a curve"),
+    "a loss too small for its errors": (_set("metrics", "test_loss", 0.0001), "test_loss: 0.0001, but an accuracy of"),
+    "top-5 below top-1": (_set("metrics", "test_top5", 0.5), "test_top5: less than test_accuracy"),
+    "fewer FLOPs than its topology costs": (
+        _set("cost", "train_flops", lambda flops: flops - 1), "train_flops: "),
+    "a smaller multiple of dense": (_set("cost", "train_flops_ratio", 0.1), "train_flops_ratio: 0.1 but"),
+    "a cheaper inference": (_set("cost", "inference_flops", 1), "inference_flops: 1 but"),
+    "a dearer dense model": (_set("cost", "dense_forward_flops", 10**9), "dense_forward_flops: 1000000000 but"),
+    "a topology edited to be cheaper": (_less_training, "train_flops: "),
+    "dense gradients not charged": (_no_dense_gradients, "train_flops: "),
+    "layers that cost less": (_cheaper_layers, "train_flops: "),
+    "layers of another size": (_another_size, "layers: the weights of a layer must be the product of its shape"),
+    "a sparsity it did not reach": (_set("sparsity", 0.95), "the target is 302"),
+    "a sparsity that is not its weights'": (_set("metrics", "sparsity", 0.95), "sparsity: 0.95 but 1 - active"),
+    "more non-zero than active weights": (_set("metrics", "nonzero", 4000), "nonzero: 4000, more than"),
+    "other active weights than its masks": (_set("metrics", "active", 600), "active: 600 but the topology ends"),
+    "fewer maskable weights": (_set("metrics", "maskable", 600), "maskable: 600 but the layers have 6032"),
+    "layer densities not of its masks": (_one_layer_denser, "layer_density: "),
+    "an exploration rate below what was active": (
+        _set("metrics", "exploration_rate", 0.01), "exploration_rate: 0.01, less than "),
+    "an event that nothing trains": (_event_at_the_end, "leaves no step to train what it grew"),
+    "densities along the curve that were not": (_flatter, "curve: density 0.5 at step"),
+    "a curve cut short": (lambda record: record["curve"].pop(), "curve: it ends at progress"),
+    "a last validation that is not the curve's": (
+        _set("metrics", "val_accuracy", 1.0), "val_accuracy: 1.0, but the curve ends with"),
+    "more steps than the budget": (_set("cost", "steps", 200), "budget: 200 steps where the budget is 160"),
+    "other images than its steps take": (_set("cost", "samples", 9000), "samples: 9000 but topology and config give"),
+    "an unknown commit": (_set("provenance", "git_commit", None), "git_commit: None is not a commit"),
+    "a changed working tree": (_set("provenance", "git_dirty", True), "git_dirty: the source was"),
+    "an image of unknown content": (_set("image", "content", None), "image: {'content': None"),
+    "no image": (_set("image", None), "image: None does not give content and base"),
+    "code of another version": (_set("code", "results", "0"), "key: "),
+    "an image it has not": (_set("provenance", "image_id", "latest"), "image_id: 'latest' is not an image"),
+    "data of no fingerprint": (_set("provenance", "data_sha256", None), "data_sha256: None is not a fingerprint"),
+    "hardware that is not named": (_set("provenance", "cpu", None), "cpu: missing; a result names what"),
+    "CUDA without a GPU": (_set("config", "device", "cuda"), "gpu: missing; a result names what"),
+    "an end before its start": (_set("provenance", "finished", "2026-11-01T00:00:00Z"), "finished: before it started"),
+    "an end that is yet to come": (_set("provenance", "finished", "2199-01-01T00:00:00Z"), "finished: lies in"),
+    "more time than there was": (_set("cost", "seconds", "total", 9999.0), "longer than from started to finished"),
+    "parts longer than the whole": (_set("cost", "seconds", "train", 40.0), "less than its parts take"),
+    "a speed that no machine has": (_set("cost", "seconds", "train", 1e-7), "faster than any hardware"),
+}  # fmt: skip
