@@ -24,9 +24,9 @@ RUNS = {
 }
 
 
-def asked(name):
+def asked(name, checkpoint_seconds=0.02):
     run = small(**{"budget": BUDGET, **RUNS[name]}, recipe={"threads": 1})
-    run.checkpoint_seconds = 0.02
+    run.checkpoint_seconds = checkpoint_seconds
     return run
 
 
@@ -67,7 +67,7 @@ def whole(tmp_path_factory):
     found = {}
     for name in RUNS:
         folder = tmp_path_factory.mktemp(name)
-        assert train(folder, asked(name), "0" * 16)
+        assert train(folder, asked(name, 0), "0" * 16)
         found[name] = record(folder)
     return found
 
@@ -85,16 +85,16 @@ def test_killed_runs_resume_to_the_bit(name, whole, tmp_path):
 def test_killed_chains_resume_to_the_bit(tmp_path):
     """Each run of the chain is killed, and the second begins where the first, in the end, has led."""
 
-    def member(sparsity):
+    def member(sparsity, checkpoint_seconds=0.02):
         run = small("lth_rewind", "steps:800", budget_rounds="each", sparsity=sparsity, share=0.2)
-        run.recipe.threads, run.checkpoint_seconds = 1, 0.02
+        run.recipe.threads, run.checkpoint_seconds = 1, checkpoint_seconds
         return run
 
     folders = [tmp_path / name for name in ("whole", "first", "then")]
     for folder in folders:
         folder.mkdir()
     alone, first, then = folders
-    assert train(alone, member(0.488), "1" * 16)
+    assert train(alone, member(0.488, 0), "1" * 16)
     draws = random.Random(1)
     killed = to_the_end(first, member(0.36), "0" * 16, draws, kills=4, successor="1" * 16)
     shutil.move(first / "successor.pt", then / "checkpoint.pt")
