@@ -24,7 +24,7 @@ SLOW = (
     *("test_committed_board", "test_doctor", "test_graph", "test_makefile", "test_verification"),
     *("test_conformance", "test_my_method", "test_flops", "test_models", "test_moving_runs", "test_data_folders"),
     *("test_budget", "test_at_initialisation", "test_statistics", "test_standing", "test_results_version"),
-    *("test_board", "test_kept_networks", "test_interface", "test_record", "test_train"),
+    *("test_board", "test_kept_networks", "test_interface", "test_record", "test_train", "test_site"),
 )
 """What starts processes, containers and browsers, or trains many networks: left out by ``--fast``."""
 
