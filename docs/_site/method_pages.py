@@ -111,7 +111,7 @@ def _settings(method: Method) -> str:
             continue
         rows.append(
             [
-                f"`method.{field.name}`",
+                f"`{field.name}`",
                 value(default),
                 "; ".join(_in_recipes(method.name, field.name)) or "–",
                 _range(space.get(field.name)),
@@ -120,8 +120,10 @@ def _settings(method: Method) -> str:
         )
     if not rows:
         return "It has none."
-    said = "`sparsebench tune` searches the range of the column *tuned in*; factors are of the value without tuning."
-    return table(["setting", "default", "recipes", "tuned in", "meaning"], rows) + (f"\n\n{said}" if space else "")
+    said = "On the command line: `method.SETTING=VALUE`."
+    if space:
+        said += " `sparsebench tune` searches the range *tuned in*; × are factors of the value without tuning."
+    return f"{said}\n\n{table(['setting', 'default', 'recipes', 'tuned in', 'meaning'], rows)}"
 
 
 def _in_recipes(method: str, field: str) -> Iterator[str]:
