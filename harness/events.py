@@ -7,7 +7,10 @@ import json
 from typing import Any
 
 NUMBERS = ("step", "progress", "epoch", "loss", "density", "samples", "seconds")
-"""The figures that every ``progress`` event holds; ``val_accuracy`` may be None."""
+"""The figures that every ``progress`` event holds."""
+
+MAYBE = ("val_accuracy", "lr")
+"""Figures that may be None or missing."""
 
 
 def read(text: str) -> dict[str, Any] | None:
@@ -32,11 +35,10 @@ def _is_event(event: dict[str, Any]) -> bool:
         case "log":
             return isinstance(event.get("text"), str)
         case "progress":
-            accuracy = event.get("val_accuracy")
             return (
                 all(_is_number(event.get(name)) for name in NUMBERS)
                 and 0 <= event["progress"] <= 1
-                and (accuracy is None or _is_number(accuracy))
+                and all(event.get(name) is None or _is_number(event[name]) for name in MAYBE)
                 and isinstance(event.get("evaluated"), bool)
             )
     return False

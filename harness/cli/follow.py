@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from harness.cli.display import Display
 from harness.executors.base import Executor, Finished, Progressed, Started
+from harness.exporters.callback import Exports
 from harness.plan.planned import Planned
 
 
@@ -33,13 +34,14 @@ def _show(executor: Executor, runs: Sequence[Planned]) -> list[Finished]:
     ended: list[Finished] = []
     events = executor.events()
     interrupted = False
-    with Display() as display:
+    with Display() as display, Exports(runs, display.say) as export:
         shown = {}
         while True:
             try:  # wherever Ctrl-C comes, the runs under way are stopped and waited for
                 event = next(events, None)
                 if event is None:
                     break
+                export(event)
                 key = event.planned.key
                 title = event.planned.title if len(runs) == 1 else f"[{numbers[key]}/{len(runs)}] {event.planned.title}"
                 match event:
