@@ -9,9 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 import torch
+from emulated import Device
 from runs import PER_EPOCH, at_step, go_on, small
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.budget.parts import select
@@ -83,6 +84,7 @@ def traced(monkeypatch):
     """Return a call that makes a `Traced`."""
     monkeypatch.setattr(training, "LOG_SECONDS", float("inf"))
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)  # which is the driver's work
+    monkeypatch.setattr(torch.cuda, "Event", Device().event)
     monkeypatch.setattr(RecordedStep, "_record", lambda step, inputs: lambda: step._step(*inputs))
     made = []
 
@@ -151,3 +153,15 @@ def test_at_events_nothing_is_read_back_and_what_is_sent_does_not_wait(traced, m
     made = traced(method)
     assert set(made.until(60).crossed) == {"to cuda"}
     assert len(made.trainer.history.topology) > 2
+
+
+@pytest.mark.parametrize("method", ["mest", "random_pruning", "snfs", "srigl", "str", "top_kast"])
+def test_no_method_mixes_tensors_of_host_and_device(traced, method, monkeypatch):
+    # What methods read back no trace can know; nor can autograd run on a device that is not there.
+    monkeypatch.setattr(FakeTensor, "tolist", lambda tensor: [0] * len(tensor))
+    monkeypatch.setattr(
+        torch.autograd, "grad", lambda outputs, inputs, *_, **more: [torch.empty_like(each) for each in inputs]
+    )
+    made = traced(method)
+    made.until(9)
+    assert len(made.trainer.history.topology) > 1

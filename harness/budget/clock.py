@@ -39,6 +39,11 @@ class Clock:
         """Share of the budget that is spent, 0...1."""
         return min(self.spent / self.amount, 1.0)
 
+    @property
+    def left(self) -> float:
+        """What is left of the budget, in the kind's unit; negative where the last iteration took more than that."""
+        return self.amount - self.spent
+
     def after(self, usage: Usage) -> float:
         """Progress once the coming iterations are done.
 

@@ -4,6 +4,15 @@ from pathlib import Path
 
 from harness.errors import message
 
+_SAID = (
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",  # of pinned memory, and of what the driver takes for itself, as for a graph
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+)
+"""In the messages of plain errors that torch raises where memory ends."""
+
 
 def oom_kills() -> int:
     """Return how many processes this machine's kernel has killed for it since boot; 0 where it does not say."""
@@ -16,5 +25,7 @@ def ran_out_of_memory(error: BaseException) -> bool:
     """Return whether an exception was raised because memory ended, on the CPU or on a GPU."""
     import torch  # not by those who only count
 
-    # Where a CPU's memory ends, torch raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in message(error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = message(error)
+    return any(part in said for part in _SAID)

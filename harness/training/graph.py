@@ -5,6 +5,8 @@ from collections.abc import Callable, Hashable
 import torch
 from torch import Tensor
 
+from harness.machine.oom import ran_out_of_memory
+
 # Steps taken as usual first: they choose kernels and make the optimiser's state, which a recording must not.
 WARM_UP = 3
 
@@ -59,8 +61,16 @@ class RecordedStep:
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._step(*inputs)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
-            raise RuntimeError(f"{self._name} cannot be recorded (graph=false trains without): {error}") from error
+            cause = _first(error)
+            if ran_out_of_memory(cause) or not isinstance(cause, RuntimeError):
+                raise cause from None
+            raise RuntimeError(f"{self._name} cannot be recorded (graph=false trains without): {cause}") from error
         return graph.replay
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the error that says why: what breaks a recording makes its end fail too, which is raised in its place."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error

@@ -11,17 +11,17 @@ from torch import Tensor
 from harness import generators
 from harness.budget.course import Iteration
 from harness.config import RunConfig
+from harness.machine.precision import placed
 from harness.seeds import derive
 from harness.tasks.vision.data import Data
 from harness.tasks.vision.score import evaluate
-from harness.training import optimizers
+from harness.training import optimizers, stopwatch
 from harness.training.history import History
 from harness.training.learning_rate import Rates
 from harness.training.prepare import Task
 from harness.training.promises import Promises
 from harness.training.rewinding import RewindPoint
 from harness.training.step import Step
-from harness.training.stopwatch import Stopwatch
 from harness.training.topology import Topology
 
 LOG_SECONDS = 0.5
@@ -55,14 +55,13 @@ class Trainer:
         self._run, self._splits = run, splits
         self._device = torch.device(run.device)
         generators.seed(derive(run.seed, "train"))
-        self.model = task.model.to(self._device)
-        if self._device.type == "cuda":
-            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = placed(task.model, self._device)
         self.optimizer = optimizers.build(run, task)
-        self.history, self.watch = History(), Stopwatch()
+        self.history = History()
         self._topology = Topology(run, task, self.optimizer, self.history)
         self.masks = self._topology.masks
         self.course = task.course(run)
+        self.watch = stopwatch.of(self._device, self.course)
         self._rates = Rates(run.recipe, self.course)
         self._step = Step(run, self.model, self.optimizer, self._topology, splits.train)
         self._promises = Promises(self.masks, 1 - run.sparsity, run.method)
@@ -100,7 +99,7 @@ class Trainer:
         self.watch.restart()
         if not self._topology.begun:
             self._topology.start(self.model, self._splits.train)
-            self._book("topology")
+            self.watch.book("topology")
             self.course.require_step()
         logged = saved = time.monotonic()
         self._rewind_point.keep_if_due(self.course, self._tensors, self.optimizer)
@@ -113,7 +112,7 @@ class Trainer:
                 before_last()
                 self.watch.restart()
             self._step(next(self._picks), self._rates.of(iteration), iteration.event)
-            self._book("train")
+            self.watch.book("train")
             falls = self.course.take(iteration)
             self._rewind_point.keep_if_due(self.course, self._tensors, self.optimizer)
             if falls:
@@ -141,6 +140,7 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to resume from here, bit for bit on the same machine."""
+        self.watch.settle()
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -165,7 +165,7 @@ class Trainer:
         self.course.load_state_dict(state["course"])
         self._rewind_point.snapshot = state["snapshot"]
         self.history.load_state_dict(state, self.course.clock.total_steps)
-        self.watch.seconds = state["seconds"]
+        self.watch.load_state_dict(state["seconds"])
         self._step.load_state_dict(state["loss"], state["loss_steps"])
         self._evaluated = state["evaluated"]
         self._promises.broken = state["violations"]
@@ -191,7 +191,7 @@ class Trainer:
         if iteration.rewinds and self._rewind_point.restore(self._tensors(), self.optimizer):
             self.masks.reapply()
         self._topology.note(self.course.ledger.steps, iteration.event)
-        self._book("topology")
+        self.watch.book("topology")
 
     def _evaluate_if_due(self) -> bool:
         """Validate if the next evaluation is due; return whether it was."""
@@ -206,7 +206,7 @@ class Trainer:
     def _evaluate(self, position: float) -> None:
         """Validate, at a position of the schedule that the course may have left already."""
         loss = self._mean_loss()
-        self._book("train")
+        self.watch.book("train")
         self._promises.check(self.course.ledger.steps)
         with self.masks.used():
             score = evaluate(self.model, self._splits.val)
@@ -220,10 +220,12 @@ class Trainer:
             lr=self._rates.at(position),
         )
         self._step.forget_loss()
-        self._book("eval")
+        self.watch.book("eval")
 
     def _mean_loss(self) -> float:
-        if not math.isfinite(mean := self._step.mean_loss()):
+        mean = self._step.mean_loss()
+        self.watch.settle()  # it costs nothing: the host has just waited for the device
+        if not math.isfinite(mean):
             raise DivergedError(f"the training loss is {mean} at step {self.course.ledger.steps}")
         return mean
 
@@ -239,12 +241,7 @@ class Trainer:
             "val_accuracy": last and last["val_accuracy"],
             "evaluated": evaluated,
             "density": self.masks.density,
+            "lr": last["lr"] if evaluated and last else self._rates.at(self.course.position),
             "samples": self.course.ledger.samples,
             "seconds": self.watch.seconds["train"] + self.watch.seconds["topology"],
         }
-
-    def _book(self, what: str) -> None:
-        """Book the time since the last booking; of a budget of seconds, evaluation spends nothing."""
-        lap = self.watch.book(what)
-        if what != "eval":
-            self.course.elapse(lap)

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -119,6 +119,35 @@ class _Decoder:
         return [batch for batch, _ in self._source.held]
 
 
+class _InUse:
+    """Holds pictures until the GPU has read them: DALI takes memory back once nobody holds it.
+
+    Leaving it waits for those that are left, also where an epoch is left in the middle.
+    """
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[torch.cuda.Event, Tensor]] = deque()
+
+    def hold(self, pictures: Tensor) -> None:
+        """Hold pictures until what has been launched so far is done."""
+        event = torch.cuda.Event()
+        event.record()
+        self._held.append((event, pictures))
+        if len(self._held) > _AHEAD:
+            self._release()
+
+    def _release(self) -> None:
+        event, _ = self._held.popleft()
+        event.synchronize()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._held:
+            self._release()
+
+
 class DaliBatches(FileBatches):
     """Serves the same crops of the same files in the same order as `FolderBatches`, decoded by DALI.
 
@@ -142,16 +171,12 @@ class DaliBatches(FileBatches):
         with closing(self._reading.epoch(index, start)) as batches:
             # One an epoch: it is made in an instant, and one that was left in the middle still has batches of that.
             decoder = self._pipeline_for(largest_batch(self.samples, self.batch_size))
-            in_use: deque[tuple[torch.cuda.Event, Tensor]] = deque()
-            for pictures, labels in self._decoded(decoder, batches):
-                inputs = self._normalise(pictures.permute(0, 3, 1, 2))
-                if self._device.type == "cuda":
-                    # DALI takes memory back once nobody holds it, whatever the GPU has still to do with it.
-                    in_use.append((torch.cuda.Event(), pictures))
-                    in_use[-1][0].record()
-                    if len(in_use) > _AHEAD:
-                        in_use.popleft()[0].synchronize()
-                yield inputs, moved(labels, self._device)
+            with _InUse() as in_use:
+                for pictures, labels in self._decoded(decoder, batches):
+                    inputs = self._normalise(pictures.permute(0, 3, 1, 2))
+                    if self._device.type == "cuda":
+                        in_use.hold(pictures)
+                    yield inputs, moved(labels, self._device)
 
     def _pipeline_for(self, batch_size: int) -> _Decoder:
         return _Decoder(batch_size, self._pictures.shape, self._device)
