@@ -1,14 +1,16 @@
 """Everything that the board shows, as one value that each view of it takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.board import aggregate, published, standing
+from harness.board import aggregate, deployed, published, reliability, standing
 from harness.board.published import Published
+from harness.board.reliability import Measured
 from harness.board.standing import Standing
 from harness.board.tables import Table
 from harness.records import Problem, Record, load_files
+from harness.records.deployments import FOLDER, load_folder
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Board:
         published: The published numbers that are known, for any task.
         problems: Files among the records that cannot be read as records.
         standing: Of its methods over the cells that are declared; None if no record is of one of them.
+        reliability: What was measured of its runs afterwards, from kept networks.
     """
 
     files: dict[str, Record]
@@ -28,6 +31,7 @@ class Board:
     published: list[Published]
     problems: list[Problem]
     standing: Standing | None = None
+    reliability: Measured = field(default_factory=Measured)
 
     @property
     def failures(self) -> list[tuple[str, Record]]:
@@ -42,7 +46,7 @@ class Board:
 
 
 def read(records_dir: Path | str) -> Board:
-    """Read a folder of records (``*.json``) and compute the board.
+    """Read a folder of records (``*.json``), and what was measured beside it, and compute the board.
 
     Raises:
         UsageError: The file that declares the cells of the standing is not such a file.
@@ -50,4 +54,9 @@ def read(records_dir: Path | str) -> Board:
     declared = standing.read(standing.path(records_dir))
     files, problems = load_files(records_dir)
     tables = aggregate.tables(files)
-    return Board(files, tables, published.load(), problems, standing.make(tables, declared))
+    deployments, broken = load_folder(Path(records_dir).parent / FOLDER)
+    problems += broken + deployed.attach(tables, files, deployments)
+    measured, left_off = reliability.read(Path(records_dir).parent, files)
+    made = Board(files, tables, published.load(), [*problems, *left_off], standing.make(tables, declared))
+    made.reliability = measured
+    return made

@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from harness.board import baselines, controls, escape, findings, notes, published, wording
+from harness.board import baselines, controls, deployed, escape, findings, notes, published, reliability, wording
 from harness.board.board import Board
 from harness.board.standing import words as standing
 from harness.board.tables import Table
@@ -33,6 +33,10 @@ def _section(board: Board, table: Table) -> str:
     parts += [escape.markdown(told) for told in below if told]
     if broken := findings.broken_down(table):
         parts += [notes.BREAKDOWN, grid(findings.BREAKDOWN_HEADERS, broken)]
+    if measured := reliability.of_table(board.reliability, table):
+        parts += [reliability.NOTE, grid(reliability.HEADERS, measured)]
+    if measured := deployed.rows(table):
+        parts += [deployed.NOTE, grid(deployed.HEADERS, measured)]
     if any(not usage.undisturbed for row in table.rows for usage in row.usage.values()):
         parts.append(notes.DISTURBED)
     if any(row.lost for row in table.rows):

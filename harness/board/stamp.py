@@ -14,6 +14,7 @@ from typing import Any
 from harness.board import standing
 from harness.board.published import REFERENCE
 from harness.places import ROOT
+from harness.records import deployments, reliability
 
 NAME = ".leaderboard.stamp"
 
@@ -40,6 +41,10 @@ def inputs(records_dir: Path | str) -> str:
     digest.update(_content(standing.path(records_dir)).encode())
     for path in sorted(Path(records_dir).glob("*.json")):
         digest.update(f"{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
+    for path in reliability.paths(Path(records_dir).parent):
+        digest.update(f"{reliability.FOLDER}/{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
+    for path in sorted((Path(records_dir).parent / deployments.FOLDER).glob("*.json")):
+        digest.update(f"{deployments.FOLDER}/{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.board import controls, findings, notes, pareto, published, wording
+from harness.board import controls, deployed, findings, notes, pareto, published, reliability, units, wording
 from harness.board.board import Board
 from harness.board.levels import Level
 from harness.board.page import looks, marks, plots
@@ -52,6 +52,8 @@ def data(board: Board, records: str) -> dict[str, Any]:
         },
         "breakdownHeaders": findings.BREAKDOWN_HEADERS,
         "breakdownNote": notes.BREAKDOWN,
+        "reliabilityHeaders": reliability.HEADERS,
+        "reliabilityNote": reliability.NOTE,
         "disturbedNote": notes.DISTURBED,
         "lostNote": notes.LOST,
         "reading": notes.READING,
@@ -103,6 +105,10 @@ def _point(row: Row, front: bool, often: float | None) -> dict[str, Any]:
         "wallClock": cells["wall-clock"],
         "memory": cells["peak memory"],
         "energy": cells["energy"],
+        "deployed": _deployed(row),
+        "speedups": deployed.speedups(row),
+        "packedBytes": deployed.packed(row),
+        "packed": units.size(deployed.packed(row)),
         "hardware": cells["hardware"],
         "image": cells["image"],
         "commit": cells["commit"],
@@ -116,6 +122,20 @@ def _point(row: Row, front: bool, often: float | None) -> dict[str, Any]:
         "often": _rounded(often, 2),
         "files": [[seed, row.files[seed]] for seed in row.files],
     }
+
+
+def _deployed(row: Row) -> list[list[Any]]:
+    """Return what was measured of a row's networks: on what, FLOPs, speed-up, latency, number of networks."""
+    return [
+        [
+            f"batch {figure.batch}, {figure.on}",
+            _rounded(figure.flops_ratio, 6),
+            _rounded(figure.speedup, 4),
+            units.latency(figure.seconds),
+            figure.seeds,
+        ]
+        for figure in deployed.figures(row)
+    ]
 
 
 def _percent(value: float | None) -> float | None:
@@ -144,12 +164,14 @@ def _table(board: Board, table: Table) -> dict[str, Any]:
         "hardware": undisturbed + disturbed,
         "disturbed": disturbed,
         "torch": wording.torch_versions(table),
+        "measuredOn": sorted({on for row in table.rows for on, *_ in _deployed(row)}),
         "answers": [_answer(table, level, near) for level in table.levels if level.sparsity > 0],
         "resolution": findings.resolution(table),
         "unranked": findings.unranked(table),
         "local": findings.local(table),
         "controls": controls.told(table),
         "breakdown": findings.broken_down(table),
+        "reliability": reliability.of_table(board.reliability, table),
         "published": [wording.published_cells(number, table) for number in near],
         "publishedPoints": [
             {

@@ -8,6 +8,7 @@ function showTask() {
     onclick: () => { toggleLevel(answer.sparsity); },
   }, percent(answer.sparsity))));
   fill("hardware", ...table.hardware.map((name) => make("option", { value: name }, name)));
+  fill("measured-on", ...table.measuredOn.map((name) => make("option", { value: name }, name)));
   at("published-choice").hidden = at("published-hint").hidden = !table.publishedPoints.length;
   at("published-lead").hidden = !table.published.length;
   showAnswers();
@@ -17,6 +18,8 @@ function showTask() {
   at("controls").textContent = table.controls;
   at("breakdown-section").hidden = !table.breakdown.length;
   breakdown.show(table.breakdown);
+  at("reliability-section").hidden = !table.reliability.length;
+  reliability.show(table.reliability);
   at("protocol").textContent = `${table.title}. ${table.protocol} ${table.hardware.length ? `Made on ${table.hardware.join("; ")}, with torch ${table.torch}.` : ""}`;
   showLegend();
   published.show(table.published);

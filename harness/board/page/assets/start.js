@@ -6,6 +6,7 @@ at("counts").textContent = `${many(counts.records, "record")}: ${many(counts.don
 at("disturbed-note").textContent = data.disturbedNote;
 at("lost-note").textContent = data.lostNote;
 at("breakdown-note").textContent = data.breakdownNote;
+at("reliability-note").textContent = data.reliabilityNote;
 fill("standing-about", ...data.standing.about.map((sentence) => make("p", {}, sentence)));
 data.standing.tables.forEach(({ headers, rows }, i) => {
   at("standing").append(make("div", { id: `standing-${i}`, class: "table" }));
@@ -37,6 +38,7 @@ at("task").addEventListener("change", () => openTask(+at("task").value));
 at("mark").addEventListener("change", () => { showAnswers(); showBoard(); drawPlots(); });
 at("show-published").addEventListener("change", drawPlots);
 at("hardware").addEventListener("change", drawSeconds);
+at("measured-on").addEventListener("change", drawMeasured);
 at("scope").addEventListener("change", showBoard);
 at("filter").addEventListener("input", showBoard);
 at("page-size").addEventListener("change", () => { board.size = +at("page-size").value; showBoard(); });
