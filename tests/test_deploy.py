@@ -89,10 +89,12 @@ def test_a_network_without_masks_is_dense_and_no_ratio_is_measured(tmp_path):
 def test_outputs_that_differ_or_are_not_finite_are_no_result(finished, monkeypatch):
     from harness.deploy import network as module
 
-    wrong = choice.Choice("csr", lambda given: torch.ones(len(given), 10), 1.0, {"csr": 9.0})
-    right = choice.Choice("dense", None, 1.0)
-    monkeypatch.setattr(module, "choose", lambda layer, *_: wrong if layer.name == "classifier.weight" else right)
-    with pytest.raises(UsageError, match=r"1 layers in sparse formats the outputs at batch 1 differ from dense by"):
+    def wrong(layer, *_):
+        own = layer.module.forward
+        return choice.Choice("csr", lambda given: own(given) + 1, 1.0, {"csr": 9.0})
+
+    monkeypatch.setattr(module, "choose", wrong)
+    with pytest.raises(UsageError, match=r"\d layers in sparse formats the outputs at batch 1 differ from dense by"):
         deploy(finished[1], None, Conditions(threads=1, repeats=7), lambda *_: None)
     monkeypatch.setattr(module, "_images", lambda about, batch: torch.full((batch, *about["shape"]), torch.nan))
     with pytest.raises(UsageError, match="outputs are not finite in float32"):

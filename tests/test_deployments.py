@@ -117,7 +117,7 @@ def test_what_strangers_leave_among_deployments_is_named_and_left_out(made, tmp_
     folder = path.parent
     (folder / "other.json").write_text(path.read_text())
     (folder / "text.json").write_text("{")
-    (folder / "nan.json").write_text(path.read_text().replace('"repeats": 7', '"repeats": NaN'))
+    (folder / "nan.json").write_text(path.read_text().replace('"repeats": 21', '"repeats": NaN'))
     (folder / "list.json").write_text("[1]")
     (folder / "folder.json").mkdir()
     os.mkfifo(folder / "pipe.json")

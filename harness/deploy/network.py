@@ -75,7 +75,7 @@ def deploy(file: Path, plugin: str | None, on: Conditions, tell: Tell) -> Deploy
     with timing.threads(on.threads), timing.exact():
         model = loaded.model.to(device, getattr(torch, on.precision))
         found = _measured(model, loaded, on, device, tell)
-        trained = training.step(find(model, list(masks))[0], on, device, tell)
+        trained = training.step(find(model, _pruned(masks))[0], on, device, tell)
         machine = provenance.machine(device.type)
     source = provenance.source()
     return {
@@ -83,7 +83,7 @@ def deploy(file: Path, plugin: str | None, on: Conditions, tell: Tell) -> Deploy
         "key": str(about.get("key")),
         "network": size,
         "about": {
-            **{name: about[name] for name in ("method", "dataset", "model", "sparsity", "seed")},
+            **{name: about.get(name) for name in ("method", "dataset", "model", "sparsity", "seed")},
             "density": sum(active.values()) / maskable if maskable else 1.0,
         },
         "conditions": {
@@ -113,8 +113,10 @@ def _measured(
     model: nn.Module, loaded: SparseNetwork, on: Conditions, device: torch.device, tell: Tell
 ) -> dict[str, Any]:
     """Return ``latency`` and ``layers`` of a deployment."""
-    layers, refused = find(model, list(loaded.masks))
-    twin = _twin(model, list(loaded.masks))
+    pruned = _pruned(loaded.masks)
+    layers, refused = find(model, pruned)
+    refused |= {name: "every weight is active" for name in loaded.masks if name not in pruned}
+    twin = _twin(model, pruned)
     chosen: dict[str, dict[int, Choice]] = {layer.name: {} for layer in layers}
     latency = []
     steps = len(BATCHES) * (len(layers) + 1)
@@ -189,6 +191,11 @@ def _layers(
             }
         )
     return told
+
+
+def _pruned(masks: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the masks that leave a weight out."""
+    return [name for name, mask in masks.items() if not bool(mask.all())]
 
 
 class _Twin(NamedTuple):

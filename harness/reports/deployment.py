@@ -88,7 +88,7 @@ def _layers(made: Deployment) -> Section:
         at = {each["batch"]: each for each in layer["batches"]}
         cells = [_chosen(at[batch]) if batch in at else DENSE for batch in batches]
         rows.append([layer["name"], "×".join(map(str, layer["shape"])), percent(layer["density"]), *cells])
-    notes = [f"{name} stays dense: {why}." for name, why in _kept_dense(layers).items()]
+    notes = [f"Dense, not measured: {names} ({why})." for why, names in _kept_dense(layers).items()]
     notes += [f"{name} was refused: {why}." for name, why in _refused(layers).items()]
     notes.append("Convolutions in sparse formats multiply with patches laid out as columns (im2col).")
     return Section("Fastest format by layer", tables=[Table(headers, rows, words=2)], notes=notes)
@@ -106,7 +106,12 @@ def _chosen(at: Mapping[str, Any]) -> str:
 
 
 def _kept_dense(layers: list[Mapping[str, Any]]) -> dict[str, str]:
-    return {layer["name"]: layer["refused"] for layer in layers if layer["refused"]}
+    """Return the layers that were not measured, by the reason."""
+    found: dict[str, list[str]] = {}
+    for layer in layers:
+        if layer["refused"]:
+            found.setdefault(layer["refused"], []).append(layer["name"])
+    return {why: ", ".join(names) for why, names in found.items()}
 
 
 def _refused(layers: list[Mapping[str, Any]]) -> dict[str, str]:
