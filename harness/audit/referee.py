@@ -21,11 +21,14 @@ from harness.budget.measure import measure
 from harness.budget.parts import select
 from harness.config import RunConfig, from_dict
 from harness.errors import UsageError
+from harness.machine.precision import placed
 from harness.records import bits
 from harness.seeds import derive
 from harness.tasks.vision import data, models
 from harness.tasks.vision.inputs import load_data
+from harness.tasks.vision.reliability import measured
 from harness.tasks.vision.score import evaluate
+from harness.training.determinism import require_deterministic
 from harness.training.network import read
 from methods.parts.patterns import Pattern, active_neurons
 
@@ -56,7 +59,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
         What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); per layer, in model order,
         ``active``, ``nonzero`` and ``outside`` (weights that are not zero where the mask is), under a pattern
         ``violations``, with a constant fan-in ``active_neurons`` by name; and ``test_accuracy``, ``test_top5``,
-        ``test_loss`` and ``test_right``, None for a trial of tuning.
+        ``test_loss``, ``test_right`` and ``reliability``, None for a trial of tuning.
 
     Raises:
         UsageError: Two independent counts of the model's products differ.
@@ -89,21 +92,24 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
         counted["violations"] = [pattern.violations(mask) for _, mask in kept]
         if pattern.kind == "fan_in":
             counted["active_neurons"] = {name: active_neurons(masks[name]) for name, _ in layers}
-    return counted | _score(run, model, trial=plain.get("test") is False)
+    return counted | _score(run, model, plain)
 
 
-def _score(run: RunConfig, model: nn.Module, *, trial: bool) -> dict[str, Any]:
-    if trial:
-        return dict.fromkeys(("test_accuracy", "test_top5", "test_loss", "test_right"))
+def _score(run: RunConfig, model: nn.Module, plain: dict[str, Any]) -> dict[str, Any]:
+    if plain.get("test") is False:
+        return dict.fromkeys(("test_accuracy", "test_top5", "test_loss", "test_right", "reliability"))
+    if run.device == "cuda":
+        require_deterministic()  # as the run did: other kernels round differently
     test = load_data(run).test
     generators.seed(derive(run.seed, "test"))  # as the run did
-    score = evaluate(model.to(run.device), test, each=True)
+    score = evaluate(placed(model, torch.device(run.device)), test, each=True)
     assert score.right is not None
     return {
         "test_accuracy": score.accuracy,
         "test_top5": score.top5,
         "test_loss": score.loss,
         "test_right": bits.pack(score.right.numpy()),
+        "reliability": measured.group(score, model, test, plain, corruptions=bool(plain.get("corruptions"))),
     }
 
 

@@ -141,8 +141,8 @@ class Measuring:
             check_corruptible(reloaded.run.dataset)
             made = measured(corruptions=True)
         if own is not None:
-            both = [part for part in made if part in own]
-            if wrong := problems(*({part: each[part] for part in both} for each in (own, made)), images):
+            both = made.keys() & own.keys()
+            if wrong := problems({part: own[part] for part in both}, {part: made[part] for part in both}, images):
                 raise UsageError(wrong[0])
             if made.keys() <= own.keys():
                 return OfRun(file, record, made)
