@@ -125,6 +125,7 @@ lock: ## compile the hashed locks from pyproject.toml (ARGS=--upgrade for newer 
 	@$(MAKE) --no-print-directory $(READY) && $(BIN)/python -m harness.containers.content
 
 # fvcore, iopath and antlr4 come as source only: setuptools and wheel are locked too, and build without isolation.
+# The locks are complete, so no dependency is looked at again.
 # Of several makes at once one sets up and the others wait, or they would replace packages under each other.
 $(READY): docker/dev.lock docker/build.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "sparsebench: Python 3.11 or 3.12 is needed and neither was found (PYTHON=path names one)" >&2; exit 2; }
@@ -134,8 +135,8 @@ $(READY): docker/dev.lock docker/build.lock pyproject.toml
 	echo "setting up $(VENV) (once; about 6 GB, some minutes)" >&2; \
 	$(PYTHON) -m venv $(VENV) || { echo "sparsebench: $(PYTHON) -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }; \
 	pip() { $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$@"; }; { \
-		pip --require-hashes -r docker/build.lock && \
-		pip --no-build-isolation --require-hashes -r docker/dev.lock && \
+		pip --no-deps --require-hashes -r docker/build.lock && \
+		pip --no-deps --no-build-isolation --require-hashes -r docker/dev.lock && \
 		pip --no-build-isolation --no-deps -e .; \
 	} >build/setup.log 2>&1 || { cat build/setup.log >&2; echo "sparsebench: the set-up failed, see above" >&2; exit 2; }; \
 	touch $@
