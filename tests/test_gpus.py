@@ -5,6 +5,7 @@ import sys
 import time
 from contextlib import ExitStack
 
+import pynvml
 import pytest
 
 from harness.errors import UsageError
@@ -127,3 +128,25 @@ def test_a_gpu_that_is_not_here_is_named_with_those_that_are():
         gpus.candidates("GPU-9", TWO)
     assert gpus.candidates("GPU-2", TWO) == TWO[1:]
     assert gpus.candidates(None, TWO) == TWO
+
+
+def test_gpus_that_a_cluster_keeps_for_other_jobs_are_left_out(monkeypatch):
+    def handle(index):
+        if index == 0:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NO_PERMISSION)
+        return index
+
+    nvml = {
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlSystemGetDriverVersion": lambda: "580",
+        "nvmlDeviceGetCount": lambda: 3,
+        "nvmlDeviceGetHandleByIndex": handle,
+        "nvmlDeviceGetUUID": "GPU-{}".format,
+        "nvmlDeviceGetName": lambda handle: "H100",
+    }
+    for name, call in nvml.items():
+        monkeypatch.setattr(pynvml, name, call)
+    assert gpus.installed() == TWO
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")  # counts those that CUDA sees
+    assert gpus.visible(gpus.installed()) == TWO[1:]

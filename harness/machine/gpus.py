@@ -6,7 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,17 +34,28 @@ class Gpu:
 
 
 def installed() -> list[Gpu]:
-    """Return this machine's GPUs; none where there is no NVIDIA driver."""
+    """Return the GPUs of this machine that this process may use; none where there is no NVIDIA driver."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return []
     try:
         driver = str(pynvml.nvmlSystemGetDriverVersion())
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        return [Gpu(str(pynvml.nvmlDeviceGetUUID(h)), str(pynvml.nvmlDeviceGetName(h)), driver) for h in handles]
+        found = (_installed(index, driver) for index in range(pynvml.nvmlDeviceGetCount()))
+        return [gpu for gpu in found if gpu is not None]
     finally:
         pynvml.nvmlShutdown()
+
+
+def _installed(index: int, driver: str) -> Gpu | None:
+    """Return a GPU by NVML's number; None where it fell off the bus, or a cluster keeps it for other jobs.
+
+    NVML counts those too; CUDA does not, so they must take no number from the others.
+    """
+    with suppress(pynvml.NVMLError):
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        return Gpu(str(pynvml.nvmlDeviceGetUUID(handle)), str(pynvml.nvmlDeviceGetName(handle)), driver)
+    return None
 
 
 def candidates(uuid: str | None, gpus: list[Gpu]) -> list[Gpu]:
