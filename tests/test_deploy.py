@@ -16,6 +16,7 @@ from harness.executors.execute import execute
 from harness.networks import keep
 from harness.networks.packing import unpack
 from harness.networks.tensors import content
+from harness.plan import grid
 from harness.plan.planned import plan
 from harness.records import deployments, load, write
 from harness.records.deployment_schema import BATCHES
@@ -43,9 +44,13 @@ def made(finished):
     return deploy(finished[1], None, Conditions(threads=1, repeats=7), lambda *_: None)
 
 
+def called(*arguments):
+    given = main.parse([*map(str, arguments)])
+    return given.call(given)
+
+
 def command(capsys, *arguments):
-    given = main.parse(["deploy", *map(str, arguments)])
-    status = given.call(given)
+    status = called("deploy", *arguments)
     return status, capsys.readouterr().out
 
 
@@ -177,3 +182,19 @@ def test_a_device_that_is_missing_is_refused(finished):
 def test_the_place_of_a_network_decides_where_its_deployment_goes(tmp_path):
     assert _output_of(tmp_path / "networks" / "a.safetensors", "networks") == tmp_path
     assert _output_of(tmp_path / "a.safetensors", "networks") == Path("results")
+
+
+def test_the_suite_of_the_table(tmp_path):
+    """docs/deploy.md: its commands on one cell of its suite."""
+    cells = [(run.model.name, run.sparsity, run.method.name) for run in grid.runs("deploy", [])]
+    assert sorted(cells) == sorted(
+        (model, sparsity, "static") for model in ("mlp", "resnet20", "vgg19") for sparsity in (0.9, 0.95, 0.98)
+    )
+    overrides = [f"output={tmp_path}", "model=mlp", "sparsity=0.98", "budget=steps:1", "runner=local"]
+    assert called("suite", "--suite", "deploy", *overrides) == 0
+    (network,) = (tmp_path / "networks").iterdir()
+    assert called("deploy", network, "--threads", 1, "--repeats", 7) == 0
+    assert called("leaderboard", f"output={tmp_path}") == 0
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert text.count("measured speed-up") == 1
+    assert text.count("1 thread, float32, torch") == len(BATCHES)
