@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.networks.load import load_network
     from methods import Event, Learned, Look, Masks, Method, Moment, Pattern, Probe, Rewinding, register
-    from sparsebench.frame import load
+    from harness.records.frames import load
     from sparsebench.runs import plan, resolve, run
 
 __all__ = [
@@ -41,17 +41,25 @@ __all__ = [
 _HOMES = {
     "methods": ("Event", "Learned", "Look", "Masks", "Method", "Moment", "Pattern", "Probe", "Rewinding", "register"),
     "harness.networks.load": ("load_network",),
-    "sparsebench.frame": ("load",),
+    "harness.records.frames": ("load",),
     "sparsebench.runs": ("plan", "resolve", "run"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
+    """Import a public name when it is first used.
+
+    Raises:
+        AttributeError: There is no such name.
+        harness.extras.MissingExtraError: It needs a library that is not installed.
+    """
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_HOME[name]), name)
+    from harness.extras import explained
+
+    with explained():
+        found = getattr(import_module(_HOME[name]), name)
     globals()[name] = found
     return found
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from harness import config
+from harness.extras import explained
 from harness.config import RunConfig
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from harness.records import Record
 
 
+@explained()
 def resolve(overrides: Iterable[str] = ()) -> RunConfig:
     """Compose, type and check the settings of one run.
 
@@ -25,6 +27,7 @@ def resolve(overrides: Iterable[str] = ()) -> RunConfig:
     return config.resolve(list(overrides))
 
 
+@explained()
 def plan(overrides: Iterable[str] = (), suite: str | None = None) -> list[Planned]:
     """Plan a run, or every run of a suite; train nothing.
 
@@ -45,6 +48,7 @@ def plan(overrides: Iterable[str] = (), suite: str | None = None) -> list[Planne
     return planned.plan([config.resolve(given)] if suite is None else grid.runs(suite, given))
 
 
+@explained()
 def run(overrides: Iterable[str] = (), *, force: bool = False) -> Record:
     """Train one run, unless its record exists, and return the record; the board is not updated.
 

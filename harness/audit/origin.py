@@ -21,7 +21,8 @@ def refusals(record: Record) -> list[str]:
 def _source(record: Record) -> list[str]:
     made, found = record["provenance"], []
     if not _is_hex(made["git_commit"], 40):
-        found.append(f"git_commit: {made['git_commit']!r} is not a commit; a result comes from a known one")
+        of = f" (sparsebench {made['package']} was not built in a checkout)" if made.get("package") else ""
+        found.append(f"git_commit: {made['git_commit']!r} is not a commit; a result comes from a known one{of}")
     if made["git_dirty"] is not False:
         found.append("git_dirty: the source was, or may have been, changed after its commit")
     if not _is_hex(made["method_sha256"], 64):

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.board.tables import Row, Table
-from harness.places import ROOT
+from harness.places import PROJECT
 
-REFERENCE = ROOT / "results" / "reference"
+REFERENCE = PROJECT / "results" / "reference"
 
 # A paper's name for what is one of our methods; the rest either carry our name or are no method of ours.
 _OUR_NAMES = {"granet_s05": "granet", "WeightRewind": "lth_rewind", "LR-rewind": "lr_rewind"}

@@ -36,7 +36,7 @@ def inputs(records_dir: Path | str) -> str:
         digest.update(path.read_bytes())
     # with their defaults, which tell a method's own row from its variants
     about = {name: [made.summary, made.paper, repr(made.look), repr(made)] for name, made in methods().items()}
-    versions = {name: metadata.version(name) for name in _LIBRARIES}
+    versions = {name: _version(name) for name in _LIBRARIES}
     digest.update(json.dumps([about, versions], sort_keys=True).encode())
     digest.update(_content(standing.path(records_dir)).encode())
     for path in sorted(Path(records_dir).glob("*.json")):
@@ -46,6 +46,14 @@ def inputs(records_dir: Path | str) -> str:
     for path in sorted((Path(records_dir).parent / deployments.FOLDER).glob("*.json")):
         digest.update(f"{deployments.FOLDER}/{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _version(library: str) -> str:
+    """Return the version of an installed library; empty for the plotting engine, which a board can do without."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _sources() -> list[Path]:

@@ -81,12 +81,14 @@ def per_hardware(row: Row) -> dict[str, str]:
 
 
 def commits(row: Row, short: bool = True) -> list[str]:
-    """Return the commits of a row's runs, ``+changes`` where the working tree was not clean."""
+    """Return the commits of a row's runs, ``+changes`` where the tree was not clean; else the version of the package."""
     found = set()
     for run in row.runs.values():
         commit, dirty = run["provenance"]["git_commit"], run["provenance"]["git_dirty"]
         if commit:
             found.add((commit[:10] if short else commit) + ("+changes" if dirty else ""))
+        elif package := run["provenance"].get("package"):
+            found.add(f"package {package}")
     return sorted(found)
 
 

@@ -1,9 +1,11 @@
 """``sparsebench leaderboard``: records to board."""
 
 import argparse
+from importlib.util import find_spec
 
+from harness import extras
 from harness.cli.arguments import DONE, output
-from harness.console import printable
+from harness.console import printable, say
 from harness.errors import UsageError
 from harness.places import ROOT
 
@@ -23,9 +25,12 @@ def call(given: argparse.Namespace) -> int:
         raise UsageError(f"no records: {printable(records)} is not a folder; make bench creates it")
     # Imported once there is something to show: pandas takes a second.
     from harness import board
+    from harness.board.page import picture
     from harness.cli import tables
 
     # The README shows the project's own results; those of another folder are somebody's experiment.
     own = folder.resolve() == (ROOT / "results").resolve()
     tables.board(board.make(records, folder, ROOT / "README.md" if own else None))
+    if find_spec(picture.ENGINE) is None:
+        say(f"pareto.svg holds words instead of the plot: {extras.missing(picture.ENGINE)}")
     return DONE

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from harness import console
+from harness import console, extras
 from harness.cli import (
     check,
     clean,
@@ -63,7 +63,8 @@ def main() -> int:
             signal.signal(number, _interrupt)
     try:
         given = parse(sys.argv[1:])
-        status = int(given.call(given))
+        with extras.explained():
+            status = int(given.call(given))
         sys.stdout.flush()
         return status
     except UsageError as error:

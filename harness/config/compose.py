@@ -3,6 +3,7 @@
 import copy
 import re
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.budget.kinds import KINDS
@@ -12,7 +13,7 @@ from harness.config.names import TUNED
 from harness.config.schema import RunConfig
 from harness.config.values import Value
 from harness.errors import UsageError
-from harness.places import TREE
+from harness.places import OwnFiles, own_settings, settings_files, tree
 from methods import methods
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def resolve(overrides: list[str]) -> RunConfig:
     limits.check_plain(RunConfig(**plain))
     inner = tuple((name, value) for name, value in sorted(given.values.items()) if "." in name)
     method: type = type(given.method)
-    sources = _contents(given.plugins)
+    sources = (*_contents(given.plugins), *own_settings())
     run = copy.deepcopy(_composed(method, tuple(sorted(given.groups.items())), inner, sources))
     for name, value in plain.items():
         setattr(run, name, value)
@@ -63,13 +64,15 @@ def checked(run: RunConfig) -> RunConfig:
 @lru_cache(maxsize=1024)
 def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> RunConfig:
     """Return the run of these choices and settings; method class and sources tell apart plug-ins of one name."""
+    import yaml
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
         chosen = dict(groups)
-        config = copy.deepcopy(_tree(tuple(group for group in groups if group[0] != "method")))
+        shared = tuple(group for group in groups if group[0] != "method")
+        config = copy.deepcopy(_tree(shared, own_settings()))
         if "method" in chosen:
             config.method = _of_method(chosen["method"])
         for name, value in _of_dataset(dict(groups), dict(settings)):
@@ -85,6 +88,8 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         run = OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_explain(error)) from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"a settings file is not valid YAML: {_named(error, own_settings())}") from None
     except ValueError as error:  # from a method's own check
         raise UsageError(str(error)) from None
     assert isinstance(run, RunConfig)
@@ -92,7 +97,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
 
 
 @lru_cache(maxsize=1024)
-def _tree(groups: Pairs) -> "DictConfig":
+def _tree(groups: Pairs, own: OwnFiles) -> "DictConfig":
     """Have Hydra compose the tree, with the default method: it takes a twentieth of a second, so methods share it."""
     from hydra import compose, initialize_config_dir
     from hydra.core.config_store import ConfigStore
@@ -107,7 +112,7 @@ def _tree(groups: Pairs) -> "DictConfig":
         if name in ("model", "dataset") and not _is_in_tree(name, member):  # a plug-in
             store.store(group=name, name=member, node={"name": member})
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(TREE), version_base="1.3"):
+    with tree() as folder, initialize_config_dir(str(folder), version_base="1.3"):
         return compose("config", [f"{group}={member}" for group, member in groups])
 
 
@@ -142,7 +147,7 @@ def _contents(files: dict[str, str]) -> Pairs:
 
 
 def _is_in_tree(group: str, member: str) -> bool:
-    return (TREE / group / f"{member}.yaml").is_file()
+    return member in settings_files(group)
 
 
 def _set(config: "DictConfig", name: str, value: Value) -> None:
@@ -167,3 +172,10 @@ def _explain(error: Exception) -> str:
     where = next((line.partition(":")[2].strip() for line in lines if line.startswith("full_key:")), "")
     text = lines[0] if lines else type(error).__name__
     return f"{where}: {text}" if where and where not in text else text
+
+
+def _named(error: Exception, own: OwnFiles) -> str:
+    """Return an error of YAML in one line that names the user's file: Hydra has read it from a copy of the tree."""
+    text = " ".join(str(error).split())
+    found = (path for path, *_ in own if "/".join(Path(path).parts[-2:]) in text)
+    return f"{next(found, 'benchmarks')}: {text.partition(' in ')[0]}"

@@ -8,7 +8,7 @@ from typing import Any
 from harness.budget.kinds import KINDS
 from harness.config.schema import PARTS, RunConfig
 from harness.errors import UsageError, nearest, unknown
-from harness.places import TREE
+from harness.places import OwnFiles, own_settings, settings_files
 from methods import entry_points, methods
 
 GROUPS = ("dataset", "method", "model", "recipe", "budget", "runner")
@@ -27,7 +27,7 @@ def choices(group: str) -> list[str]:
         return sorted(methods())
     if group == "budget":
         return sorted(KINDS)
-    return list(_members(group))
+    return list(_members(group, own_settings()))
 
 
 def settings(method: type) -> dict[str, Any]:
@@ -76,10 +76,10 @@ def _unknown(name: str, allowed: dict[str, Any]) -> UsageError:
 
 
 @lru_cache
-def _members(group: str) -> tuple[str, ...]:
+def _members(group: str, own: OwnFiles) -> tuple[str, ...]:
     """Return what the tree and installed packages offer, without importing a package."""
     installed = entry_points.names(f"sparsebench.{group}s") if group in ("dataset", "model") else []
-    return tuple(sorted({*(path.stem for path in (TREE / group).glob("*.yaml")), *installed}))
+    return tuple(sorted({*settings_files(group), *installed}))
 
 
 @lru_cache

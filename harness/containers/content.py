@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.places import ROOT
+from harness.places import INSTALLED, PROJECT, ROOT
 
-SUITE = ROOT / "docker"
+SUITE = PROJECT / "docker"
 PIN_FILE = "images.lock"
 DEVELOPERS_LOCK = "dev.lock"
 """What `make` installs; no image holds it, so a new tool of developers changes no image and no key."""
@@ -182,8 +182,11 @@ def tag(content: str) -> str:
 
 
 def image_files(image: str | None) -> ImageFiles:
-    """Return the folder that a config names: the suite's for None, else a path, relative to the project's root."""
-    return ImageFiles(SUITE if image is None else ROOT / image)
+    """Return the folder that a config names: the suite's for None, else a path.
+
+    It is relative to the project's root, or to the current folder where the package is installed.
+    """
+    return ImageFiles(SUITE if image is None else (Path.cwd() if INSTALLED else ROOT) / image)
 
 
 def main() -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from harness.places import ROOT
+from harness.machine import installed
+from harness.places import INSTALLED, PROJECT, ROOT
 
-LOCK = ROOT / "docker" / "requirements.lock"
+LOCK = PROJECT / "docker" / "requirements.lock"
 
 # What can change a result: regenerating the board does not make the source dirty.
 _SOURCE = ("methods", "harness", "sparsebench", "benchmarks", "docker", "pyproject.toml")
@@ -19,19 +20,24 @@ _SOURCE = ("methods", "harness", "sparsebench", "benchmarks", "docker", "pyproje
 
 @cache
 def source() -> dict[str, Any]:
-    """Return commit, whether the source differs from it, and the lock's hash.
+    """Return commit, whether the source differs from it, and the hash of the image's lock.
 
     Commit and difference are null where the project is not the root of a git checkout of its own, as when it was
-    unpacked inside another repository.
+    unpacked inside another repository. An installed package adds its version, as ``package``.
     """
+    return {**(installed.source() if INSTALLED else _checkout()), "lock_sha256": _lock()}
+
+
+def _checkout() -> dict[str, Any]:
+    """Return the commit of a checkout."""
     own = Path(_git("rev-parse", "--show-toplevel") or "/") == ROOT
     commit = _git("rev-parse", "HEAD") if own else None
     status = _git("status", "--porcelain", "--", *_SOURCE) if own else None
-    return {
-        "git_commit": commit,
-        "git_dirty": None if status is None else bool(status),
-        "lock_sha256": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else None,
-    }
+    return {"git_commit": commit, "git_dirty": None if status is None else bool(status)}
+
+
+def _lock() -> str | None:
+    return hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.is_file() else None
 
 
 def machine(device: str) -> dict[str, Any]:

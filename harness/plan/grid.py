@@ -10,14 +10,14 @@ from harness import config
 from harness.config import RunConfig
 from harness.console import say
 from harness.errors import UnfitError, UsageError, unknown
-from harness.places import TREE
+from harness.places import settings_files
 from methods import methods
 from methods.comparison import DenseComparison
 
 
 def names() -> list[str]:
     """Every suite there is."""
-    return sorted(path.stem for path in (TREE / "suite").glob("*.yaml"))
+    return sorted(settings_files("suite"))
 
 
 def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> Iterator[RunConfig]:
@@ -26,7 +26,8 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
     A run may come more than once: dense is the same at every sparsity. `harness.plan.planned.plan` drops repeats.
 
     Args:
-        name: Of a file in ``benchmarks/suite``: ``base`` holds overrides of every run, ``grid`` lists of values.
+        name: Of a file in ``benchmarks/suite``, of the current folder or of the project: ``base`` holds overrides of
+            every run, ``grid`` lists of values.
             ``method: all`` stands for every registered method, and the name of a family for its members. One of these
             is left out where it cannot have the sparsity, the model or the budget; a method named itself is not.
         overrides: Of every run; one that names an axis of the grid replaces it (``seed=0`` or ``method=[rigl,set]``).
@@ -39,11 +40,11 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
         raise UsageError(f"a suite needs a name: SUITE=name or --suite name, one of {', '.join(names())}")
     if name not in names():
         raise unknown("suite", name, names())
-    suite = yaml.safe_load((TREE / "suite" / f"{name}.yaml").read_text())
+    suite = _read(name)
     grid, rest = _grid(suite, overrides)
     optional = _expanded(grid)
     axes = sorted(grid, key=lambda axis: (axis != "seed", axis != "sparsity"))
-    base = [f"{k}={v}" for k, v in suite.get("base", {}).items()]
+    base = [f"{k}={v}" for k, v in suite["base"].items()]
     told: set[str] = set()
     found = False
     for values in itertools.product(*(grid[axis] for axis in axes)):
@@ -65,6 +66,25 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
         yield run
     if not found:
         raise UsageError(f"suite {name}: none of its methods can have these sparsities, models and budgets")
+
+
+def _read(name: str) -> dict[str, Any]:
+    """Return the content of a suite's file.
+
+    Raises:
+        UsageError: It cannot be read, or is not a suite.
+    """
+    path = settings_files("suite")[name]
+    try:
+        suite = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"suite {name}: {path} cannot be read: {' '.join(str(error).split())}") from None
+    parts = [suite.get(part, {}) for part in ("base", "grid")] if isinstance(suite, dict) else []
+    if not parts or not set(suite) <= {"base", "grid"} or not all(isinstance(part, dict) for part in parts):
+        raise UsageError(
+            f"suite {name}: {path} has to hold grid: with lists of values and may hold base: with settings"
+        )
+    return {"base": parts[0], "grid": parts[1]}
 
 
 def _grid(suite: dict[str, Any], overrides: list[str]) -> tuple[dict[str, list[Any]], list[str]]:

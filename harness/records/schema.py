@@ -46,7 +46,7 @@ ADDED: dict[str, Any] = {
 }
 """Keys that schema 1 lacks, and what they are taken to be when such a record is read (`record.upgrade`)."""
 
-RARE = ("active_neurons", "probe", "looks", "tuning", "network", "reliability")
+RARE = ("active_neurons", "probe", "looks", "package", "tuning", "network", "reliability")
 """Keys that a record has only where its run has something to say in them."""
 
 _MOST_POINTS = 100_000
@@ -112,6 +112,8 @@ PROVENANCE = keys(
     {
         "git_commit": MAYBE_NAME,
         "git_dirty": MAYBE_TRUE,
+        # The version of an installed package; a checkout has a commit alone.
+        "package": MAYBE_NAME,
         "image_id": MAYBE_NAME,
         "base_digest": MAYBE_NAME,
         "lock_sha256": MAYBE_NAME,
@@ -131,7 +133,7 @@ PROVENANCE = keys(
         "nondeterministic": {"type": ["array", "null"], "items": NAME, "maxItems": MOST_NAMES},
         "looks": LOOKS,
     },
-    optional=("nondeterministic", "looks"),
+    optional=("package", "nondeterministic", "looks"),
 )
 
 CODE = keys(

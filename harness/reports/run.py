@@ -192,6 +192,7 @@ def _made(path: Path, record: Record) -> Section:
         "Python, torch": f"{made['python'] or UNKNOWN}, {made['torch'] or UNKNOWN}",
         "CUDA, cuDNN": f"{made['cuda'] or UNKNOWN}, {made['cudnn'] or UNKNOWN}" if gpu else None,
         "commit": made["git_commit"] and made["git_commit"] + (" with changes" if made["git_dirty"] else ""),
+        "package": made.get("package"),
         "results version": code["results"],
         "code from outside": ", ".join(foreign),
         "data": _digits(made["data_sha256"]),

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.containers.box import SOURCE
-from harness.places import ROOT
+from harness.places import ROOT, TREE
 from harness.records.store import write_atomic
 from harness.tasks.vision import data
 
-PARTS = ("methods", "harness", "sparsebench", "benchmarks")
-"""What of the project a container sees: neither its history nor the results of other runs."""
+PARTS = ("methods", "harness", "sparsebench")
+"""The packages that a container sees besides the settings; it sees no history and no results of other runs."""
 REQUEST, LEFT, DATA, PLUGINS = "/request.json", "/left", "/data", "/plugins"
 
 
@@ -25,7 +25,8 @@ def prepare(requested: dict[str, Any], folder: Path) -> tuple[dict[str, Any], di
         The request for the inside, and the read-only mounts: a path here to its place inside.
     """
     told = json.loads(json.dumps(requested))
-    mounts = {ROOT / part: f"{SOURCE}/{part}" for part in PARTS if (ROOT / part).is_dir()}
+    mounts = {ROOT / part: f"{SOURCE}/{part}" for part in PARTS}
+    mounts[TREE] = f"{SOURCE}/benchmarks"
     place = data.directory(requested["config"]["dataset"])
     told["config"]["dataset"].update(root=DATA if place else None, download=False)
     if place:

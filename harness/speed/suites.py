@@ -40,6 +40,8 @@ def main(
         UsageError: pytest-benchmark is not installed, nothing could be measured, the file cannot be written, or there
             is no such commit.
     """
+    if not SUITES.is_dir():
+        raise UsageError("speed runs in a checkout of the project only: an installed package has no speed suites")
     if ratios:
         _require_writable(ratios)
     if against:

@@ -26,7 +26,7 @@ import yaml
 from harness.config import RunConfig
 from harness.config.names import setting
 from harness.errors import UsageError, unknown
-from harness.places import TREE
+from harness.places import settings_files
 from harness.records.ruleset import TUNABLE
 from harness.seeds import derive
 
@@ -34,7 +34,6 @@ Value = float | int | str | bool
 Settings = dict[str, Value]
 """Values by the full names of their settings, ``recipe.lr`` or ``method.interval``."""
 
-FOLDER = TREE / "tuning"
 _DIGITS = 3  # of a value that is tried
 _MOST_SKIPPED = 100  # points that give the settings without tuning
 _MOST_SETTINGS = 20
@@ -84,7 +83,7 @@ Space = dict[str, Range]
 
 def names() -> list[str]:
     """Return the spaces of the project."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return sorted(settings_files("tuning"))
 
 
 def declared(space: str, run: RunConfig) -> Space:
@@ -162,8 +161,8 @@ def _ordered(ranges: Space) -> Space:
 
 
 def _read(space: str) -> dict[str, dict[str, Any]]:
-    path = Path(space) if space.endswith((".yaml", ".yml")) else FOLDER / f"{space}.yaml"
-    if path.parent == FOLDER and space not in names() and not path.is_file():
+    path = Path(space) if space.endswith((".yaml", ".yml")) else settings_files("tuning").get(space)
+    if path is None:
         raise unknown("space", space, names())
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -11,6 +11,9 @@ from harness.board.page import data
 
 _ASSETS = Path(__file__).with_name("assets")
 
+VEGA = _ASSETS / "vega.js"
+"""Vega, Vega-Lite and Vega-Embed in one script; `python -m harness.board.page.bundle` makes it."""
+
 _SCRIPTS = ("dom", "table", "chosen", "draw", "plots", "sections", "columns", "start")
 """The page's own scripts, in the order in which they run; they share one scope."""
 
@@ -37,12 +40,10 @@ def html(board: Board, records: str) -> str:
     return page
 
 
-@functools.cache  # bundling takes a second
+@functools.cache
 def _vega() -> str:
-    import vl_convert
-
     # Wrapped, because a script's top-level names would be global.
-    return _script("(function () {" + vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;") + "})();")
+    return _script("(function () {" + VEGA.read_bytes().decode() + "})();")
 
 
 def _asset(name: str) -> str:

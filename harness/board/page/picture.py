@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from importlib.util import find_spec
 from typing import Any
 
 from harness.board import escape, wording
@@ -9,14 +10,19 @@ from harness.board.board import Board
 from harness.board.page import data, looks, plots
 from harness.board.tables import Table
 
+ENGINE = "vl_convert"
+"""The library that draws the picture, of the extra ``plots``."""
+
 _LINE = 125
 """Characters of a subtitle that fit the picture's width."""
 
 
 def pareto(board: Board) -> str:
-    """Return the picture of the table with the most finished runs."""
+    """Return the picture of the table with the most finished runs; words in its place where no engine can draw it."""
     if not any(row.runs for table in board.tables for row in table.rows):
-        return _nothing()
+        return _words("No results yet: make bench makes the first.")
+    if find_spec(ENGINE) is None:
+        return _words(f"Not drawn: {ENGINE} is not installed.")
     return _draw(data.fullest(board.tables))
 
 
@@ -41,8 +47,7 @@ def _named(point: dict[str, Any]) -> str:
     return point["label"] if point["often"] is None else f"{point['label']} ({point['often']:.2g})"
 
 
-def _nothing() -> str:
-    words = "No results yet: make bench makes the first."
+def _words(words: str) -> str:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="80" role="img">'
         f'<text x="20" y="46" font-family="sans-serif" font-size="16" fill="#777">{words}</text></svg>\n'
