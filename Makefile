@@ -84,8 +84,8 @@ plan: $(READY) ## what a run or SUITE=name will cost, and what is done; trains n
 leaderboard: $(READY) ## records -> results/leaderboard.{csv,md,html} and the README's table
 	@$(BIN)/sparsebench leaderboard $(output) $(ARGS)
 
-test: $(READY) ## every test that this machine can run; says what was skipped and why
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## every test that this machine can run, on all CPUs; says what was skipped and why
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: $(READY) ## ruff, mypy and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
