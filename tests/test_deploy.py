@@ -173,6 +173,15 @@ def test_a_record_without_its_network_is_refused_with_the_reason(finished, tmp_p
     assert "is diverged: only a run that is done leaves a network" in refused()
 
 
+def test_other_precisions_are_measured_and_what_torch_lacks_in_them_is_refused_by_name(finished):
+    found = deploy(finished[1], None, Conditions("cpu", "bfloat16", 1, 7), lambda *_: None)
+    assert deployments.validate(found) == []
+    assert found["conditions"]["precision"] == "bfloat16"
+    assert found["tolerance"] == 5e-2
+    formats = [each for layer in found["layers"] for at in layer["batches"] for each in at["formats"]]
+    assert all(each["refused"] or each["speedup"] for each in formats)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_missing_is_refused(finished):
     with pytest.raises(UsageError, match="--device cuda: torch finds no NVIDIA GPU here"):

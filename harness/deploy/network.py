@@ -122,7 +122,7 @@ def _measured(
     steps = len(BATCHES) * (len(layers) + 1)
     for number, batch in enumerate(BATCHES):
         images = _images(loaded.about, batch).to(device, getattr(torch, on.precision))
-        given = inputs(model, layers, images)
+        given = _inputs(model, layers, images)
         for place, layer in enumerate(layers):
             tell(f"{layer.name}, batch {batch}", (number * (len(layers) + 1) + place) / steps)
             if layer.name in given:
@@ -134,6 +134,14 @@ def _measured(
         sparse = {name: forward for name, forward in forwards.items() if forward is not None}
         latency.append(_latency(model, twin, sparse, images, on))
     return {"latency": latency, "layers": [*_layers(loaded, layers, chosen, refused)]}
+
+
+def _inputs(model: nn.Module, layers: Sequence[Layer], images: Tensor) -> dict[str, Tensor]:
+    try:
+        return inputs(model, layers, images)
+    except RuntimeError as error:
+        where = f"in {str(images.dtype).removeprefix('torch.')} on {images.device.type}"
+        raise UsageError(f"torch cannot compute the network {where}: {first_line(error)}") from None
 
 
 def _latency(
