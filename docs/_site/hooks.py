@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import command_pages
@@ -75,11 +75,4 @@ def complete(uri: str, markdown: str, meta: dict[str, Any]) -> str:
 
 def pages() -> dict[str, str]:
     """Return the Markdown of every page as it is rendered, by its path on the site; the tests read it."""
-    docs = repository.ROOT / "docs"
-    sources: dict[str, Path] = {path.relative_to(docs).as_posix(): path for path in sorted(docs.rglob("*.md"))}
-    sources |= {uri: repository.ROOT / source for source, uri in repository.PAGES.items()}
-    found = {}
-    for uri, path in sources.items():
-        meta, text = repository.front_matter(path.read_text(encoding="utf-8"))
-        found[uri] = complete(uri, text, meta)
-    return found
+    return {uri: complete(uri, text, meta) for uri, (meta, text) in repository.sources().items()}

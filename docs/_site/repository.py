@@ -33,6 +33,14 @@ def front_matter(text: str) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(head), rest.lstrip("\n")
 
 
+def sources() -> dict[str, tuple[dict[str, Any], str]]:
+    """Return front matter and text of every page as it is written, by its path on the site."""
+    docs = ROOT / "docs"
+    files = {path.relative_to(docs).as_posix(): path for path in sorted(docs.rglob("*.md"))}
+    files |= {uri: ROOT / source for source, uri in PAGES.items()}
+    return {uri: front_matter(path.read_text(encoding="utf-8")) for uri, path in files.items()}
+
+
 def linked(markdown: str, uri: str) -> str:
     """Rewrite the links of a page: to pages of the site, and to nothing where the site has no such page.
 
