@@ -2,7 +2,6 @@
 
 import hashlib
 
-from harness.errors import UsageError
 from harness.networks.packing import unpack
 from harness.networks.tensors import content
 
@@ -19,14 +18,9 @@ def sizes(kept: bytes) -> dict[str, int | str]:
     Returns:
         The file's SHA-256 and ``bytes``; ``zstd_bytes`` of it compressed; ``dense_bytes`` of every tensor in its own
         shape, zeros included, as a safetensors file, and ``dense_zstd_bytes`` of that compressed.
-
-    Raises:
-        UsageError: The library for zstd is not installed.
     """
-    try:
-        import zstandard
-    except ImportError:
-        raise UsageError("deploy needs zstandard: pip install 'sparsebench[train]'") from None
+    import zstandard  # of the extra `train`, as torch is
+
     dense = content(unpack(kept).state())
     squeeze = zstandard.ZstdCompressor(level=LEVEL).compress
     return {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from harness import extras
 from harness.deploy import timing
 from harness.deploy.choice import difference
 from harness.deploy.layers import Layer
@@ -28,7 +29,6 @@ BATCH = 128
 """Rows of the input of a layer."""
 
 _LR = 0.01
-_MISSING = "sparselab is not installed: pip install 'sparsebench[sparselab]'"
 
 
 class Settings(Protocol):
@@ -90,7 +90,7 @@ def step(
     try:
         import sparselab
     except ImportError:
-        return found | {"refused": _MISSING}
+        return found | {"refused": str(extras.missing("sparselab"))}
     found["library"] = f"sparselab {sparselab.__version__}"
     pairs = []
     with _quiet():
