@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from harness import config
-from harness.extras import explained
 from harness.config import RunConfig
+from harness.extras import explained
 
 if TYPE_CHECKING:
     from harness.plan.planned import Planned

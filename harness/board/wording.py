@@ -81,7 +81,7 @@ def per_hardware(row: Row) -> dict[str, str]:
 
 
 def commits(row: Row, short: bool = True) -> list[str]:
-    """Return the commits of a row's runs, ``+changes`` where the tree was not clean; else the version of the package."""
+    """Return the commits of a row's runs, ``+changes`` where the tree was not clean, or the version of a package."""
     found = set()
     for run in row.runs.values():
         commit, dirty = run["provenance"]["git_commit"], run["provenance"]["git_dirty"]
