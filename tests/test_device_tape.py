@@ -14,7 +14,7 @@ from harness.training.step import Step
 from methods.parts.layers import MaskedLayers
 
 CROP = {"augment": "crop"}
-STEPS = "steps:60"
+STEPS = "steps:40"
 
 
 def everything(made):
