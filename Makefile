@@ -91,7 +91,7 @@ lint: $(READY) ## ruff, mypy and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 site: $(READY) ## build the documentation site into build/site, without a network
-	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 	@echo "wrote build/site/index.html"
 
 golden: $(READY) ## after a change of code: check the golden runs, rewrite those that HISTORY names, renew the sources' lock
