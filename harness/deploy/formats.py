@@ -28,7 +28,7 @@ def csr(matrix: Tensor) -> Multiply:
     Args:
         matrix: Dense values [outputs, inputs], zero outside the mask.
     """
-    with _beta():
+    with quiet():
         found = matrix.to_sparse_csr()
         # MKL's indices have 32 bits: wider ones would be converted at every product.
         narrow = torch.int32 if matrix.device.type == "cpu" else torch.int64
@@ -54,7 +54,7 @@ def bsr(block: int) -> Callable[[Tensor], Multiply]:
         if any(side % block for side in matrix.shape):
             shape = "×".join(map(str, matrix.shape))
             raise UnsuitedError(f"a matrix of {shape} is not whole blocks of {block}×{block}")
-        with _beta():
+        with quiet():
             sparse = matrix.to_sparse_bsr((block, block))
         if sparse.col_indices().numel() * block * block == matrix.numel():
             raise UnsuitedError(f"no block of {block}×{block} is empty")
@@ -83,7 +83,7 @@ def semi_structured(matrix: Tensor) -> Multiply:
         raise UnsuitedError(f"is for float16 and bfloat16, not {str(matrix.dtype).removeprefix('torch.')}")
     if not has_pattern(matrix):
         raise UnsuitedError(f"the mask leaves more than {_MOST_OF_GROUP} of {_GROUP} neighbours in some place")
-    with _beta():
+    with quiet():
         sparse = torch.sparse.to_sparse_semi_structured(matrix.contiguous())
     return lambda columns: sparse @ columns
 
@@ -105,10 +105,11 @@ FORMATS: dict[str, Callable[[Tensor], Multiply]] = {
 
 
 @contextmanager
-def _beta() -> Iterator[None]:
-    """Silence that these formats are in beta and prototype state: their results are checked."""
+def quiet() -> Iterator[None]:
+    """Silence that these formats are in beta and prototype state, here and in SparseLab: results are checked."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse (CSR|BSR) tensor support is in beta", UserWarning)
         warnings.filterwarnings("ignore", "Sparse invariant checks are implicitly disabled", UserWarning)
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         warnings.filterwarnings("ignore", "The PyTorch API of SparseSemiStructuredTensor is in prototype", UserWarning)
         yield

@@ -7,10 +7,8 @@ gradient from these alone. SparseLab is optional (``pip install 'sparsebench[spa
 
 import math
 import platform
-import warnings
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +16,10 @@ from torch import Tensor, nn
 from harness import extras
 from harness.deploy import timing
 from harness.deploy.choice import difference
+from harness.deploy.formats import quiet
 from harness.deploy.layers import Layer
 from harness.errors import first_line
 from harness.seeds import derive
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BATCH = 128
 """Rows of the input of a layer."""
@@ -93,7 +89,7 @@ def step(
         return found | {"refused": str(extras.missing("sparselab"))}
     found["library"] = f"sparselab {sparselab.__version__}"
     pairs = []
-    with _quiet():
+    with quiet():
         _forget_transposes()
         for layer in linear:
             try:
@@ -186,11 +182,3 @@ def _timed(pairs: Sequence[tuple[_Side, _Side]], on: Settings, device: torch.dev
 
     timed = timing.in_turns({"dense": steps(0), "sparse": steps(1)}, on.repeats, device)
     return timing.compared(timed["dense"], timed["sparse"])
-
-
-@contextmanager
-def _quiet() -> "Iterator[None]":
-    """Silence torch's warning that the library's memory, which the parameter shares, is marked read-only."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
-        yield
