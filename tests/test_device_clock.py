@@ -12,12 +12,15 @@ import torch
 from emulated import DEPTH, LAUNCH, Device
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import at_step, go_on, small, trainer
+from runs import at_step, go_on, record, small, trainer
 
+from harness.errors import UsageError
 from harness.training import stopwatch
 from harness.training import trainer as training
 from harness.training.prepare import prepare
 from harness.training.stopwatch import AHEAD, MARGIN, DeviceStopwatch, Stopwatch
+from harness.training.topology import Topology
+from harness.training.trainer import DivergedError
 from methods.parts import masks
 
 STEP, EVENT, EVALUATION = 0.010, 0.010, 0.050  # seconds that the device takes
@@ -189,6 +192,40 @@ def test_a_run_that_is_killed_and_resumed_books_each_second_once(budget, device)
     assert again.watch.seconds["topology"] == pytest.approx(events * EVENT, rel=0.05)
     if budget.startswith("seconds"):
         assert 0.4 <= again.course.clock.spent < 0.4 + STEP + EVENT + 3 * LAUNCH
+
+
+def test_what_precedes_the_first_step_is_known_before_it(device):
+    made = emulated(small("snip", "seconds:3"), device)
+    begin = made._topology.start
+
+    def slowly(*args):
+        device.launch(4)
+        begin(*args)
+
+    made._topology.start = slowly
+    with pytest.raises(UsageError, match="snip takes 4 seconds of training before the first step"):
+        go_on(made)
+
+
+def test_a_run_that_diverges_has_booked_every_step(device):
+    made = emulated(small("static", "steps:1000", evaluations=1), device)
+    go_on(made, at_step(70))
+    made._step._step._loss.fill_(float("nan"))
+    with pytest.raises(DivergedError):
+        go_on(made)
+    assert made.watch.seconds["train"] == pytest.approx(made.course.ledger.steps * STEP, rel=0.02)
+
+
+def test_a_run_that_fails_has_booked_what_is_queued(device, tmp_path, monkeypatch):
+    def fail(self, iteration):
+        raise ValueError("the method's own")
+
+    monkeypatch.setattr(Topology, "update", fail)
+    monkeypatch.setattr(training.Step, "__call__", lambda step, *_: device.launch(STEP))
+    monkeypatch.setattr(stopwatch, "of", lambda _, course: DeviceStopwatch(device.event, course.elapse))
+    made = record(small("rigl", "steps:1000", interval=30), tmp_path)
+    assert made["status"] == "failed"
+    assert made["cost"]["seconds"]["train"] == pytest.approx(30 * STEP, rel=0.02)
 
 
 def test_laps_that_are_queued_when_another_state_is_loaded_are_not_booked(device):

@@ -56,21 +56,18 @@ class RecordedStep:
     def _record(self, inputs: tuple[Tensor, ...]) -> Callable[[], None]:
         if inputs[0].device.type != "cuda":
             return lambda: self._step(*inputs)
-        graph = torch.cuda.CUDAGraph()
+        graph, broken = torch.cuda.CUDAGraph(), None
         # Threads of a loader may call CUDA meanwhile: their calls are not part of the graph and must not break it.
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._step(*inputs)
+                try:
+                    self._step(*inputs)
+                except Exception as error:
+                    broken = error
+                    raise
         except RuntimeError as error:
-            cause = _first(error)
+            cause = broken or error  # what breaks a recording makes its end fail too, which is raised in its place
             if ran_out_of_memory(cause) or not isinstance(cause, RuntimeError):
                 raise cause from None
             raise RuntimeError(f"{self._name} cannot be recorded (graph=false trains without): {cause}") from error
         return graph.replay
-
-
-def _first(error: BaseException) -> BaseException:
-    """Return the error that says why: what breaks a recording makes its end fail too, which is raised in its place."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return error

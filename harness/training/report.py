@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import suppress
 
 from harness import generators
 from harness.machine.meter import Meter
@@ -90,6 +91,8 @@ def network(trainer: Trainer) -> Network:
 def measure(result: Record, trainer: Trainer, meter: Meter, checkpoints: Checkpoints) -> None:
     """Fill in time, memory and energy once the run is over."""
     cost, clocks = result["cost"], meter.clocks
+    with suppress(RuntimeError):  # of a device that an error has spoilt nothing can be read
+        trainer.watch.settle()
     cost.update(
         peak_memory_bytes=meter.peak_memory_bytes,
         # The meter has seen only a part of a resumed run.
