@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from pages import Opened
 from records import make
 
 from harness.board import deployed
@@ -251,3 +252,24 @@ def _titles(value):
     elif isinstance(value, list):
         for part in value:
             yield from _titles(part)
+
+
+def test_the_page_draws_measured_speed_where_there_is_some(browser, tmp_path):
+    records = [kept(make(method, 0.9)) for method in ("rigl", "set")]
+    found = [deployment(record, threads) for record in records for threads in (1, 2)]
+    written(tmp_path / "some", records, found)
+    written(tmp_path / "none", [make("rigl", 0.9)], [])
+    for name in ("some", "none"):
+        make_board(tmp_path / name / "records", tmp_path / name)
+    with Opened(browser, tmp_path / "some" / "leaderboard.html") as opened:
+        assert opened.drawn("measured-speed").locator("g.mark-symbol path").count() == 2
+        assert opened.page.locator("#measured-on option").count() == 4  # two numbers of threads, two batches
+        opened.page.select_option("#measured-on", index=3)
+        assert opened.drawn("measured-speed").locator("g.mark-symbol path").count() == 2
+        assert opened.column("measured speed-up")[0].startswith("2× at batch 1, 2× at batch 32 (AMD EPYC")
+        assert opened.column("packed file") == ["5 kB", "5 kB"]
+        assert opened.trouble == []
+    with Opened(browser, tmp_path / "none" / "leaderboard.html") as opened:
+        assert not opened.page.locator("#measured-figure").is_visible()
+        assert "measured speed-up" not in opened.page.locator("#board th").all_inner_texts()
+        assert opened.trouble == []
