@@ -132,7 +132,7 @@ $(READY): docker/dev.lock docker/build.lock pyproject.toml
 	@mkdir -p build
 	@exec 9>build/setup.lock; ! command -v flock >/dev/null || flock 9; \
 	if [ $@ -nt docker/dev.lock ] && [ $@ -nt docker/build.lock ] && [ $@ -nt pyproject.toml ]; then exit 0; fi; \
-	echo "setting up $(VENV) (once; about 6 GB, some minutes)" >&2; \
+	echo "setting up $(VENV) (once; about 7 GB, some minutes)" >&2; \
 	$(PYTHON) -m venv $(VENV) || { echo "sparsebench: $(PYTHON) -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }; \
 	pip() { $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$@"; }; { \
 		pip --no-deps --require-hashes -r docker/build.lock && \
