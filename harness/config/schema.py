@@ -150,6 +150,8 @@ class RunConfig:
     Attributes:
         sparsity: Share of the maskable weights that the final masks remove, in [0, 1).
         seed: Seed of everything that is random in the run.
+        device: What it computes on; ``auto`` takes CUDA if there is a device.
+        loader: What decodes image folders; ``auto`` takes DALI on CUDA, else torchvision.
         output: Folder of records, networks and board.
         tuned: File of settings that ``tune`` has chosen, or ``true`` for the one in ``OUTPUT/tuning`` that fits.
         tensorboard: Folder that the run is exported to while it trains; empty for none, as of the other trackers.
