@@ -4,11 +4,10 @@ import math
 import os
 import re
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness import plugins
+from harness import extras, plugins
 from harness.budget import kinds
 from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UnfitError, UsageError, short, unknown
@@ -79,8 +78,7 @@ def _check_tracker(name: str, where: str) -> None:
     """Check where a run is exported to; nobody is asked over a network."""
     if not where:
         return
-    if find_spec(name) is None:
-        raise UsageError(f"{name}={short(where)}: {name} is not installed; pip install 'sparsebench[{name}]' installs it")
+    extras.require(name)
     if name == "tensorboard" and Path(where).exists() and not Path(where).is_dir():
         raise UsageError(f"tensorboard={short(where)}: is a file; name a folder, for example tensorboard=tb")
     if name == "wandb" and not re.fullmatch(r"([^/]+/)?[^/]+", where):

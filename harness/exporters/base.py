@@ -48,7 +48,7 @@ class Tracked(Protocol):
         Args:
             status: One of `harness.vocabulary.STATUSES`.
             step: The last step.
-            results: Figures of the record; empty if there is none.
+            results: Figures of the record; empty if there is none, or if the run was interrupted.
         """
 
     def close(self) -> None:

@@ -85,7 +85,8 @@ class Exports:
         if record is not None:
             ended["step"] = record["cost"]["steps"] or 0
             ended["points"] = [point(figures) for figures in record["curve"]]
-            ended["results"] = results(record)
+            if event.status != "interrupted":  # else they are those of a part of the run
+                ended["results"] = results(record)
         self._send(planned, ended)
 
     def _start(self, planned: Planned) -> None:
@@ -126,13 +127,15 @@ def point(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def results(record: Record) -> dict[str, float]:
-    """Return the figures that a run ends with, named as in `sparsebench.load`, and ``layer_density/LAYER``."""
+    """Return the figures that a run ends with, named as in `sparsebench.load`, and ``layer_density/LAYER``.
+
+    What the last point of the curve says already is left out.
+    """
     figures = {**record["metrics"], **record["cost"]}
     layers = figures.pop("layer_density") or {}
-    found = {name: value for name, value in flat(figures).items() if isinstance(value, int | float)}
-    return {name: float(value) for name, value in found.items()} | {
-        f"layer_density/{name}": float(density) for name, density in layers.items()
-    }
+    found = {name: value for name, value in flat(figures).items() if name not in CURVE}
+    found |= {f"layer_density/{name}": density for name, density in layers.items()}
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Scalar]:

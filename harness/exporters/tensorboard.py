@@ -62,12 +62,12 @@ class Tracked:
 
     def end(self, status: str, step: int, results: Values) -> None:
         """See `harness.exporters.base.Tracked`."""
-        file = self._open(step)
-        file.add(step, Summary(value=[_scalar(f"results/{name}", value) for name, value in results.items()]))
-        if status != "interrupted":  # of several ends TensorBoard shows the first
+        if status != "interrupted":  # of several ends TensorBoard would show the first
+            file = self._open(step)
+            file.add(step, Summary(value=[_scalar(f"results/{name}", value) for name, value in results.items()]))
             file.add(0, _session_end(Status.STATUS_SUCCESS if status == "done" else Status.STATUS_FAILURE))
-        file.add(step, Summary(value=[_scalar(f"{_STATUS}{status}", 1.0)]))
-        file.close()
+            file.add(step, Summary(value=[_scalar(f"{_STATUS}{status}", 1.0)]))
+        self.close()
 
     def close(self) -> None:
         """See `harness.exporters.base.Tracked`."""
@@ -113,7 +113,9 @@ def _session_end(status: int) -> Summary:
     """Return what the page of hyper-parameters reads; the library's own function for it needs TensorFlow."""
     ended = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
     about = metadata.create_summary_metadata(ended)
-    return Summary(value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)])
+    return Summary(
+        value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)]
+    )
 
 
 def _ended(folder: Path) -> str:

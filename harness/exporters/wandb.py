@@ -1,7 +1,12 @@
 """Weights & Biases: ``wandb=PROJECT`` or ``wandb=ENTITY/PROJECT``.
 
-``WANDB_MODE=offline``, ``WANDB_DIR`` and the other variables of the library hold.
+``WANDB_MODE=offline``, ``WANDB_DIR`` and the other variables of the library hold. A server knows how far a run is; of
+runs that are kept offline a file beside them says it.
 """
+
+import json
+from functools import cached_property
+from pathlib import Path
 
 import wandb
 
@@ -9,6 +14,9 @@ from harness.exporters.base import About, Values
 
 SECONDS = 30.0
 """How long the server may take to answer at the start of a run."""
+
+MARK = "sparsebench.json"
+"""In the folder of an offline run: the last step, and the status it has ended with."""
 
 
 class Tracker:
@@ -29,37 +37,21 @@ class Tracker:
         Raises:
             wandb.errors.Error: Nobody is logged in, or the server refuses or does not answer.
         """
-        run = wandb.init(
-            entity=self._entity,
-            project=self._project,
-            id=about.key,
-            name=about.name,
-            group=about.group,
-            config={**about.settings, "key": about.key},
-            resume="allow",
-            reinit="create_new",
-            settings=wandb.Settings(
-                # The run is somewhere else: what this process does says nothing of it.
-                x_disable_stats=True,
-                x_disable_meta=True,
-                disable_git=True,
-                disable_code=True,
-                console="off",
-                silent=True,
-                init_timeout=SECONDS,
-            ),
-        )
-        return Tracked(run)
+        settings = wandb.setup().settings
+        if settings.mode == "online":
+            return Online(self._project, self._entity, about)
+        return Offline(self._project, self._entity, about, Path(settings.wandb_dir))
 
 
 class Tracked:
     """See `harness.exporters.base.Tracked`."""
 
-    def __init__(self, run: wandb.Run) -> None:
-        """Take a run of the library, new or resumed."""
-        self._run = run
-        self.last = run.step - 1 if run.resumed else -1
-        self.ended = str(run.summary.get("status") or "") if run.resumed else ""
+    last = -1
+    ended = ""
+
+    def __init__(self, project: str, entity: str | None, about: About) -> None:
+        """Prepare; a run of the library is made when it is first needed."""
+        self._project, self._entity, self._about = project, entity, about
 
     def point(self, step: int, values: Values) -> None:
         """See `harness.exporters.base.Tracked`."""
@@ -72,4 +64,73 @@ class Tracked:
 
     def close(self) -> None:
         """See `harness.exporters.base.Tracked`."""
-        self._run.finish(exit_code=0 if self.ended == "done" else 1)
+        if "_run" in self.__dict__:
+            self._run.finish(exit_code=0 if self.ended == "done" else 1)
+
+    @cached_property
+    def _run(self) -> wandb.Run:
+        return wandb.init(
+            entity=self._entity,
+            project=self._project,
+            id=self._about.key,
+            name=self._about.name,
+            group=self._about.group,
+            config={**self._about.settings, "key": self._about.key},
+            resume="allow",
+            reinit="create_new",
+            settings=wandb.Settings(
+                # The run is somewhere else: what this process does, and where, says nothing of it.
+                x_disable_stats=True,
+                x_disable_meta=True,
+                x_disable_machine_info=True,
+                x_save_requirements=False,
+                disable_git=True,
+                disable_code=True,
+                console="off",
+                silent=True,
+                init_timeout=SECONDS,
+            ),
+        )
+
+
+class Online(Tracked):
+    """A run on a server."""
+
+    def __init__(self, project: str, entity: str | None, about: About) -> None:
+        """Open the run, and see how far it is."""
+        super().__init__(project, entity, about)
+        if self._run.resumed:
+            self.last = self._run.step - 1
+            self.ended = str(self._run.summary.get("status") or "")
+
+
+class Offline(Tracked):
+    """A run that is kept on this machine until ``wandb sync`` uploads it; each start makes a folder of its own."""
+
+    def __init__(self, project: str, entity: str | None, about: About, folder: Path) -> None:
+        """Look for what earlier starts have left.
+
+        Args:
+            project: Of the run.
+            entity: Of the project; None for the default one.
+            about: The run.
+            folder: Where the library keeps its runs.
+        """
+        super().__init__(project, entity, about)
+        for path in sorted(folder.glob(f"offline-run-*-{about.key}/{MARK}")):
+            told = json.loads(path.read_text())
+            self.last, self.ended = max(self.last, told["step"]), told["status"]
+
+    def point(self, step: int, values: Values) -> None:
+        """See `harness.exporters.base.Tracked`."""
+        super().point(step, values)
+        self._mark(step, "")
+
+    def end(self, status: str, step: int, results: Values) -> None:
+        """See `harness.exporters.base.Tracked`."""
+        super().end(status, step, results)
+        self._mark(step, status)
+
+    def _mark(self, step: int, status: str) -> None:
+        path = Path(self._run.dir).parent / MARK
+        path.write_text(json.dumps({"step": step, "status": status}))

@@ -1,0 +1,157 @@
+"""Writes a publication into a folder: leaves alone what has not changed and removes what is gone."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import board
+from harness.errors import UsageError
+from harness.publish import card, tables
+from harness.publish.contents import Contents
+
+FILE = "published.json"
+"""Lists every file of a publication with its bytes and its SHA-256; a folder that has it is one."""
+
+_OURS = re.compile(r"(records/|networks/)?[^/\0]+")
+_PART = ".part"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was written.
+
+    Attributes:
+        folder: Where.
+        sizes: Bytes of every file but `FILE`, by its path in the folder.
+        changed: How many of them are new, or not as they were.
+        removed: How many files of an earlier publication were removed.
+    """
+
+    folder: Path
+    sizes: dict[str, int]
+    changed: int
+    removed: int
+
+
+def write(
+    contents: Contents, folder: Path, *, repository: str | None = None, tell: Callable[[], object] = lambda: None
+) -> Publication:
+    """Write a publication, or bring one up to date.
+
+    Args:
+        contents: What is published.
+        folder: Where to; made if missing.
+        repository: Where on the Hub it will go, for its card.
+        tell: Called after each record and network.
+
+    Raises:
+        UsageError: The folder is neither empty nor a publication, or is the output or a part of it.
+        OSError: It cannot be written to.
+    """
+    before = _before(folder, contents.output)
+    files = _Files(folder)
+    for name in contents.records:
+        files.copy(contents.output / "records" / name, f"records/{name}")
+        tell()
+    for path in contents.networks.values():
+        files.copy(path, f"networks/{path.name}", link=True)
+        tell()
+    removed = _remove(folder, [name for name in before if "/" in name and name not in files.digests])
+    for path in board.make(folder / "records", folder).written:
+        files.note(path.name)
+    for name, content in tables.tables(contents, folder).items():
+        files.put(name, content)
+    files.put(card.FILE, card.card(contents, repository).encode())
+    removed += _remove(folder, [name for name in before if "/" not in name and name not in files.digests])
+    listed = {name: {"bytes": files.sizes[name], "sha256": files.digests[name]} for name in sorted(files.sizes)}
+    changed = sum(before.get(name) != digest for name, digest in files.digests.items())
+    publication = Publication(folder, dict(files.sizes), changed, removed)
+    files.put(FILE, (json.dumps(listed, indent=1) + "\n").encode())
+    return publication
+
+
+class _Files:
+    """Puts files into a folder, each whole or not at all, and notes their sizes and hashes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.sizes: dict[str, int] = {}
+        self.digests: dict[str, str] = {}
+
+    def copy(self, source: Path, name: str, *, link: bool = False) -> None:
+        """Copy a file; with ``link`` a hard link will do, for files that nobody edits."""
+        size, digest = _measure(source)
+        if not self._has(name, size, digest):
+            self._replace(name, lambda part: _link(source, part) if link else shutil.copyfile(source, part))
+        self.sizes[name], self.digests[name] = size, digest
+
+    def put(self, name: str, content: bytes) -> None:
+        size, digest = len(content), hashlib.sha256(content).hexdigest()
+        if not self._has(name, size, digest):
+            self._replace(name, lambda part: part.write_bytes(content))
+        self.sizes[name], self.digests[name] = size, digest
+
+    def note(self, name: str) -> None:
+        """Take note of a file that is there."""
+        self.sizes[name], self.digests[name] = _measure(self._folder / name)
+
+    def _has(self, name: str, size: int, digest: str) -> bool:
+        path = self._folder / name
+        return path.is_file() and path.stat().st_size == size and _measure(path)[1] == digest
+
+    def _replace(self, name: str, make: Callable[[Path], object]) -> None:
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}{_PART}")
+        part.unlink(missing_ok=True)
+        try:
+            make(part)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _before(folder: Path, output: Path) -> dict[str, str]:
+    """Return the hashes of the files of the publication that a folder holds, by name.
+
+    Raises:
+        UsageError: See `write`.
+    """
+    there, source = folder.resolve(), output.resolve()
+    inside = there.parent == source and there.name in ("records", "networks", "runs")
+    if inside or there == source or there in source.parents:
+        raise UsageError(f"--to {folder}: is the output itself; name a folder of its own")
+    if not folder.exists() or not any(folder.iterdir()):
+        return {}
+    try:
+        listed = json.loads((folder / FILE).read_bytes())
+        return {name: str(about["sha256"]) for name, about in listed.items() if _OURS.fullmatch(name) and name != ".."}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        raise UsageError(f"--to {folder}: is not empty and holds no publication (no {FILE}); name another") from None
+
+
+def _remove(folder: Path, names: list[str]) -> int:
+    """Remove files, and return how many were there."""
+    there = [path for name in names if (path := folder / name).is_file() or path.is_symlink()]
+    for path in there:
+        path.unlink()
+    return len(there)
+
+
+def _measure(path: Path) -> tuple[int, str]:
+    """Return the bytes of a file and its SHA-256."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
