@@ -126,15 +126,15 @@ def test_a_disk_that_fills_up_while_a_run_is_trained_neither_ends_it_nor_loses_i
 
 
 def test_a_disk_that_is_full_for_a_while_is_tried_again_and_loses_nothing(tmp_path, whole, monkeypatch):
-    monkeypatch.setattr(local, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(local, "RETRY_SECONDS", 0.5)
     with disk(tmp_path / "disk", "size=2m") as folder:
-        run, executor = planned(folder), local.LocalExecutor(retries=1)
-        executor.submit([[run]])
+        executor, filled = local.LocalExecutor(retries=5), []
+        executor.submit([[planned(folder)]])
         for event in executor.events():
-            if isinstance(event, Progressed) and event.message["event"] == "started":
-                fill(folder / "ballast")
+            if isinstance(event, Progressed) and event.message["event"] == "started" and not filled:
+                filled.append(fill(folder / "ballast"))
             if isinstance(event, Progressed) and "trying again" in event.message.get("text", ""):
-                (folder / "ballast").unlink()
+                (folder / "ballast").unlink(missing_ok=True)
         assert event.status == "done"
         assert outcome(event.record) == outcome(whole)
 
