@@ -203,7 +203,7 @@ def test_whatever_a_stranger_hands_in_the_answer_is_a_list_of_lines(tmp_path, ch
         with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change took the place away
             for key in place[:-1]:
                 inner = inner[key]
-            inner[place[-1]] = new
+            inner[place[-1]] = copy.deepcopy(new)  # a later change may go into it
     path = tmp_path / "changed.json"
     path.write_text(json.dumps(changed))
     found = check_one(path)
