@@ -4,13 +4,14 @@ import dataclasses
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness import config
 from harness.config import compose, names, values
 from harness.config.schema import RunConfig
 from harness.errors import UnfitError, UsageError
+from harness.vocabulary import TRACKERS
 from methods import Method, Probe, methods
 from methods.parts.patterns import Pattern
 
@@ -113,6 +114,8 @@ def test_more_threads_or_processes_than_the_machine_can_bear_are_refused(name):
 
 @pytest.mark.parametrize("name", ["output", "dataset.root", "runner.image", "runner.gpu"])
 @given(text=TEXT)
+@example(text="${a}")
+@example(text=r"\${")
 @settings(max_examples=60, deadline=None)
 def test_a_text_is_taken_as_it_stands(name, text):
     if text.lower() == "null" or not text.strip():
@@ -191,7 +194,15 @@ def test_a_config_survives_its_plain_form():
     again = config.from_dict({**plain, "later": 1})
     assert config.to_dict(again) == plain
     assert config.from_dict(plain, method=False).method is None
-    out = {"test", "budget_share", "reference", "plugins", "tuned", "keep"}  # at their defaults, or always
+    out = {
+        "test",
+        "corruptions",
+        "budget_share",
+        "reference",
+        "plugins",
+        "tuned",
+        "keep",
+    }  # at their defaults, or always
     assert {f.name for f in dataclasses.fields(RunConfig)} - out | {"rules"} == set(plain)
     assert set(plain["model"]) == {"name"}
 

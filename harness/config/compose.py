@@ -84,7 +84,6 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         tuned = config.recipe.methods.get(config.method.name) or {}
         for name, value in [*((f"method.{field}", value) for field, value in tuned.items()), *settings]:
             _set(config, name, value)
-        OmegaConf.resolve(config)
         run = OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_explain(error)) from None
