@@ -194,6 +194,11 @@ def test_a_config_survives_its_plain_form():
     again = config.from_dict({**plain, "later": 1})
     assert config.to_dict(again) == plain
     assert config.from_dict(plain, method=False).method is None
+    at_their_defaults, always = (
+        {"test", "corruptions", "budget_share", "reference"},
+        {"plugins", "tuned", "keep", *TRACKERS},
+    )
+    out = at_their_defaults | always
     out = {
         "test",
         "corruptions",
