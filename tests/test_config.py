@@ -194,20 +194,8 @@ def test_a_config_survives_its_plain_form():
     again = config.from_dict({**plain, "later": 1})
     assert config.to_dict(again) == plain
     assert config.from_dict(plain, method=False).method is None
-    at_their_defaults, always = (
-        {"test", "corruptions", "budget_share", "reference"},
-        {"plugins", "tuned", "keep", *TRACKERS},
-    )
-    out = at_their_defaults | always
-    out = {
-        "test",
-        "corruptions",
-        "budget_share",
-        "reference",
-        "plugins",
-        "tuned",
-        "keep",
-    }  # at their defaults, or always
+    out = {"test", "corruptions", "budget_share", "reference"}  # at their defaults
+    out |= {"plugins", "tuned", "keep", *TRACKERS}  # always
     assert {f.name for f in dataclasses.fields(RunConfig)} - out | {"rules"} == set(plain)
     assert set(plain["model"]) == {"name"}
 
