@@ -184,11 +184,11 @@ def test_differences_have_no_negative_zero():
 
 
 def test_an_ascii_terminal_gets_ascii(monkeypatch, tmp_path):
-    stream = (tmp_path / "out").open("w", encoding="ascii")
-    monkeypatch.setattr(sys, "stdout", stream)
-    text = terminal.show(run.page(Path("x.json"), make()))
-    assert text.isascii()
-    assert terminal.show(Page("t", ["±"], [Section("s", notes=["–"])])).splitlines()[:2] == ["t", "+/-"]
+    with (tmp_path / "out").open("w", encoding="ascii") as stream, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", stream)
+        text = terminal.show(run.page(Path("x.json"), make()))
+        assert text.isascii()
+        assert terminal.show(Page("t", ["±"], [Section("s", notes=["–"])])).splitlines()[:2] == ["t", "+/-"]
 
 
 @pytest.fixture

@@ -192,6 +192,7 @@ def test_checkpoints_and_repeated_kernels_are_followed(reentrant):
     ]
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")  # users still have such networks
 def test_a_compiled_network_is_counted_and_a_scripted_one_refused():
     plain = nn.Sequential(nn.Flatten(), nn.Linear(192, CLASSES))
     costs = measure(torch.compile(plain, backend="eager"), SHAPE)
