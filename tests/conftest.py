@@ -25,6 +25,8 @@ SLOW = (
     *("test_conformance", "test_my_method", "test_flops", "test_models", "test_moving_runs", "test_data_folders"),
     *("test_budget", "test_at_initialisation", "test_statistics", "test_standing", "test_results_version"),
     *("test_board", "test_kept_networks", "test_interface", "test_record", "test_train", "test_site"),
+    *("test_deploy", "test_device_clock", "test_exporters", "test_leases", "test_packaging", "test_publish"),
+    *("test_reliability_networks", "test_retries", "test_status"),
 )
 """What starts processes, containers and browsers, or trains many networks: left out by ``--fast``."""
 
