@@ -62,7 +62,10 @@ def run(overrides: Iterable[str] = (), *, force: bool = False) -> Record:
         UsageError: See `resolve`; or the run cannot start.
         KeyboardInterrupt: It was interrupted; started again without ``force``, it resumes from its checkpoint.
     """
+    from harness.console import say
     from harness.executors import execute
+    from harness.executors.base import Progressed
+    from harness.exporters.callback import Exports
     from harness.plan import planned as plans
 
     chosen = config.resolve(list(overrides))
@@ -71,7 +74,11 @@ def run(overrides: Iterable[str] = (), *, force: bool = False) -> Record:
     execute.require(planned.run)
     if force:
         planned = execute.anew(planned)
-    finished = execute.existing(planned) or execute.execute(planned, lambda message: None)
+    with Exports([planned], say) as export:
+        finished = execute.existing(planned) or execute.execute(
+            planned, lambda message: export(Progressed(planned, message))
+        )
+        export(finished)
     assert finished.record is not None
     if finished.status == "interrupted":
         raise KeyboardInterrupt

@@ -131,7 +131,8 @@ def results(record: Record) -> dict[str, float]:
 
     What the last point of the curve says already is left out.
     """
-    figures = {**record["metrics"], **record["cost"]}
+    figures = {**record["metrics"], **record["cost"], "reliability": record.get("reliability")}
+    figures["metrics.sparsity"] = figures.pop("sparsity")
     layers = figures.pop("layer_density") or {}
     found = {name: value for name, value in flat(figures).items() if name not in CURVE}
     found |= {f"layer_density/{name}": density for name, density in layers.items()}

@@ -3,6 +3,7 @@
 import warnings
 
 import trackio
+from trackio.run import Run
 from trackio.sqlite_storage import SQLiteStorage
 
 from harness.exporters.base import About, Values
@@ -47,7 +48,7 @@ class Tracker:
 class Tracked:
     """See `harness.exporters.base.Tracked`."""
 
-    def __init__(self, run: trackio.Run, last: int, ended: str) -> None:
+    def __init__(self, run: Run, last: int, ended: str) -> None:
         """Take a run of the library."""
         self._run = run
         self.last, self.ended = last, ended
