@@ -10,7 +10,8 @@ from runs import small
 from harness.cli import main
 from harness.cli.deploy import _output_of
 from harness.deploy import choice
-from harness.deploy.network import Conditions, deploy
+from harness.deploy.conditions import Conditions
+from harness.deploy.network import deploy
 from harness.errors import UsageError
 from harness.executors.execute import execute
 from harness.networks import keep

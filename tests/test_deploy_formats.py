@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from harness.deploy import choice, formats, layers, timing, training
-from harness.deploy.network import Conditions
+from harness.deploy.conditions import Conditions
 
 CPU = torch.device("cpu")
 SHAPES = st.tuples(st.integers(1, 24), st.integers(1, 24), st.integers(1, 9))
@@ -65,10 +65,12 @@ def test_layers_in_csr_give_what_torch_gives(module, batch):
     module.weight.mul_(sparse(module.weight.shape, 0.3) != 0)
     images = torch.randn(batch, 3, 9, 9)
     expected = module(images)
-    ours = layers.Layer("weight", module).using(formats.csr(module.weight.flatten(1)))(images)
-    assert ours.shape == expected.shape
-    torch.testing.assert_close(ours, expected)
-    assert ours.is_contiguous() or isinstance(module, nn.Linear)
+    layer = layers.Layer("weight", module)
+    for channels_last in (False, True):
+        ours = layer.using(formats.csr(layer.matrix(channels_last)), channels_last)(images)
+        assert ours.shape == expected.shape
+        torch.testing.assert_close(ours, expected)
+        assert ours.is_contiguous() or isinstance(module, nn.Linear)
 
 
 def test_blocks_must_be_whole_and_some_empty():
@@ -85,6 +87,12 @@ def test_semi_structured_needs_its_pattern_and_its_device():
     assert formats.has_pattern(torch.tensor([[1.0, 0, 2, 0], [0, 0, 0, 3]]))
     assert not formats.has_pattern(torch.tensor([[1.0, 4, 2, 0]]))
     assert not formats.has_pattern(torch.tensor([[1.0, 0, 0]]))
+    convolution = nn.Conv2d(4, 1, 2)
+    with torch.no_grad():
+        convolution.weight[:, 2:] = 0.0  # 2 of 4 channels at each position of the kernel
+    layer = layers.Layer("weight", convolution)
+    assert formats.has_pattern(layer.matrix(channels_last=True))
+    assert not formats.has_pattern(layer.matrix())
     with pytest.raises(formats.UnsuitedError, match=r"needs an NVIDIA GPU of compute capability 8\.0 or newer"):
         formats.semi_structured(torch.zeros(4, 4))
 

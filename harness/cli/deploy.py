@@ -16,7 +16,8 @@ from harness.errors import UsageError, short
 from harness.records.deployment_schema import LEAST_REPEATS, MOST_REPEATS, PRECISIONS
 
 if TYPE_CHECKING:
-    from harness.deploy.network import Conditions, Tell
+    from harness.deploy.conditions import Conditions
+    from harness.deploy.network import Tell
     from harness.records.deployments import Deployment
 
 ABOUT = "measure how fast a kept network runs in sparse formats, and how small it is"
@@ -51,7 +52,7 @@ def call(given: argparse.Namespace) -> int:
         raise UsageError(f"--html is for one network, and {len(named)} are named")
     place = output(folders) if folders else None
     subjects = [_subject(text, place) for text in named]
-    from harness.deploy.network import Conditions
+    from harness.deploy.conditions import Conditions
 
     threads = {} if given.threads is None else {"threads": given.threads}
     on = Conditions(given.device, given.precision, repeats=given.repeats, **threads)
@@ -87,8 +88,10 @@ def _several(subjects: list[tuple[Path, Path]], on: "Conditions", given: argpars
 
 def _measured(network: Path, place: Path, on: "Conditions", model: str | None) -> tuple["Deployment", Path]:
     from harness.deploy.network import deploy
+    from harness.machine.allocator import keep_freed_memory
     from harness.records import deployments
 
+    keep_freed_memory()  # or pages that the kernel zeroes anew would be measured as well, most of them dense
     with _progress(network) as tell:
         made = deploy(network, model, on, tell)
     try:

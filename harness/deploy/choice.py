@@ -7,15 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.deploy.formats import FORMATS, UnsuitedError
+from harness.deploy.formats import CHANNELS_LAST, FORMATS, UnsuitedError
 from harness.deploy.layers import Forward, Layer
 from harness.deploy.timing import in_turns, ratio
 from harness.errors import first_line
 from harness.records.deployment_schema import DENSE
-
-TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 5e-2}
-"""By precision, how far an output may be from dense, as a fraction of the largest dense output: sums are taken in
-another order."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,8 @@ def choose(layer: Layer, given: Tensor, repeats: int, tolerance: float) -> Choic
     refused: dict[str, str] = {}
     for name, make in FORMATS.items():
         try:
-            forward = layer.using(make(layer.matrix))
+            last = name in CHANNELS_LAST
+            forward = layer.using(make(layer.matrix(last)), last)
             error = difference(forward(given), expected)
         except UnsuitedError as unsuited:
             refused[name] = str(unsuited)

@@ -103,6 +103,9 @@ FORMATS: dict[str, Callable[[Tensor], Multiply]] = {
 }
 """Every format beside dense, by name."""
 
+CHANNELS_LAST = ("2:4",)
+"""Formats of which the weights of a convolution have neighbouring channels as neighbours, as patterns are defined."""
+
 
 @contextmanager
 def quiet() -> Iterator[None]:

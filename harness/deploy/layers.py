@@ -33,14 +33,21 @@ class Layer:
         """``linear`` or ``conv2d``."""
         return "linear" if isinstance(self.module, nn.Linear) else "conv2d"
 
-    @property
-    def matrix(self) -> Tensor:
-        """The weight as a matrix [outputs, inputs]; of a convolution, inputs are channels × kernel positions."""
-        return self.module.weight.detach().flatten(1)
+    def matrix(self, channels_last: bool = False) -> Tensor:
+        """Return the weight as a matrix [outputs, inputs].
 
-    def using(self, multiply: Multiply) -> Forward:
-        """Return the forward pass with the products done by ``multiply``."""
-        return _linear(self.module, multiply) if isinstance(self.module, nn.Linear) else _conv2d(self.module, multiply)
+        Args:
+            channels_last: Whether the inputs of a convolution are kernel positions × channels, with the channels of one
+                position as neighbours, rather than channels × kernel positions.
+        """
+        weight = self.module.weight.detach()
+        return (weight.movedim(1, -1) if channels_last else weight).flatten(1)
+
+    def using(self, multiply: Multiply, channels_last: bool = False) -> Forward:
+        """Return the forward pass with the products done by ``multiply``, which was made of `matrix`."""
+        if isinstance(self.module, nn.Linear):
+            return _linear(self.module, multiply)
+        return _conv2d(self.module, multiply, channels_last)
 
 
 def find(model: nn.Module, masked: Collection[str]) -> tuple[list[Layer], dict[str, str]]:
@@ -126,7 +133,7 @@ def _linear(module: nn.Linear, multiply: Multiply) -> Forward:
     return forward
 
 
-def _conv2d(module: nn.Conv2d, multiply: Multiply) -> Forward:
+def _conv2d(module: nn.Conv2d, multiply: Multiply, channels_last: bool) -> Forward:
     """Multiply with the patches of the images laid out as columns ("im2col")."""
     bias, kernel = module.bias, _pair(module.kernel_size)
     padding, stride, dilation = _pair(module.padding), _pair(module.stride), _pair(module.dilation)
@@ -142,6 +149,8 @@ def _conv2d(module: nn.Conv2d, multiply: Multiply) -> Forward:
             )
             patches = F.unfold(given, kernel, dilation, padding, stride)
         batch = len(given)
+        if channels_last:
+            patches = patches.unflatten(1, (given.shape[1], -1)).transpose(1, 2).flatten(1, 2)
         columns = patches.transpose(0, 1).reshape(patches.shape[1], batch * math.prod(size))
         out = multiply(columns)
         out = out.reshape(len(out), batch, *size).transpose(0, 1).contiguous()

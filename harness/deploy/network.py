@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,8 @@ from torch import Tensor, nn
 
 from harness.budget.measure import measure
 from harness.deploy import packed, timing, training
-from harness.deploy.choice import TOLERANCES, Choice, choose, difference
+from harness.deploy.choice import Choice, choose, difference
+from harness.deploy.conditions import Conditions
 from harness.deploy.layers import Forward, Layer, find, inputs, swapped
 from harness.errors import UsageError, first_line
 from harness.machine import provenance
@@ -24,28 +24,6 @@ from harness.seeds import derive
 
 Tell = Callable[[str, float], None]
 """Takes what is measured next, and the share of the work that is done."""
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """On what a network is measured.
-
-    Attributes:
-        device: ``cpu`` or ``cuda``.
-        precision: One of `harness.records.deployment_schema.PRECISIONS`, of weights and activations.
-        threads: Of the processor that torch uses.
-        repeats: Samples of each way to compute a layer or the network.
-    """
-
-    device: str = "cpu"
-    precision: str = "float32"
-    threads: int = field(default_factory=torch.get_num_threads)
-    repeats: int = 21
-
-    @property
-    def tolerance(self) -> float:
-        """How far an output may be from dense, as a fraction of the largest dense output."""
-        return TOLERANCES[self.precision]
 
 
 def deploy(file: Path, plugin: str | None, on: Conditions, tell: Tell) -> Deployment:

@@ -8,7 +8,7 @@ gradient from these alone. SparseLab is optional (``pip install 'sparsebench[spa
 import math
 import platform
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from harness import extras
 from harness.deploy import timing
 from harness.deploy.choice import difference
+from harness.deploy.conditions import Conditions
 from harness.deploy.formats import quiet
 from harness.deploy.layers import Layer
 from harness.errors import first_line
@@ -25,17 +26,6 @@ BATCH = 128
 """Rows of the input of a layer."""
 
 _LR = 0.01
-
-
-class Settings(Protocol):
-    """What a measurement depends on; `harness.deploy.network.Conditions` has it."""
-
-    @property
-    def precision(self) -> str: ...  # noqa: D102
-    @property
-    def repeats(self) -> int: ...  # noqa: D102
-    @property
-    def tolerance(self) -> float: ...  # noqa: D102
 
 
 class _Side:
@@ -61,7 +51,7 @@ class _Side:
 
 
 def step(
-    layers: Sequence[Layer], on: Settings, device: torch.device, tell: Callable[[str, float], None]
+    layers: Sequence[Layer], on: Conditions, device: torch.device, tell: Callable[[str, float], None]
 ) -> dict[str, Any] | None:
     """Measure a training step of the linear layers of a network; return the ``training`` of a deployment.
 
@@ -70,7 +60,7 @@ def step(
 
     Args:
         layers: The masked layers of the network; convolutions are left out.
-        on: Repeats, tolerance and precision.
+        on: On what to measure.
         device: Where the network is.
         tell: Is told how far it is.
 
@@ -88,34 +78,26 @@ def step(
     except ImportError:
         return found | {"refused": str(extras.missing("sparselab"))}
     found["library"] = f"sparselab {sparselab.__version__}"
-    pairs = []
     with quiet():
-        _forget_transposes()
-        for layer in linear:
-            try:
-                pair, error = _checked(layer)
-            except (RuntimeError, ValueError, TypeError, AttributeError) as failure:
-                return found | {"refused": f"{found['library']} fails on {layer.name}: {first_line(failure)}"}
+        try:
+            _forget_transposes()
+            checked = [_checked(layer) for layer in linear]
+        except (ImportError, RuntimeError, ValueError, TypeError, AttributeError) as failure:
+            return found | {"refused": f"{found['library']} fails: {first_line(failure)}"}
+        for layer, (_, error) in zip(linear, checked, strict=True):
             if not error <= on.tolerance:
-                why = (
-                    f"{layer.name} trained by {found['library']} differs from dense by {error:.2g} of the largest value"
-                )
-                return found | {"refused": why}
-            found["error"] = max(error, found["error"] or 0.0)
-            pairs.append(pair)
-        for number, (layer, pair) in enumerate(zip(linear, pairs, strict=True)):
+                apart = f"differs from dense by {error:.2g} of the largest value, more than {on.tolerance:g}"
+                return found | {"refused": f"{layer.name} trained by {found['library']} {apart}"}
+        found["error"] = max(error for _, error in checked)
+        for number, (layer, (pair, _)) in enumerate(zip(linear, checked, strict=True)):
             tell(f"training step of {layer.name}", number / (len(linear) + 1))
             shape = list(layer.module.weight.shape)
             found["layers"].append({"name": layer.name, "shape": shape, **_timed([pair], on, device)})
-        found["all"] = (
-            _timed(pairs, on, device)
-            if len(pairs) > 1
-            else {name: value for name, value in found["layers"][0].items() if name not in ("name", "shape")}
-        )
+        found["all"] = _timed([pair for pair, _ in checked], on, device)
     return found
 
 
-def _objection(on: Settings, device: torch.device) -> str | None:
+def _objection(on: Conditions, device: torch.device) -> str | None:
     if device.type != "cpu" or on.precision != "float32":
         return "sparselab computes in float32 on a processor alone"
     if platform.machine() == "x86_64" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "NO AVX"):
@@ -125,7 +107,7 @@ def _objection(on: Settings, device: torch.device) -> str | None:
 
 def _checked(layer: Layer) -> tuple[tuple[_Side, _Side], float]:
     """Return a layer as a dense and a sparse side that have taken a step, and how far they are apart."""
-    weight = layer.matrix.clone()
+    weight = layer.matrix().clone()
     draws = torch.Generator().manual_seed(derive(0, "deploy", "training", *weight.shape))
     given, above = (torch.randn(BATCH, side, generator=draws) for side in reversed(weight.shape))
     module = layer.module
@@ -146,6 +128,8 @@ def _checked(layer: Layer) -> tuple[tuple[_Side, _Side], float]:
         difference(other.given.grad, one.given.grad),
         difference(other.layer._csr.to_dense(), trained),
     ]
+    if dense.bias is not None:
+        apart.append(difference(other.layer.bias.detach(), dense.bias.detach()))
     return sides, max(apart, key=lambda each: (math.isnan(each), each))
 
 
@@ -172,7 +156,7 @@ def _forget_transposes() -> None:
     ops._clear_transpose_cache()
 
 
-def _timed(pairs: Sequence[tuple[_Side, _Side]], on: Settings, device: torch.device) -> dict[str, float | None]:
+def _timed(pairs: Sequence[tuple[_Side, _Side]], on: Conditions, device: torch.device) -> dict[str, float | None]:
     def steps(number: int) -> timing.Work:
         def work() -> None:
             for pair in pairs:
