@@ -10,6 +10,7 @@ from harness.errors import UsageError
 from harness.executors.base import Finished, Progressed, Started
 from harness.executors.execute import anew, execute
 from harness.executors.local import LocalExecutor
+from harness.executors.publishing import publish
 from harness.plan.planned import plan
 
 
@@ -85,3 +86,15 @@ def test_a_settled_record_is_not_replaced_by_one_that_is_not(tmp_path):
     assert again.status == "interrupted"
     assert done.path.read_bytes() == before
     assert any("stays" in message.get("text", "") for message in told)
+
+
+@pytest.mark.parametrize("status", ["invalid", "diverged", "failed", "interrupted"])
+def test_a_done_record_is_not_replaced_by_a_worse_one(status, tmp_path):
+    (run,) = planned(tmp_path, "static")
+    done = execute(run, lambda message: None)
+    before = done.path.read_bytes()
+    told = []
+    worse = {**done.record, "status": status, "reason": "it went wrong"}
+    assert publish(run, worse, run.folder, told.append) == done.path
+    assert done.path.read_bytes() == before
+    assert told == [{"event": "log", "text": f"{done.path.name}, which is done, stays: this time it went wrong"}]

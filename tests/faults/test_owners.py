@@ -17,7 +17,9 @@ from harness.executors.base import Finished, Progressed
 from harness.executors.execute import anew, execute
 from harness.executors.local import LocalExecutor
 from harness.executors.owner import TakenError, own
-from harness.machine import locks
+from harness.machine import holder, leases, locks
+from harness.machine.lease_files import after, chain, make
+from harness.machine.leases import LostError
 from harness.plan.planned import plan
 from harness.runners import processes
 
@@ -114,6 +116,48 @@ def test_a_lease_does_not_outlive_its_killed_owner(tmp_path):
         other.wait()
         assert run.folder.with_name(f"{run.key}.lease").exists()
         assert execute(run, ignore, wait=False).status == "done"
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_a_run_that_another_machine_took_over_is_dropped_and_publishes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.05)
+    run, taken = planned(tmp_path, budget="epochs:5000"), []
+    path = run.folder.with_name(f"{run.key}.lease")
+
+    def take_over(message):
+        if message["event"] == "progress" and not taken:
+            taken.append(message)
+            (mine,) = chain(path)
+            about = {**holder.claim("f" * 16), "host": "far", "space": "another machine"}
+            os.close(make(after(path, mine), about, 60))
+
+    with pytest.raises(LostError, match="taken over by another process"):
+        execute(run, take_over)
+    assert not list(tmp_path.glob("records/*"))
+    assert not (run.folder / "record.json").exists()  # killed, since what it wrote might be among the other's files
+    assert chain(path)[-1].host == "far"
+    assert processes.unfinished() == []
+    with pytest.raises(TakenError, match="on 'far' since"):
+        execute(run, ignore, wait=False)
+
+
+def test_a_run_of_a_machine_that_died_is_taken_over_and_resumed(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.05)
+    run = planned(tmp_path, budget="epochs:300")
+
+    def stop(message):
+        if message["event"] == "progress":
+            raise KeyboardInterrupt
+
+    execute(run, stop)
+    path = run.folder.with_name(f"{run.key}.lease")
+    os.close(make(path, {**holder.claim("f" * 16), "host": "far", "space": "another machine"}, 60))
+    os.utime(path, (0, 0))
+    executor = LocalExecutor()
+    executor.submit([[run]])
+    *events, last = executor.events()
+    assert any("on 'far' since" in event.message.get("text", "") for event in events if isinstance(event, Progressed))
+    assert (last.status, last.record["provenance"]["resumed"]) == ("done", True)
     assert not list((tmp_path / "runs").iterdir())
 
 
