@@ -151,3 +151,11 @@ def test_right_images_that_are_not_the_network_s_are_refused(lab):
     assert record["status"] == "invalid"
     assert "images were classified otherwise than it says" in record["reason"]
     assert record["metrics"]["test_right"] is None
+
+
+@pytest.mark.parametrize("crime", ["['ece'] = 0.0", "['corruptions']['jpeg'][1] = 1.0"])
+def test_a_reliability_that_is_not_the_network_s_is_refused(lab, crime):
+    record = lab.run("corruptions=true", program=AFTERWARDS.format(crime=f"record['reliability']{crime}"))
+    assert record["status"] == "invalid"
+    assert "the outside refuses the record: reliability." in record["reason"]
+    assert "reliability" not in record
