@@ -252,8 +252,33 @@ def test_the_board_shows_what_was_measured_off_its_main_table(output):
     assert made.tables[0].rows[0].accuracy is not None
 
 
-def broken(content, **changes):
-    return {**content, **changes}
+MADE = dict.fromkeys(("torch", "cpu", "gpu", "hostname_hash", "git_commit", "git_dirty", "finished"))
+
+
+def kept_run(seed):
+    return make("static", 0.9, seed, runner="docker") | {"network": {"bytes": 9, "sha256": f"{seed:064x}"}}
+
+
+@pytest.mark.parametrize("seeds", [(0, 1, 2, 3), (0, 3)])
+def test_seeds_beyond_those_that_are_ranked_agree_too(tmp_path, seeds):
+    every = [kept_run(seed) for seed in range(4)]
+    others = [make("rigl", 0.9, seed, runner="docker") for seed in range(3)]
+    for each in [*every, *others]:
+        write(each, tmp_path / "records" / record_name(each))
+    runs = [{"seed": seed, "key": every[seed]["key"], "network": f"{seed:064x}"} for seed in seeds]
+    scored = {"accuracy": 0.9, **reliability.group(15, 0.1, 0.5)}
+    content = {"schema": 1, "of": "row", "runs": runs, "agreement": 0.75, "ensemble": scored, "provenance": MADE}
+    reliability.write(content, reliability.row_path(tmp_path, [each["key"] for each in runs]))
+    rows, made = cells(tmp_path)
+    assert made.problems == []
+    assert len(next(row for row in made.tables[0].rows if row.name == "static").counted) == 3
+    of = "" if len(seeds) == 4 else " (2 of 4 seeds)"
+    (row,) = rows
+    assert (row["seeds agree %"], row["ensemble top-1 %"]) == (f"75.00{of}", f"90.00{of}")
+    assert row["calibration error %"] == "–"
+    content["runs"][0]["network"] = "f" * 64
+    reliability.write(content, reliability.row_path(tmp_path, [each["key"] for each in runs]))
+    assert "measured from another network" in cells(tmp_path)[1].problems[0].reason
 
 
 @pytest.mark.parametrize(
@@ -273,10 +298,9 @@ def broken(content, **changes):
 def test_a_broken_file_is_named_and_the_board_stands(tmp_path, change, reason):
     record = make() | {"network": {"bytes": 9, "sha256": "a" * 64}}
     write(record, tmp_path / "records" / record_name(record))
-    made = dict.fromkeys(("torch", "cpu", "gpu", "hostname_hash", "git_commit", "git_dirty", "finished"))
     content = {"schema": 1, "of": "run", "key": record["key"], "network": "a" * 64}
     content |= {"accuracy": record["metrics"]["test_accuracy"], "reliability": reliability.group(15, 0.1, 0.5)}
-    content |= {"provenance": made}
+    content |= {"provenance": MADE}
     path = reliability.run_path(tmp_path, record["key"])
     reliability.write(content, path)
     assert cells(tmp_path)[1].problems == []

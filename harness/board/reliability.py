@@ -29,11 +29,11 @@ class Measured:
 
     Attributes:
         runs: The group ``reliability`` of a run, by its key.
-        rows: The content of files of rows.
+        rows: The contents of the files of rows that a run is in, by its key.
     """
 
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 def read(output: Path, files: Mapping[str, Record]) -> tuple[Measured, list[Problem]]:
@@ -61,7 +61,8 @@ def read(output: Path, files: Mapping[str, Record]) -> tuple[Measured, list[Prob
             if content["of"] == "run":
                 found.runs[content["key"]] = content["reliability"]
             else:
-                found.rows.append(content)
+                for each in content["runs"]:
+                    found.rows.setdefault(each["key"], []).append(content)
     return found, problems
 
 
@@ -99,7 +100,7 @@ def _cells(measured: Measured, row: Row) -> list[str]:
         "–" if brier is None else f"{brier:.4f}",
         _percent(mean_of_known(each["mean"] for each in under), len(under), len(runs)),
         *(_percent(kind) for kind in kinds),
-        *_of_seeds(together, len(runs)),
+        *_of_seeds(together, len(row.runs)),
         _when(measured, runs),
     ]
 
@@ -111,9 +112,10 @@ def _group(measured: Measured, run: Record) -> dict[str, Any]:
 
 def _together(measured: Measured, row: Row) -> dict[str, Any] | None:
     """Return what was measured of most seeds of a row together; None if nothing was."""
-    keys = {run["key"] for run in row.counted.values()}
-    found = [content for content in measured.rows if {each["key"] for each in content["runs"]} <= keys]
-    return max(found, key=lambda content: len(content["runs"]), default=None)
+    keys = {run["key"] for run in row.runs.values()}
+    found = [content for key in sorted(keys) for content in measured.rows.get(key, ())]
+    inside = [content for content in found if {each["key"] for each in content["runs"]} <= keys]
+    return max(inside, key=lambda content: len(content["runs"]), default=None)
 
 
 def _of_seeds(together: dict[str, Any] | None, every: int) -> list[str]:
