@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.networks.load import load_network
-    from methods import Event, Learned, Look, Masks, Method, Moment, Pattern, Probe, Rewinding, register
     from harness.records.frames import load
+    from methods import Event, Learned, Look, Masks, Method, Moment, Pattern, Probe, Rewinding, register
     from sparsebench.runs import plan, resolve, run
 
 __all__ = [
