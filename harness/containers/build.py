@@ -36,6 +36,8 @@ SUITE_DISK = 22 * GIB
 """Room for a build of the suite's image: wheels twice (archive and layer), the environment twice (builder, image)."""
 METHOD_DISK = 4 * GIB
 LOCAL_BASE = "sparsebench-base:local"
+REQUEST_SECONDS = 900.0
+"""A busy engine takes minutes to remove the gigabytes of a build's first stage."""
 SCRIPT_LABEL = f"{LABEL}.base-script"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -61,7 +63,7 @@ def make(
     if pin:
         pins = files.pin()
         report(f"{files.name}/{PIN_FILE} pins content {pins.content[:12]}")
-    client = connect()
+    client = connect(REQUEST_SECONDS)
     made = build(client, files, report, base, force)
     report(f"image {tag(made.content)} is {made.id}, base {made.base}")
     if older := contents(client) - {made.content, ImageFiles(SUITE).content()}:
