@@ -37,6 +37,7 @@ def test_imports_keep_to_the_floors_of_the_house():
         "harness.records",
         "harness.audit.submission",
         "harness.board",
+        "harness.executors.state",
     ],
 )
 def test_what_answers_at_once_imports_nothing_slow(module):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli import detach, limits
+from harness.cli import limits
 from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs, margin, output
 from harness.console import say, shown
 from harness.errors import unknown
@@ -115,6 +115,7 @@ def _until(given: argparse.Namespace, overrides: list[str], bounds: limits.Limit
 
 
 def _detach(given: argparse.Namespace, overrides: list[str]) -> int:
+    from harness.cli import detach
     from harness.plan import grid
     from harness.plan.listing import FOLDER
 
