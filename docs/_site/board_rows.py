@@ -12,8 +12,10 @@ from repository import ROOT
 from harness.board import units
 from harness.budget import kinds
 
-_TASK = ("dataset", "model", "recipe", "budget_kind", "budget_amount", "budget_stretch", "budget_rounds")
-_TASK += ("device", "ruleset", "trials")
+_TASK = (
+    *("dataset", "model", "recipe", "budget_kind", "budget_amount", "budget_stretch", "budget_rounds"),
+    *("device", "ruleset", "trials"),
+)
 _HEADERS = ["sparsity", "top-1 %", "seeds", "rank", "training FLOPs", "inference FLOPs", "made", "settings"]
 
 

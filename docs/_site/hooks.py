@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -55,7 +56,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         raise PluginError(f"{page.file.src_uri}: {error}") from error
 
 
-def complete(uri: str, markdown: str, meta: dict[str, Any]) -> str:
+def complete(uri: str, markdown: str, meta: Mapping[str, Any]) -> str:
     """Return the Markdown of a page as it is rendered.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -41,7 +41,7 @@ def overview() -> str:
     return table(["method", "what it does", "paper", "charged besides its masked training steps"], rows)
 
 
-def page(name: str, markdown: str, meta: dict[str, Any]) -> str:
+def page(name: str, markdown: str, meta: Mapping[str, Any]) -> str:
     """Return the page of a method: its text, then settings, cost and rows of the board.
 
     Args:
