@@ -19,9 +19,10 @@ from mutations import content
 
 from harness.board import csv_text
 from harness.board.board import read
-from harness.records import RecordError, bits, record_name
+from harness.records import RecordError, bits, record_name, reliability
 from harness.records.record import text
 from harness.records.store import parse
+from harness.vocabulary import CORRUPTIONS
 
 MANY = int(os.environ.get("FUZZ_RECORDS", "300"))
 
@@ -32,6 +33,7 @@ def with_more(record):
     right = np.arange(images) < round(record["metrics"]["test_accuracy"] * images)
     record["metrics"]["test_right"] = bits.pack(right)
     record["tuning"] = {"chosen": "default"}
+    record["reliability"] = reliability.group(15, 0.1, 0.5, {name: [0.5, 0.4] for name in CORRUPTIONS})
     record["provenance"]["looks"] = {"margin": 0.5, "looks": [3, 5], "spending": [0.01, 0.04]}
     record["topology"][0]["gradient"] = list(record["topology"][0]["active"])
     return record
