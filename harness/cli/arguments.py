@@ -11,7 +11,7 @@ from harness.errors import UsageError, short
 DONE, FAILED, USAGE = 0, 1, 2
 """Exit statuses: all done; a run failed or a record was refused; bad usage."""
 
-OVERRIDES = "name=value, e.g. method=rigl dataset=cifar10 sparsity=0.95 budget=flops:0.5 runner=local output=DIR"
+OVERRIDES = "name=value, e.g. method=rigl dataset=cifar10 sparsity=0.95 budget=flops:0.5 output=DIR tensorboard=tb"
 
 
 _JOBS_PER_CORE = 16
