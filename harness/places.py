@@ -40,9 +40,7 @@ def own_settings() -> OwnFiles:
     own = _own()
     if own is None:
         return ()
-    files = [path for group in _GROUPS for path in sorted((own / group).glob("*.yaml"))]
-    states = [(str(path), path.stat()) for path in files]
-    return tuple((path, state.st_mtime_ns, state.st_size) for path, state in states)
+    return tuple(state for group in _GROUPS for state in sorted(_states(os.path.join(own, group))))
 
 
 @contextmanager
@@ -68,7 +66,18 @@ def _files(group: str, own: OwnFiles) -> tuple[tuple[str, Path], ...]:
     return tuple(sorted(found.items()))
 
 
-def _own() -> Path | None:
+def _states(folder: str) -> Iterator[tuple[str, int, int]]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".yaml") and not entry.name.startswith(".") and entry.is_file():
+                    state = entry.stat()
+                    yield entry.path, state.st_mtime_ns, state.st_size
+    except OSError:  # there is no such folder, or what is in it goes away
+        return
+
+
+def _own() -> str | None:
     """Return ``./benchmarks``; None if there is no such folder, or it is the project's."""
     try:
         own = os.path.join(os.getcwd(), "benchmarks")
@@ -76,7 +85,7 @@ def _own() -> Path | None:
         return None
     if own == str(TREE) or not os.path.isdir(own) or os.path.realpath(own) == str(TREE):
         return None
-    return Path(own)
+    return own
 
 
 def cache() -> Path:
