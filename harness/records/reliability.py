@@ -13,8 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.records.schema import RELIABILITY
-from harness.records.shapes import MAYBE_NAME, MAYBE_TRUE, SHARE, STEP, TIME, Schema, items, keys
+from harness.records.reliability_schema import SCHEMAS, VERSION
 from harness.records.store import decode, open_regular, write_atomic
 from harness.records.validate import RecordError, one_line
 
@@ -24,52 +23,8 @@ if TYPE_CHECKING:
 FOLDER = "reliability"
 """Where the files lie in an output, beside its ``records``."""
 
-VERSION = 1
 LARGEST = 1 << 20
 """Bytes of the largest file that is read."""
-
-_MOST_SEEDS = 1000
-
-
-_DIGEST: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_KEY: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
-
-
-_MADE = keys(
-    {
-        "torch": MAYBE_NAME,
-        "cpu": MAYBE_NAME,
-        "gpu": MAYBE_NAME,
-        "hostname_hash": MAYBE_NAME,
-        "git_commit": MAYBE_NAME,
-        "git_dirty": MAYBE_TRUE,
-        "finished": TIME,
-    }
-)
-_VERSION: Schema = {"const": VERSION}
-_SCORES = RELIABILITY["properties"]
-_RUN = keys(
-    {
-        "schema": _VERSION,
-        "of": {"const": "run"},
-        "key": _KEY,
-        "network": _DIGEST,
-        "accuracy": SHARE,
-        "reliability": RELIABILITY,
-        "provenance": _MADE,
-    }
-)
-_ROW = keys(
-    {
-        "schema": _VERSION,
-        "of": {"const": "row"},
-        "runs": {**items(keys({"seed": STEP, "key": _KEY, "network": _DIGEST}), _MOST_SEEDS), "minItems": 2},
-        "agreement": SHARE,
-        "ensemble": keys({"accuracy": SHARE, **{name: _SCORES[name] for name in ("bins", "ece", "brier")}}),
-        "provenance": _MADE,
-    }
-)
-_SCHEMAS = {"run": _RUN, "row": _ROW}
 
 
 def group(
@@ -129,20 +84,21 @@ def write(content: dict[str, Any], path: Path) -> None:
         RecordError: It is not such content; nothing is written.
         OSError: It cannot be written.
     """
-    _require(content)
-    write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    whole = {"schema": VERSION, **content}
+    _require(whole)
+    write_atomic(path, json.dumps(whole, indent=1, allow_nan=False) + "\n")
 
 
 @cache
 def _validator(kind: str) -> "jsonschema_rs.Draft202012Validator":
     import jsonschema_rs
 
-    return jsonschema_rs.Draft202012Validator(_SCHEMAS[kind])
+    return jsonschema_rs.Draft202012Validator(SCHEMAS[kind])
 
 
 def _require(value: Any) -> None:
     kind = value.get("of") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or kind not in _SCHEMAS:
+    if not isinstance(kind, str) or kind not in SCHEMAS:
         raise RecordError("of: a file of reliability is of a run or of a row")
     for error in _validator(kind).iter_errors(value):
         place = ".".join(map(str, error.instance_path))

@@ -7,6 +7,7 @@ records may lack it because they were made before it existed, and in `RARE` if o
 
 from typing import Any
 
+from harness.records.reliability_schema import RELIABILITY
 from harness.records.shapes import (
     AMOUNT,
     ANY,
@@ -23,7 +24,6 @@ from harness.records.shapes import (
     MOST_LAYERS,
     MOST_NAMES,
     NAME,
-    SHARE,
     SPENT,
     STEP,
     TIME,
@@ -34,7 +34,7 @@ from harness.records.shapes import (
     keys,
     text,
 )
-from harness.vocabulary import BUDGET_ROUNDS, CORRUPTIONS, RUNNERS, STATUSES, TUNING
+from harness.vocabulary import BUDGET_ROUNDS, RUNNERS, STATUSES, TUNING
 
 VERSIONS = (1, 2)
 VERSION = 2
@@ -139,9 +139,7 @@ PROVENANCE = keys(
 CODE = keys(
     {
         "results": {"type": "string", "pattern": "^[0-9]{1,9}$"},
-        "method": digest(64),
-        "model": digest(64),
-        "shared": digest(64),
+        **dict.fromkeys(("method", "model", "shared"), digest(64)),
     }
 )
 IMAGE = keys({"content": MAYBE_NAME, "base": MAYBE_NAME}, null=True)
@@ -155,19 +153,6 @@ TUNED = keys(
 
 # The file of the network that was kept of a run (`harness.networks`).
 NETWORK = keys({"bytes": STEP, "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}})
-
-# Calibration and accuracy under corruptions of the final weights on the test set (docs/reliability.md).
-_BOTH: Schema = {**items(SHARE, 2), "minItems": 2}
-RELIABILITY = keys(
-    {
-        "bins": {"type": "integer", "minimum": 1, "maximum": 1000},
-        "ece": SHARE,
-        "brier": {"type": "number", "minimum": 0, "maximum": 2},
-        # Accuracies at each severity, and the mean of them all.
-        "corruptions": keys({**dict.fromkeys(CORRUPTIONS, _BOTH), "mean": SHARE}),
-    },
-    optional=("corruptions",),
-)
 
 BUDGET = keys(
     {

@@ -62,4 +62,4 @@ def _write(path: Path, content: dict[str, Any], reloaded: Reloaded) -> None:
         **{name: source[name] for name in ("git_commit", "git_dirty")},
         "finished": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
-    reliability.write({"schema": reliability.VERSION, **content, "provenance": made}, path)
+    reliability.write({**content, "provenance": made}, path)
