@@ -107,6 +107,19 @@ def test_a_network_that_is_not_its_record_s_is_left_out_by_name(output, tmp_path
     assert f"left out: {path.name}: network:" in capsys.readouterr().err
 
 
+def test_measurements_of_networks_are_published_with_them(output, tmp_path, capsys, network):
+    given = main.parse(["reliability", network.path.stem, f"output={output}"])
+    assert given.call(given) == 0
+    (output / "deploy").mkdir()
+    (output / "deploy" / "forged.json").write_text("{}")
+    publish("--to", tmp_path / "out", f"output={output}")
+    measured = f"{network.record['key']}.json"
+    source, copied = (place / "reliability" / measured for place in (output, tmp_path / "out"))
+    assert copied.read_bytes() == source.read_bytes()
+    assert not (tmp_path / "out" / "deploy").exists()
+    assert "left out: deploy/forged.json: " in capsys.readouterr().err
+
+
 def test_published_records_check_and_make_the_same_board(output, tmp_path):
     folder = tmp_path / "out"
     publish("--to", folder, f"output={output}")

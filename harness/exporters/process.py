@@ -100,6 +100,7 @@ class TrackerProcess:
                     program.wait(0.1)
         finally:
             if program.poll() is None:
+                self._warned = True  # it does not end by itself
                 with suppress(ProcessLookupError):
                     os.killpg(program.pid, signal.SIGKILL)
                 program.wait()
@@ -121,8 +122,9 @@ class TrackerProcess:
                 self._heard = time.monotonic()
                 if text := line.decode(errors="replace").strip():
                     self._warn(text)
-        if not (self._over or self._warned):
-            self._warn(f"its process has ended (exit status {program.wait()})")
+        status = program.wait()
+        if (status or not self._over) and not self._warned:
+            self._warn(f"its process has ended (exit status {status})")
 
     def _warn(self, why: str) -> None:
         self._warned = True

@@ -66,6 +66,7 @@ def card(contents: Contents, repository: str | None = None) -> str:
             "| `events.parquet` | a layer a row: its density at the start and after each change of the masks |",
             "| `records/` | the records themselves; `sparsebench check records` recounts them |",
             '| `networks/` | trained networks: `sparsebench.load_network("networks/KEY.safetensors")` |',
+            "| `deploy/`, `reliability/` | what was measured of networks afterwards: latency, calibration |",
             "| `leaderboard.html`, `.md`, `.csv`, `standing.csv`, `pareto.svg` | the board of these records |",
             "| `published.json` | size and SHA-256 of every file |",
             "",

@@ -3,10 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.audit import kept, submission
+from harness.audit import submission
+from harness.board import reliability
 from harness.errors import UsageError
 from harness.networks import keep
-from harness.records import Problem, Record, load_files
+from harness.records import Problem, Record, deployments, load_files
+from harness.records import reliability as measurements
+from harness.records.folder import record_paths
+
+MEASURED = (deployments.FOLDER, measurements.FOLDER)
+"""Folders of an output with what was measured of its networks afterwards."""
+
+FOLDERS = ("records", keep.FOLDER, *MEASURED)
+"""The folders of a publication."""
 
 PASSES = "passes"
 """What `sparsebench check` says of a record that it does not refuse."""
@@ -21,6 +30,7 @@ class Contents:
         records: The readable records of runs, by file name; failed runs are among them.
         checks: Of each record, `PASSES` or why it is refused.
         networks: Files of networks by key. Each is the file that its record names.
+        measured: What was measured of the networks afterwards (deploy, reliability): files by their path in the output.
         left_out: Files of the output that are not published, with the reason.
     """
 
@@ -28,6 +38,7 @@ class Contents:
     records: dict[str, Record]
     checks: dict[str, str]
     networks: dict[str, Path]
+    measured: dict[str, Path]
     left_out: list[Problem]
 
     def verified(self, name: str) -> bool:
@@ -50,15 +61,26 @@ def gather(output: Path, *, networks: bool = True) -> Contents:
     records, left_out = load_files(folder)
     if not records:
         raise UsageError(f"nothing to publish: {folder} holds no records of runs")
-    found = submission.check(folder / name for name in records)
-    checks = {path.name: "; ".join(reasons) or PASSES for path, reasons in found.items()}
-    files: dict[str, Path] = {}
-    for record in records.values() if networks else ():
+    reasons = {path.name: found for path, found in submission.check(folder / name for name in records).items()}
+    kept: dict[str, Path] = {}
+    for name, record in records.items():
         path = keep.path_of(output, record["key"])
-        if record["status"] != "done" or record.get("network") is None or not path.exists():
+        if not networks or record["status"] != "done" or record.get("network") is None or not path.exists():
             continue
-        if problems := kept.refusals(output, record):
-            left_out.append(Problem(path.name, problems[0]))
+        # The checker has recounted the record from it, unless its config stood in the way.
+        if problem := next((reason for reason in reasons[name] if reason.startswith(("network:", "config:"))), None):
+            left_out.append(Problem(path.name, problem))
         else:
-            files[record["key"]] = path
-    return Contents(output, records, checks, files, left_out)
+            kept[record["key"]] = path
+    checks = {name: "; ".join(found) or PASSES for name, found in reasons.items()}
+    measured, problems = _measured(output, records)
+    return Contents(output, records, checks, kept, measured, [*left_out, *problems])
+
+
+def _measured(output: Path, records: dict[str, Record]) -> tuple[dict[str, Path], list[Problem]]:
+    """Return the readable files of measurements by their path in an output, and the others with the reason."""
+    problems = [*deployments.load_folder(output / deployments.FOLDER)[1], *reliability.read(output, records)[1]]
+    refused = {problem.file for problem in problems}
+    paths = [path for name in MEASURED for path in record_paths(output / name)]
+    named = {f"{path.parent.name}/{path.name}": path for path in paths}
+    return {name: path for name, path in named.items() if name not in refused}, problems

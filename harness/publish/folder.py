@@ -12,12 +12,12 @@ from pathlib import Path
 from harness import board
 from harness.errors import UsageError
 from harness.publish import card, tables
-from harness.publish.contents import Contents
+from harness.publish.contents import FOLDERS, Contents
 
 FILE = "published.json"
 """Lists every file of a publication with its bytes and its SHA-256; a folder that has it is one."""
 
-_OURS = re.compile(r"(records/|networks/)?[^/\0]+")
+_OURS = re.compile(rf"(({'|'.join(FOLDERS)})/)?[^/\0]+")
 _PART = ".part"
 
 
@@ -58,6 +58,8 @@ def write(
     for name in contents.records:
         files.copy(contents.output / "records" / name, f"records/{name}")
         tell()
+    for name, path in contents.measured.items():
+        files.copy(path, name)
     for path in contents.networks.values():
         files.copy(path, f"networks/{path.name}", link=True)
         tell()
@@ -123,7 +125,7 @@ def _before(folder: Path, output: Path) -> dict[str, str]:
         UsageError: See `write`.
     """
     there, source = folder.resolve(), output.resolve()
-    inside = there.parent == source and there.name in ("records", "networks", "runs")
+    inside = any(there.is_relative_to(source / name) for name in (*FOLDERS, "runs"))
     if inside or there == source or there in source.parents:
         raise UsageError(f"--to {folder}: is the output itself; name a folder of its own")
     if not folder.exists() or not any(folder.iterdir()):

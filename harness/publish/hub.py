@@ -4,6 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness.errors import UsageError, first_line
+from harness.publish.contents import FOLDERS
 
 
 def upload(folder: Path, repository: str, *, private: bool = False, endpoint: str | None = None) -> str:
@@ -32,7 +33,7 @@ def upload(folder: Path, repository: str, *, private: bool = False, endpoint: st
             folder_path=folder,
             commit_message="Publish results",
             ignore_patterns=[".*", "*/.*"],
-            delete_patterns=["records/*", "networks/*"],
+            delete_patterns=[f"{name}/*" for name in FOLDERS],
         )
     except Exception as error:  # of the network, the server, the login or the name, by whichever library it is raised
         raise UsageError(f"hub:{repository}: {first_line(error)}") from None
