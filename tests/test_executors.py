@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 from runs import small
@@ -98,3 +99,20 @@ def test_a_done_record_is_not_replaced_by_a_worse_one(status, tmp_path):
     assert publish(run, worse, run.folder, told.append) == done.path
     assert done.path.read_bytes() == before
     assert told == [{"event": "log", "text": f"{done.path.name}, which is done, stays: this time it went wrong"}]
+
+
+def test_who_waits_for_a_run_alone_says_so(tmp_path):
+    (theirs,) = planned(tmp_path, "static", budget="epochs:5000")
+    (mine,) = planned(tmp_path, "static", budget="epochs:5000")
+    other, executor = LocalExecutor(), LocalExecutor()
+    other.submit([[theirs]])
+    events = other.events()
+    next(event for event in events if isinstance(event, Progressed) and event.message["event"] == "progress")
+    executor.submit([[mine]])
+    waiting = executor.events()
+    said = next(event.message["text"] for event in waiting if isinstance(event, Progressed))
+    assert re.fullmatch(rf"{mine.key} is being trained by process \d+ of .* on .* since .*: waiting for it", said)
+    executor.cancel()
+    assert [event.status for event in waiting if isinstance(event, Finished)] == ["interrupted"]
+    other.cancel()
+    list(events)

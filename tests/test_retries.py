@@ -89,7 +89,7 @@ def kill(times):
 
 
 def test_a_killed_run_is_tried_again_and_done(tmp_path):
-    (run,) = made(tmp_path, 0, budget="epochs:60")
+    (run,) = made(tmp_path, 0, budget="epochs:20")
     events = train([run], LocalExecutor(retries=1), kill(1))
     (last,) = ended(events)
     assert (last.status, last.trained) == ("done", True)
@@ -98,7 +98,7 @@ def test_a_killed_run_is_tried_again_and_done(tmp_path):
 
 
 def test_it_is_tried_as_often_as_was_asked(tmp_path):
-    (run,) = made(tmp_path, 0, budget="epochs:60")
+    (run,) = made(tmp_path, 0, budget="epochs:20")
     events = train([run], LocalExecutor(retries=2), kill(9))
     (last,) = ended(events)
     assert (last.status, last.record["reason"]) == ("failed", "ended by SIGKILL")
@@ -142,7 +142,7 @@ def test_a_failure_of_another_process_is_not_repeated(tmp_path, failing):
 
 def test_a_stop_from_outside_is_the_machines(tmp_path):
     """A run that somebody tells to stop, as a cluster does, resumes."""
-    (run,) = made(tmp_path, 0, budget="epochs:60")
+    (run,) = made(tmp_path, 0, budget="epochs:20")
     told = []
 
     def at(event):

@@ -116,7 +116,9 @@ class LocalExecutor:
             return
         if first.key not in self._taken:
             self._taken.add(first.key)
-            self._say(first, f"{error}: other runs come first")
+            with self._lock:
+                alone = self._unfinished == len(chain)
+            self._say(first, f"{error}: {'waiting for it' if alone else 'other runs come first'}")
         else:  # all others have been tried; where nothing is left to do, this is how its end is waited for
             self._stop.wait(POLL_SECONDS)
         self._pool.submit(self._train_chain, chain)
