@@ -16,6 +16,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from trackers import alone_in, curve, near, place, planned, read, train
 
 from harness.exporters.callback import CURVE, about, results
+from harness.exporters.process import TrackerProcess
 from harness.plan.planned import Planned
 
 
@@ -24,6 +25,9 @@ def alone(tmp_path):
     patch = alone_in(tmp_path)
     yield patch
     patch.undo()
+
+
+KEY = "0123456789abcdef"
 
 
 class Exported(NamedTuple):
@@ -168,3 +172,55 @@ def test_trackio_that_cannot_write_costs_one_line(tmp_path, alone, capsys):
     assert ended.status == "done"
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("trackio:")]
     assert len(said) == 1
+
+
+def steps_in_tensorboard(folder):
+    return sorted(read(folder / "tb" / "row" / KEY)["train_loss"])
+
+
+def steps_in_wandb(folder):
+    runs = [each for messages in offline_runs(folder) for each in messages if each.HasField("history")]
+    return sorted(each.history.step.num for each in runs if "train_loss" in items(each.history.item))
+
+
+def steps_in_mlflow(folder):
+    import mlflow
+
+    client = mlflow.MlflowClient((folder / "mlruns").as_uri())
+    (run,) = client.search_runs([client.get_experiment_by_name("sparsebench").experiment_id])
+    assert run.info.status == "FINISHED"
+    return sorted(each.step for each in client.get_metric_history(run.info.run_id, "train_loss"))
+
+
+def steps_in_trackio(folder):
+    with closing(sqlite3.connect(folder / "trackio" / "sparse.db")) as base:
+        rows = base.execute("select step, metrics from metrics").fetchall()
+    return sorted(step for step, text in rows if "train_loss" in json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "steps"),
+    [
+        ("tensorboard", "tb", steps_in_tensorboard),
+        ("wandb", "sparse", steps_in_wandb),
+        ("mlflow", "mlruns", steps_in_mlflow),
+        ("trackio", "sparse", steps_in_trackio),
+    ],
+)
+def test_a_resumed_run_is_continued_by_its_key(tmp_path, alone, name, where, steps):
+    pytest.importorskip(name, reason=f"needs the extra {name}")
+    alone.chdir(tmp_path)
+    alone.setenv("WANDB_MODE", "offline")
+    alone.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    said = []
+    for points, status in (((10, 20), "interrupted"), ((20, 30), "done")):
+        process = TrackerProcess(name, where, said.append)
+        told = {"key": KEY, "name": f"a-run-{KEY}", "group": "row", "settings": {"sparsity": 0.9}}
+        process.send({"do": "start", "about": told})
+        for step in points:
+            process.send({"do": "point", "key": KEY, "step": step, "values": {"train_loss": 1 / step}})
+        process.send({"do": "end", "key": KEY, "status": status, "step": points[-1], "points": [], "results": {}})
+        process.end()
+        process.wait()
+    assert [line for line in said if not line.startswith("waiting for")] == []
+    assert steps(tmp_path) == [10, 20, 30]
