@@ -12,12 +12,12 @@ from harness.errors import UsageError
 from harness.executors.base import Progressed
 from harness.executors.local import LocalExecutor
 from harness.exporters import callback, process
-from harness.exporters.callback import CURVE, Exports, about
+from harness.exporters.callback import Exports, about
 from harness.vocabulary import TRACKERS
 
 pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
 
-from trackers import curve, near, place, planned, read, train
+from trackers import curve, place, planned, read, train
 
 
 def test_points_appear_while_the_run_goes_on(tmp_path):
@@ -34,30 +34,6 @@ def test_points_appear_while_the_run_goes_on(tmp_path):
                     executor.cancel()  # it would train for minutes: what was read was written before its end
     assert seen
     assert not [tag for tag in read(folder) if tag.startswith("status/")]
-
-
-def test_a_resumed_run_continues_where_it_was_and_has_each_step_once(tmp_path):
-    more = {"budget": "steps:300", "evaluations": 30, "tensorboard": str(tmp_path / "tb")}
-    (run,) = planned(tmp_path, "rigl", **more)
-    executor = LocalExecutor()
-    executor.submit([[run]])
-    with Exports([run], pytest.fail) as export:
-        for event in executor.events():
-            export(event)
-            if isinstance(event, Progressed) and event.message.get("evaluated"):
-                executor.cancel()
-    folder = place(tmp_path / "tb", run)
-    first = read(folder)
-    assert first["val_accuracy"]
-    assert not [tag for tag in first if tag.startswith(("status/", "results/"))]
-    (ended,) = train(planned(tmp_path, "rigl", **more))
-    assert ended.record["provenance"]["resumed"]
-    scalars = read(folder)
-    assert set(curve(ended.record)) <= set(scalars["val_accuracy"])
-    for step, values in curve(ended.record).items():
-        assert {name: scalars[name][step] for name in CURVE} == near(values)
-    assert [tag for tag in scalars if tag.startswith("status/")] == ["status/done"]
-    assert list(scalars["results/test_accuracy"]) == [300]
 
 
 def test_a_record_that_exists_is_exported_without_training_once(tmp_path):
