@@ -138,6 +138,7 @@ def _text(seen: _Look, _: int | None) -> str:
     when = f", planned {seen.planned}" if seen.planned else ""
     lost = f", {len(state.lost)} of them left by a process that has ended" if state.lost else ""
     left = "unknown until a run is done" if state.seconds_left is None else f"about {clock(state.seconds_left)}"
+    left = "nothing" if state.over else left
     at_once = f", {len(state.running)} at a time" if state.running else "" if state.over else ", one at a time"
     reasons = Counter(f"{head.status}: {head.reason}" for _, head in state.failed).most_common(_MOST)
     lines = [
