@@ -254,7 +254,10 @@ def test_made_pictures_are_shaped_as_those_of_imagenet(tmp_path, capsys):
     assert imagenet_shaped.main([str(tmp_path), "--classes=2", "--train=30", "--val=1", "--processes=1"]) == 0
     capsys.readouterr()
     paths = sorted(tmp_path.rglob("*.JPEG"))
-    images = [Image.open(path) for path in paths]
+    images = []
+    for path in paths:
+        with Image.open(path) as image:
+            images.append(image)
     assert 60_000 < np.median([path.stat().st_size for path in paths]) < 160_000
     assert sum(image.size in ((500, 375), (375, 500), (500, 333), (333, 500)) for image in images) > 30
     assert {image.mode for image in images} == {"RGB", "L", "CMYK"}

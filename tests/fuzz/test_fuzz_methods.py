@@ -130,7 +130,7 @@ def test_a_run_of_a_method_that_is_broken_leaves_a_record_that_says_so(method, t
 def test_a_method_that_leaves_with_success_has_failed(method, tmp_path, leaves):
     small_run = ["budget=steps:8", "sparsity=0.8", "runner=local", "device=cpu", f"output={tmp_path / 'out'}"]
     command = [sys.executable, "-m", "harness.cli", "run", method(hook("start", leaves)), *small_run]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     (path,) = (tmp_path / "out" / "records").glob("*.json")
