@@ -154,10 +154,6 @@ class RunConfig:
         loader: What decodes image folders; ``auto`` takes DALI on CUDA, else torchvision.
         output: Folder of records, networks and board.
         tuned: File of settings that ``tune`` has chosen, or ``true`` for the one in ``OUTPUT/tuning`` that fits.
-        tensorboard: Folder that the run is exported to while it trains; empty for none, as of the other trackers.
-        wandb: Project, or entity and project, of Weights & Biases.
-        mlflow: Folder or address of MLflow.
-        trackio: Project of Trackio.
     """
 
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
@@ -208,9 +204,9 @@ def to_dict(run: RunConfig) -> dict[str, Any]:
     """Return the plain values of a config, as records and requests hold them.
 
     They do not say where on this machine plug-ins and tuned settings lie; digests and the settings themselves identify
-    them. Nor do they say what is kept of the run, or which trackers it is exported to. What is newer than the first records is left out at its default, so
-    that their keys stay. What the method declares of its masks comes from here, which is outside a container:
-    ``reaches``, ``pattern`` and ``probe``.
+    them. Nor do they say what is kept of the run, or where it is exported to. What is newer than the first records is
+    left out at its default, so that their keys stay. What the method declares of its masks comes from here, which is
+    outside a container: ``reaches``, ``pattern`` and ``probe``.
     """
     plain = {**dataclasses.asdict(run), "rules": RULES}
     for name in ("plugins", "tuned", "keep", *TRACKERS):
