@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from harness.cli.main import COMMANDS
+from harness.cli.main import COMMANDS, module
 
 _WIDTH = 100  # columns of the printed help
 
 
 def commands() -> str:
     """Return a section for each command: what it does, and its help."""
-    return "\n\n".join(f"## {name}\n\n{_sentence(module.ABOUT)}\n\n{_help(name)}" for name, module in COMMANDS.items())
+    return "\n\n".join(f"## {name}\n\n{_sentence(module(name).ABOUT)}\n\n{_help(name)}" for name in COMMANDS)
 
 
 def _sentence(about: str) -> str:
@@ -23,5 +23,5 @@ def _help(name: str) -> str:
     """Return the help of a command as it is printed."""
     wide = partial(argparse.HelpFormatter, width=_WIDTH)
     parser = argparse.ArgumentParser(prog=f"sparsebench {name}", formatter_class=wide)
-    COMMANDS[name].arguments(parser)
+    module(name).arguments(parser)
     return f"```text\n{parser.format_help().rstrip()}\n```"

@@ -5,56 +5,40 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
 from harness import console, extras
-from harness.cli import (
-    check,
-    clean,
-    compare,
-    deploy,
-    doctor,
-    image,
-    leaderboard,
-    plan,
-    prune_networks,
-    publish,
-    reliability,
-    run,
-    show,
-    speed,
-    status,
-    suite,
-    tune,
-)
-from harness.cli import list as list_
 from harness.cli.arguments import DONE, FAILED, USAGE
 from harness.errors import UsageError, unknown
 
-_MODULES: tuple[ModuleType, ...] = (
-    run,
-    suite,
-    status,
-    plan,
-    tune,
-    leaderboard,
-    show,
-    compare,
-    deploy,
-    reliability,
-    image,
-    check,
-    doctor,
-    clean,
-    publish,
-    prune_networks,
-    speed,
-    list_,
+COMMANDS = (
+    "run",
+    "suite",
+    "status",
+    "plan",
+    "tune",
+    "leaderboard",
+    "show",
+    "compare",
+    "deploy",
+    "reliability",
+    "image",
+    "check",
+    "doctor",
+    "clean",
+    "publish",
+    "prune-networks",
+    "speed",
+    "list",
 )
+"""In the order of ``--help``."""
 
-COMMANDS = {module.__name__.rpartition(".")[2].replace("_", "-"): module for module in _MODULES}
-"""Modules with an ``ABOUT``, ``arguments(parser)`` and ``call(namespace) -> status``, in the order of ``--help``."""
+
+def module(name: str) -> ModuleType:
+    """Import a command: a module with an ``ABOUT``, ``arguments(parser)`` and ``call(namespace) -> status``."""
+    return import_module(f"harness.cli.{name.replace('-', '_')}")
 
 
 def main() -> int:
@@ -106,7 +90,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UsageError(f"no command: choose one of {', '.join(COMMANDS)} (see sparsebench --help)")
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    command = COMMANDS[name]
+    command = module(name)
     parser = _Parser(prog=f"sparsebench {name}", description=command.ABOUT)
     parser.set_defaults(call=command.call)
     command.arguments(parser)
@@ -115,7 +99,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _overview() -> argparse.ArgumentParser:
     """Build the parser for what comes before a command: help and the version."""
-    commands = "\n".join(f"  {name:<15}{module.ABOUT}" for name, module in COMMANDS.items())
+    commands = "\n".join(f"  {name:<15}{module(name).ABOUT}" for name in COMMANDS)
     parser = _Parser(
         prog="sparsebench",
         usage="sparsebench [-h] [--version] COMMAND ...",
