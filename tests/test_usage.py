@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ from harness.cli import layout, main
 from harness.console import printable
 
 ROOT = Path(__file__).parent.parent
-FAST = 0.3  # CPU seconds that a command may take which needs neither torch nor Hydra
 
 
 def sparsebench(*arguments, **more):
@@ -57,21 +55,9 @@ def test_bad_usage_gets_one_line(arguments, said):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--version",), ("--help",), ("list",), ("run", "--help"), ("run", "sparsity=95"), ("run", "sparsityy=1")],
+    [("list",), ("--version",), ("--help",), ("run", "--help"), ("run", "sparsity=95"), ("plan", "--suite", "none")],
     ids=" ".join,
 )
-def test_what_needs_no_torch_takes_no_time(arguments):
-    """The best of three: another process may slow any of them down."""
-    times = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        sparsebench(*arguments)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(times) < FAST
-
-
-@pytest.mark.parametrize("arguments", [("list",), ("--version",), ("run", "sparsity=95"), ("plan", "--suite", "none")])
 def test_neither_torch_nor_hydra_is_imported_before_it_is_needed(arguments):
     script = f"import sys; sys.argv[1:] = {arguments}; from harness.cli.main import main\n"
     script += "try: main()\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
