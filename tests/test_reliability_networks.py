@@ -18,7 +18,7 @@ from harness.errors import UsageError
 from harness.executors.execute import execute
 from harness.networks import keep
 from harness.plan.planned import plan
-from harness.records import load, record_name, reliability, write
+from harness.records import RecordError, load, record_name, reliability, write
 from harness.training import network
 from harness.vocabulary import CORRUPTIONS
 
@@ -109,7 +109,9 @@ def test_what_is_known_is_not_measured_under_corruptions_again(output, capsys):
     told["noise"] = [told["noise"][1], told["noise"][1]]
     reliability.write(content, file)
     assert call(path, f"output={output}") == 0
-    assert reliability.load(file)["reliability"]["corruptions"]["noise"] == told["noise"]
+    assert reliability.load(file) == content  # whose provenance is that of what it holds
+    assert call(path, "--force", "--no-corruptions", f"output={output}") == 0
+    assert reliability.load(file) == content
     assert call(path, "--force", f"output={output}") == 0
     assert reliability.load(file)["reliability"]["corruptions"]["noise"] != told["noise"]
 
@@ -220,6 +222,11 @@ def test_a_run_that_asks_for_corruptions_that_its_record_lacks_is_told_how_to_ha
     said = capsys.readouterr().err
     assert "done already" in said
     assert f"has no accuracy under corruptions: sparsebench reliability output={output}" in " ".join(said.split())
+    file = reliability.run_path(output, load(records(output)[0])["key"])
+    file.parent.mkdir()
+    file.write_text("{}")  # a file is no measurement
+    given.call(given)
+    assert "no accuracy under corruptions" in " ".join(capsys.readouterr().err.split())
     assert call(f"output={output}") == 0
     given.call(given)
     assert "no accuracy under corruptions" not in capsys.readouterr().err.split("done already")[1]
@@ -276,9 +283,14 @@ def test_seeds_beyond_those_that_are_ranked_agree_too(tmp_path, seeds):
     (row,) = rows
     assert (row["seeds agree %"], row["ensemble top-1 %"]) == (f"75.00{of}", f"90.00{of}")
     assert row["calibration error %"] == "–"
+    with pytest.raises(RecordError, match="a run comes twice"):
+        reliability.write({**content, "runs": [runs[0], runs[0]]}, tmp_path / "row-twice.json")
     content["runs"][0]["network"] = "f" * 64
     reliability.write(content, reliability.row_path(tmp_path, [each["key"] for each in runs]))
     assert "measured from another network" in cells(tmp_path)[1].problems[0].reason
+    content["runs"][0]["key"] = "0" * 16
+    reliability.write(content, reliability.row_path(tmp_path, [each["key"] for each in runs]))
+    assert "no record here has the key 0000000000000000" in {each.reason for each in cells(tmp_path)[1].problems}
 
 
 @pytest.mark.parametrize(
@@ -288,7 +300,7 @@ def test_seeds_beyond_those_that_are_ranked_agree_too(tmp_path, seeds):
         (lambda of: [], "of: a file of reliability is of a run or of a row"),
         (lambda of: {**of, "schema": 9}, "schema"),
         (lambda of: {**of, "accuracy": float("nan")}, "NaN is not JSON"),
-        (lambda of: {**of, "key": "0" * 16}, "no record here has the key 0000000000000000"),
+        (lambda of: {**of, "key": "0" * 16}, "is named otherwise than its content, which is 0000000000000000.json"),
         (lambda of: {**of, "network": "0" * 64}, "measured from another network"),
         (lambda of: {**of, "accuracy": 0.5}, "its accuracy is not that of the record"),
         (lambda of: {**of, "reliability": {**of["reliability"], "ece": 7}}, "reliability.ece"),
@@ -308,6 +320,7 @@ def test_a_broken_file_is_named_and_the_board_stands(tmp_path, change, reason):
     path.write_text(wrong if isinstance(wrong, str) else json.dumps(wrong))
     rows, found = cells(tmp_path)
     (problem,) = found.problems
+    assert reliability.of_run(tmp_path, record) is None
     assert problem.file == f"reliability/{path.name}"
     assert reason in problem.reason
     assert rows == []

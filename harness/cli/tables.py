@@ -55,7 +55,7 @@ def without_corruptions(ended: "Sequence[Finished]") -> None:
     for result in ended:
         if result.planned.run.corruptions and result.status == "done" and result.record is not None:
             output, known = Path(result.planned.run.output), result.record.get("reliability") or {}
-            if "corruptions" not in known and not reliability.run_path(output, result.record["key"]).is_file():
+            if "corruptions" not in known and "corruptions" not in (reliability.of_run(output, result.record) or {}):
                 lacking.append(output)
     if lacking:
         said = "the record of a run has" if len(lacking) == 1 else f"the records of {len(lacking)} runs have"

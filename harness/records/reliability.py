@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.records.record import Record
 from harness.records.reliability_schema import SCHEMAS, VERSION
 from harness.records.store import decode, open_regular, write_atomic
 from harness.records.validate import RecordError, one_line
@@ -66,7 +67,7 @@ def load(path: Path) -> dict[str, Any]:
     """Read and check a file.
 
     Raises:
-        RecordError: It is not such a file.
+        RecordError: It is not such a file, or has another one's name.
         OSError: It cannot be read.
     """
     with open_regular(path) as file:
@@ -74,7 +75,28 @@ def load(path: Path) -> dict[str, Any]:
     found = decode(content, LARGEST)
     _require(found)
     assert isinstance(found, dict)
+    name = _name(found)
+    if path.name != name:
+        raise RecordError(f"is named otherwise than its content, which is {name}")
     return found
+
+
+def of_run(output: Path, record: Record) -> dict[str, Any] | None:
+    """Return what was measured afterwards of the network that a record names; None if the board would show nothing.
+
+    Args:
+        output: The folder with ``reliability``.
+        record: Of the run.
+    """
+    try:
+        found = load(run_path(output, record["key"]))
+    except (OSError, RecordError):
+        return None
+    network = (record.get("network") or {}).get("sha256")
+    if (found["network"], found["accuracy"]) != (network, record["metrics"]["test_accuracy"]):
+        return None
+    group: dict[str, Any] = found["reliability"]
+    return group
 
 
 def write(content: dict[str, Any], path: Path) -> None:
@@ -96,6 +118,13 @@ def _validator(kind: str) -> "jsonschema_rs.Draft202012Validator":
     return jsonschema_rs.Draft202012Validator(SCHEMAS[kind])
 
 
+def _name(content: dict[str, Any]) -> str:
+    """Return the name of the file that has this content."""
+    if content["of"] == "run":
+        return run_path(Path(), content["key"]).name
+    return row_path(Path(), [run["key"] for run in content["runs"]]).name
+
+
 def _require(value: Any) -> None:
     kind = value.get("of") if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in SCHEMAS:
@@ -103,3 +132,5 @@ def _require(value: Any) -> None:
     for error in _validator(kind).iter_errors(value):
         place = ".".join(map(str, error.instance_path))
         raise RecordError(one_line(f"{place}: {error.message}" if place else error.message))
+    if kind == "row" and len({run["key"] for run in value["runs"]}) < len(value["runs"]):
+        raise RecordError("runs: a run comes twice")

@@ -10,7 +10,7 @@ from harness.board import aggregate
 from harness.board.tables import Row
 from harness.config.check import check_corruptible
 from harness.errors import UsageError
-from harness.records import Record, RecordError, reliability
+from harness.records import Record, reliability
 from harness.reliability import files
 from harness.reliability.reload import Reloaded, Reloading, seed
 from harness.tasks.vision.reliability.corruptions import PASSES
@@ -134,9 +134,10 @@ class Measuring:
 
         images, own = reloaded.test.samples, record.get("reliability")
         made = measured(corruptions=False)
-        known = None if self._force else _known(output, record, made, images)
-        if known is not None:
-            made["corruptions"] = known
+        filed = _filed(output, record, made, images)
+        known = (own or filed).get("corruptions") or filed.get("corruptions")
+        if known is not None and not (self._force and self._corruptions):
+            made["corruptions"] = dict(known)
         elif self._corruptions:
             check_corruptible(reloaded.run.dataset)
             made = measured(corruptions=True)
@@ -146,6 +147,8 @@ class Measuring:
                 raise UsageError(wrong[0])
             if made.keys() <= own.keys():
                 return OfRun(file, record, made)
+        if made.keys() <= filed.keys() and not self._force:  # its provenance is that of the corruptions
+            return OfRun(file, record, made)
         return OfRun(file, record, made, path=files.write_run(output, record, reloaded, made))
 
 
@@ -160,24 +163,15 @@ class _Counted:
         self._tell(passes)
 
 
-def _known(output: Path, record: Record, made: dict[str, Any], images: int) -> dict[str, Any] | None:
-    """Return the accuracies under corruptions that a record, or a file of the same network, holds; None of others.
+def _filed(output: Path, record: Record, made: dict[str, Any], images: int) -> dict[str, Any]:
+    """Return what a file holds of a run; nothing if there is none, or if it contradicts what is measured now.
 
     Args:
         output: The folder with ``records`` and ``reliability``.
         record: Of the run.
-        made: What was measured of it now: a file that differs is of something else.
+        made: Its calibration as measured now.
         images: Of the test set.
     """
-    own: dict[str, Any] = record.get("reliability") or {}
-    if "corruptions" in own:
-        return dict(own["corruptions"])
-    try:
-        found = reliability.load(reliability.run_path(output, record["key"]))
-    except (OSError, RecordError):
-        return None
-    if found["of"] != "run" or found["network"] != record["network"]["sha256"]:
-        return None
-    kept = dict(found["reliability"])
-    corruptions = kept.pop("corruptions", None)
-    return None if problems(kept, made, images) else corruptions
+    group = reliability.of_run(output, record) or {}
+    calibration = {name: value for name, value in group.items() if name != "corruptions"}
+    return group if group and not problems(calibration, made, images) else {}
