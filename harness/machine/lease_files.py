@@ -77,6 +77,11 @@ def clock(folder: Path) -> float:
         os.unlink(path)
 
 
+def uptime() -> float:
+    """Return seconds by a clock that also counts while the machine sleeps; on Linux `time.monotonic` does not."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def _read(path: Path) -> Holder | None:
     """Read one lease; None if there is none."""
     try:
@@ -105,7 +110,7 @@ def _link(draft: str, path: Path, handle: int, within: float) -> bool:
 
 def _copy(path: Path, handle: int, within: float) -> bool:
     """Do so on a file system without links; the handle becomes one of the new file."""
-    begun = time.monotonic()
+    begun = uptime()
     try:
         copy = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:
@@ -115,4 +120,4 @@ def _copy(path: Path, handle: int, within: float) -> bool:
         os.dup2(copy, handle, inheritable=False)
     finally:
         os.close(copy)
-    return time.monotonic() - begun < within
+    return uptime() - begun < within

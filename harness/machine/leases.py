@@ -16,12 +16,12 @@ import os
 import secrets
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from harness.machine.holder import Holder, claim, text
-from harness.machine.lease_files import after, chain, clock, make
+from harness.machine.lease_files import after, chain, clock, make, uptime
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
@@ -56,8 +56,7 @@ class Lease:
         self._lock = threading.RLock()
         self._wake, self._beaten = threading.Event(), threading.Event()
         self._over = self._lost = False
-        self._renewed = time.monotonic()
-        _held.add(about["token"])
+        self._renewed = uptime()
         self._thread = threading.Thread(target=self._keep, name=f"lease {name.name}", daemon=True)
         self._thread.start()
 
@@ -71,7 +70,7 @@ class Lease:
         Raises:
             LostError: It has not, or another process has taken it over.
         """
-        if not self._lost and self._overdue():  # this process may have been suspended
+        if not self._lost and self._overdue():  # this process, or the machine, may have been suspended
             self._beaten.clear()
             self._wake.set()
             self._beaten.wait(_WAIT_SECONDS)
@@ -101,7 +100,7 @@ class Lease:
             os.close(self._handle)
 
     def _overdue(self) -> bool:
-        return time.monotonic() - self._renewed > GIVE_UP_SECONDS
+        return uptime() - self._renewed > GIVE_UP_SECONDS
 
     def _owner(self) -> str | None:
         found = chain(self._name)
@@ -120,12 +119,13 @@ class Lease:
         with self._lock, suppress(OSError):  # tried again; what lasts is seen by `check`
             if self._over or self._lost:
                 return
+            begun = uptime()  # while this looks, the machine may be suspended, and the lease be taken over
             owner = self._owner()
             if owner == self._about["token"]:
                 with suppress(OSError):
                     os.pwrite(self._handle, text(self._about), 0)  # in place, which takes no room on a full disk
                 os.utime(self._handle)
-                self._renewed = time.monotonic()
+                self._renewed = begun
             elif owner is None and not self._overdue():  # somebody has removed it, perhaps with the folder
                 self._make_again()
             else:
@@ -139,7 +139,7 @@ class Lease:
         os.dup2(handle, self._handle, inheritable=False)
         os.close(handle)
         self._files = [self._name]
-        self._renewed = time.monotonic()
+        self._renewed = uptime()
 
 
 def acquire(name: Path) -> Lease | Holder:
@@ -155,21 +155,30 @@ def acquire(name: Path) -> Lease | Holder:
         found = chain(name)
         if found and not _is_free(name, found[-1]):
             return found[-1]
-        path = after(name, found[-1]) if found else name
-        about = claim(secrets.token_hex(8))
+        if (lease := _take(name, found)) is not None:
+            return lease
+
+
+def _take(name: Path, found: list[Holder]) -> Lease | None:
+    """Take a lease over from the last owner of its chain, or begin the chain; None if another process was faster."""
+    path = after(name, found[-1]) if found else name
+    about = claim(secrets.token_hex(8))
+    with ExitStack() as undo:
+        # Before the file can be seen: other threads take what their process made and does not hold.
+        _held.add(about["token"])
+        undo.callback(_held.discard, about["token"])
         handle = make(path, about, GIVE_UP_SECONDS)
-        if handle is None:  # another process was faster
-            continue
-        try:
-            # What this was decided on may have changed meanwhile; only the end of the chain owns.
-            now = chain(name)
-            if now and now[-1].token == about["token"]:
-                return Lease(name, about, handle, [name, *(after(name, one) for one in now[:-1])])
+        if handle is None:
+            return None
+        undo.callback(os.close, handle)
+        # What this was decided on may have changed meanwhile; only the end of the chain owns.
+        now = chain(name)
+        if not now or now[-1].token != about["token"]:
             path.unlink(missing_ok=True)
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+            return None
+        lease = Lease(name, about, handle, [name, *(after(name, one) for one in now[:-1])])
+        undo.pop_all()
+    return lease
 
 
 def _is_free(name: Path, holder: Holder) -> bool:
