@@ -1,5 +1,6 @@
 """Failures of the machine are tried again, those of a method are not; too many of any kind stop a suite."""
 
+import errno
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from harness.executors import causes, local
 from harness.executors.base import Finished, Progressed, Started
 from harness.executors.causes import MachineError
 from harness.executors.local import LocalExecutor
+from harness.machine import leases
 from harness.plan.planned import plan
 from harness.runners import processes
 
@@ -162,6 +164,45 @@ def test_a_cancelled_suite_does_not_try_again(tmp_path):
     events = train([run], executor, lambda event: isinstance(event, Progressed) and executor.cancel())
     assert [event.status for event in ended(events)] == ["interrupted"]
     assert not any("trying again" in text for text in said(events))
+
+
+def test_what_is_cancelled_before_it_is_tried_again_has_failed(tmp_path, monkeypatch):
+    """Its record says so."""
+    monkeypatch.setattr(local, "RETRY_SECONDS", 60)
+    (run,) = made(tmp_path, 0, budget="epochs:20")
+    executor, killed = LocalExecutor(retries=1), kill(1)
+
+    def at(event):
+        killed(event)
+        if said([event]):
+            executor.cancel()
+
+    (last,) = ended(train([run], executor, at))
+    assert (last.status, last.record["reason"]) == ("failed", "ended by SIGKILL")
+
+
+def test_a_lease_that_could_not_be_renewed_is_not_anothers(tmp_path, monkeypatch):
+    """Nobody else trains the run, so that it is not left to them."""
+    for name, seconds in (("HEARTBEAT_SECONDS", 0.05), ("GIVE_UP_SECONDS", 0.3), ("_WAIT_SECONDS", 0.1)):
+        monkeypatch.setattr(leases, name, seconds)
+    (run,) = made(tmp_path, 0, budget="epochs:20")
+    real, stale = leases.chain, []
+
+    def chain(name):
+        if stale == [True]:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(name)
+
+    def at(event):
+        if isinstance(event, Progressed) and event.message["event"] == "progress" and not stale:
+            stale.append(True)
+        elif any("trying again" in text for text in said([event])):
+            stale.append(False)
+
+    monkeypatch.setattr(leases, "chain", chain)
+    events = train([run], LocalExecutor(retries=9, wait=False), at)
+    (last,) = ended(events)
+    assert (last.status, stale[:2]) == ("done", [True, False])
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,9 @@ class LocalExecutor:
                 self._finish(Finished(planned, None, None))
 
     def _put_back(self, chain: Sequence[Planned], error: Exception) -> None:
-        """Leave a chain whose first run another process trains for later, or to that process."""
+        """Leave a chain whose first run another process trains to that process, or try it again later."""
         first = chain[0]
-        if not self._wait:
+        if not self._wait and isinstance(error, TakenError):
             for planned in chain:
                 self._finish(existing(planned) or Finished(planned, None, None, trained=False, left=str(error)))
             return
@@ -129,6 +129,7 @@ class LocalExecutor:
             return found
         next_one = successor if successor and not successor.settled else None
         for number in range(1, self._retries + 1):
+            ended = None
             try:
                 ended = self._try(planned, next_one)
                 if self._stop.is_set() or ended.record is None or not is_of_machine(ended.record):
@@ -137,7 +138,8 @@ class LocalExecutor:
             except MachineError as error:
                 failure = str(error)
             self._say(planned, f"{failure}: trying again, {number} of {self._retries}")
-            self._stop.wait(RETRY_SECONDS * 2 ** (number - 1))
+            if self._stop.wait(RETRY_SECONDS * 2 ** (number - 1)) and ended is not None:
+                return ended
         return self._try(planned, next_one)
 
     def _try(self, planned: Planned, successor: Planned | None) -> Finished:
