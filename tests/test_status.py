@@ -112,6 +112,7 @@ def test_json_says_the_same(made, tmp_path, capsys):
 
 
 def test_a_run_whose_process_has_ended_waits(made, tmp_path, capsys):
+    made(0, "failed", "ended by SIGKILL")  # tried again since
     lease(tmp_path, made.runs[0].key, 2 * STALE_SECONDS)
     gone = {"pid": os.getpid(), "space": holder.claim("a" * 16)["space"], "started": "1"}
     lease(tmp_path, made.runs[1].key, **gone)
@@ -120,7 +121,7 @@ def test_a_run_whose_process_has_ended_waits(made, tmp_path, capsys):
     held.release()
     assert [one.run for one in found.lost] == made.runs[:2]
     assert [one.run for one in found.running] == [made.runs[2]]
-    assert len(found.waiting) == 7
+    assert (len(found.waiting), found.failed) == (7, [])
     text = told(capsys, f"output={tmp_path}").out
     assert "waiting  8, 2 of them left by a process that has ended" in text
 
@@ -181,6 +182,15 @@ def test_listings_are_found_by_their_overrides_or_all_together(tmp_path):
     assert set(listing.read(tmp_path, "smoke", [])[1]) == set(runs)
     assert listing.read(tmp_path, "smoke", ["method=snip"]) is None
     assert listing.read(tmp_path / "none", "smoke", []) is None
+
+
+def test_what_a_suite_puts_up_with_does_not_tell_it_from_another(made, tmp_path, capsys):
+    """The command that started it is found again as it was typed."""
+    listing.write(tmp_path, "smoke", ["seed=0"], made.runs[:3])
+    found = json.loads(told(capsys, f"output={tmp_path}", "seed=0", "retries=5", "max_failures=3", "--json").out)
+    assert found["runs"] == 3
+    with pytest.raises(UsageError, match="retries"):
+        told(capsys, f"output={tmp_path}", "retries=many")
 
 
 def test_a_suite_that_does_not_exist_is_said(tmp_path):

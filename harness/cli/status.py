@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.cli import limits
 from harness.cli.arguments import DONE, output
 from harness.cli.layout import clock
 from harness.console import printable, say, shown
@@ -74,8 +75,9 @@ def call(given: argparse.Namespace) -> int:
 def _look(given: argparse.Namespace) -> _Look:
     from harness.executors.state import state
 
-    folder = output([override for override in given.overrides if override.startswith("output=")])
-    planned, runs = _runs(folder, given.suite, given.overrides)
+    _, overrides = limits.read(given.overrides, wait=True)
+    folder = output([override for override in overrides if override.startswith("output=")])
+    planned, runs = _runs(folder, given.suite, overrides)
     return _Look(given.suite, folder, planned, len(runs), state(folder, runs))
 
 

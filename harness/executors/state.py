@@ -84,16 +84,18 @@ def state(output: Path, runs: Sequence[Listed]) -> State:
     waiting: list[Listed] = []
     lost: list[Running] = []
     for run in runs:
-        head, owner = heads.get(run.key), taken.get(run.key)
+        head = heads.get(run.key)
         settled = head is not None and head.status in SETTLED
-        if owner is not None and not settled:
-            (lost if owner.lost else running).append(owner)
-        if head is not None and head.status == "done":
-            done.append(run)
-        elif owner is not None and not settled and not owner.lost:
-            continue
+        owner = None if settled else taken.get(run.key)
+        if owner is not None and not owner.lost:
+            running.append(owner)
+        elif owner is not None:  # whatever an earlier try has left, this one is to be resumed
+            lost.append(owner)
+            waiting.append(run)
         elif head is None or head.status == "interrupted":
             waiting.append(run)
+        elif head.status == "done":
+            done.append(run)
         else:
             failed.append((run, head))
     return State(
