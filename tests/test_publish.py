@@ -17,8 +17,11 @@ from harness.cli import main
 from harness.errors import UsageError
 from harness.executors.execute import execute
 from harness.networks.load import load_network
+from harness.places import TREE
 from harness.plan.planned import plan
-from harness.records import load, record_name, write
+from harness.publish import folder
+from harness.publish.contents import gather
+from harness.records import deployments, load, record_name, write
 
 pytest.importorskip("pyarrow", reason="needs the extra publish")
 
@@ -120,9 +123,43 @@ def test_measurements_of_networks_are_published_with_them(output, tmp_path, caps
     assert "left out: deploy/forged.json: " in capsys.readouterr().err
 
 
+def test_a_measurement_of_another_network_is_not_published(output, tmp_path, capsys, network):
+    given = main.parse(["deploy", network.path.stem, "--repeats", "7", f"output={output}"])
+    assert given.call(given) == 0
+    (path,) = (output / "deploy").iterdir()
+    publish("--to", tmp_path / "out", f"output={output}")
+    assert (tmp_path / "out" / "deploy" / path.name).read_bytes() == path.read_bytes()
+    foreign = json.loads(path.read_text())
+    foreign["network"]["sha256"] = "0" * 64
+    path.unlink()
+    path = deployments.write(foreign, output)
+    publish("--to", tmp_path / "out", f"output={output}")
+    assert not list((tmp_path / "out" / "deploy").iterdir())
+    assert f"left out: deploy/{path.name}: was measured with another network" in capsys.readouterr().err
+
+
+def test_nothing_is_said_of_a_record_that_was_not_checked(output, tmp_path):
+    checked = gather(output)
+    path = next((output / "records").glob("*rigl-0.9-s1*"))
+    write({**load(path), "runner": "local"}, path)  # by a run that went on
+    with pytest.raises(UsageError, match="has changed meanwhile: publish again"):
+        folder.write(checked, tmp_path / "out")
+    assert not (tmp_path / "out" / "runs.parquet").exists()
+    path.rename(
+        tmp_path / "out" / "records" / "added.json"
+    )  # by hand
+    with pytest.raises(UsageError, match=r"its record 'added\.json' is not in"):
+        publish("--to", tmp_path / "out", f"output={output}")
+    (tmp_path / "out" / "records" / "added.json").unlink()
+    assert publish("--to", tmp_path / "out", f"output={output}") == 0
+    assert not (tmp_path / "out" / "records" / path.name).exists()
+
+
 def test_published_records_check_and_make_the_same_board(output, tmp_path):
     folder = tmp_path / "out"
+    (output / "standing.yaml").write_text((TREE / "standing.yaml").read_text() + "# ours\n")
     publish("--to", folder, f"output={output}")
+    assert (folder / "standing.yaml").read_bytes() == (output / "standing.yaml").read_bytes()
     runs = pd.read_parquet(folder / "runs.parquet").set_index("file")["check"]
     for path, reasons in submission.check((folder / "records").iterdir()).items():
         assert ("; ".join(reasons) or "passes") == runs[path.name]

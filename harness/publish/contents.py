@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.audit import submission
-from harness.board import reliability
+from harness.board import deployed, reliability
 from harness.errors import UsageError
 from harness.networks import keep
 from harness.records import Problem, Record, deployments, load_files
@@ -78,8 +78,9 @@ def gather(output: Path, *, networks: bool = True) -> Contents:
 
 
 def _measured(output: Path, records: dict[str, Record]) -> tuple[dict[str, Path], list[Problem]]:
-    """Return the readable files of measurements by their path in an output, and the others with the reason."""
-    problems = [*deployments.load_folder(output / deployments.FOLDER)[1], *reliability.read(output, records)[1]]
+    """Return the measurements that count on the board, by their path in an output, and other files with the reason."""
+    found, problems = deployments.load_folder(output / deployments.FOLDER)
+    problems += [*deployed.attach([], records, found), *reliability.read(output, records)[1]]
     refused = {problem.file for problem in problems}
     paths = [path for name in MEASURED for path in record_paths(output / name)]
     named = {f"{path.parent.name}/{path.name}": path for path in paths}

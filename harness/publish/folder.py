@@ -8,11 +8,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness import board
-from harness.errors import UsageError
+from harness.board import standing
+from harness.errors import UsageError, short
 from harness.publish import card, tables
 from harness.publish.contents import FOLDERS, Contents
+from harness.records import load_files
 
 FILE = "published.json"
 """Lists every file of a publication with its bytes and its SHA-256; a folder that has it is one."""
@@ -50,11 +53,16 @@ def write(
         tell: Called after each record and network.
 
     Raises:
-        UsageError: The folder is neither empty nor a publication, or is the output or a part of it.
+        UsageError: The folder is neither empty nor a publication, or is the output or a part of it; it holds records of
+            others; or a record has changed since it was checked.
         OSError: It cannot be written to.
     """
     before = _before(folder, contents.output)
     files = _Files(folder)
+    if not before:  # so that what is cut short here can be done again
+        kept = (f"networks/{path.name}" for path in contents.networks.values())
+        planned = (*(f"records/{name}" for name in contents.records), *contents.measured, *kept)
+        files.list({name: {"sha256": ""} for name in planned})
     for name in contents.records:
         files.copy(contents.output / "records" / name, f"records/{name}")
         tell()
@@ -63,7 +71,12 @@ def write(
     for path in contents.networks.values():
         files.copy(path, f"networks/{path.name}", link=True)
         tell()
-    removed = _remove(folder, [name for name in before if "/" in name and name not in files.digests])
+    cells = standing.path(contents.output / "records")
+    if cells.parent == contents.output:  # its own, which the board of these records needs
+        files.copy(cells, cells.name)
+    gone = [name for name in before if name not in files.digests]
+    removed = _remove(folder, [name for name in gone if "/" in name or name == cells.name])
+    _require_checked(contents, folder)
     for path in board.make(folder / "records", folder).written:
         files.note(path.name)
     for name, content in tables.tables(contents, folder).items():
@@ -73,7 +86,7 @@ def write(
     listed = {name: {"bytes": files.sizes[name], "sha256": files.digests[name]} for name in sorted(files.sizes)}
     changed = sum(before.get(name) != digest for name, digest in files.digests.items())
     publication = Publication(folder, dict(files.sizes), changed, removed)
-    files.put(FILE, (json.dumps(listed, indent=1) + "\n").encode())
+    files.list(listed)
     return publication
 
 
@@ -98,6 +111,12 @@ class _Files:
             self._replace(name, lambda part: part.write_bytes(content))
         self.sizes[name], self.digests[name] = size, digest
 
+    def list(self, listed: dict[str, Any]) -> None:
+        """Write the list of files, of which it is none."""
+        content = (json.dumps(listed, indent=1) + "\n").encode()
+        if not self._has(FILE, len(content), hashlib.sha256(content).hexdigest()):
+            self._replace(FILE, lambda part: part.write_bytes(content))
+
     def note(self, name: str) -> None:
         """Take note of a file that is there."""
         self.sizes[name], self.digests[name] = _measure(self._folder / name)
@@ -116,6 +135,20 @@ class _Files:
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _require_checked(contents: Contents, folder: Path) -> None:
+    """Refuse records that nothing was found of: tables say of each whether it is verified.
+
+    Raises:
+        UsageError: A record in the folder is not one that was checked; runs may have gone on meanwhile.
+    """
+    copied, _ = load_files(folder / "records")
+    for name, record in contents.records.items():
+        if copied.get(name) != record:
+            raise UsageError(f"record {short(name)} has changed meanwhile: publish again")
+    if others := sorted(copied.keys() - contents.records.keys()):
+        raise UsageError(f"--to {folder}: its record {short(others[0])} is not in {contents.output}: remove it")
 
 
 def _before(folder: Path, output: Path) -> dict[str, str]:
