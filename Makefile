@@ -119,8 +119,8 @@ lock: ## compile the hashed locks from pyproject.toml (ARGS=--upgrade for newer 
 	@python3 -m venv build/lock && build/lock/bin/pip install --quiet uv
 	@compile() { build/lock/bin/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 \
 		$(ARGS) "$$@" >/dev/null; }; \
-	compile --group wall -o docker/requirements.lock; \
-	printf 'pip\nsetuptools\nwheel\n' | compile - -o docker/build.lock; \
+	compile --group wall -o docker/requirements.lock && \
+	printf 'pip\nsetuptools\nwheel\n' | compile - -o docker/build.lock && \
 	compile --all-extras -c docker/requirements.lock pyproject.toml -o docker/dev.lock
 	@$(MAKE) --no-print-directory $(READY) && $(BIN)/python -m harness.containers.content
 

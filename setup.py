@@ -27,11 +27,12 @@ class Build(build_py):
 
     def run(self) -> None:
         """Build the packages; an editable installation uses the files of the checkout."""
+        if not self.editable_mode:  # an earlier build may have left modules that are gone since
+            shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
         if self.editable_mode:
             return
         project = Path(self.build_lib, "sparsebench", "project")
-        shutil.rmtree(project, ignore_errors=True)
         for path in sorted(path for pattern in FILES for path in HERE.glob(pattern)):
             place = project / path.relative_to(HERE)
             place.parent.mkdir(parents=True, exist_ok=True)

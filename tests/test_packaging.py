@@ -1,5 +1,6 @@
 """What is installed: the extras, the locks, and the package outside a checkout and without torch."""
 
+import ast
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from harness import extras, places
 from harness.board.page import bundle, html
 from harness.containers.content import DEVELOPERS_LOCK, SUITE, ImageFiles
 from harness.errors import UsageError
+from harness.machine import provenance
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -57,6 +59,12 @@ def test_a_new_tool_of_developers_leaves_the_image_as_it_is(tmp_path):
         lock.write("a-tool==1.0\n")
     assert files.content() == before
     assert DEVELOPERS_LOCK not in [path.name for path in files.locks]
+
+
+def test_a_wheel_is_of_changed_source_where_a_checkout_is():
+    lines = ast.parse((ROOT / "setup.py").read_text()).body
+    (source,) = [line for line in lines if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "SOURCE"]
+    assert ast.literal_eval(source.value) == provenance._SOURCE
 
 
 def test_a_missing_library_is_named_with_the_extra_that_brings_it():
@@ -150,6 +158,7 @@ def clone(tmp_path_factory):
     """A clone, so that nothing is written into the checkout."""
     clone = tmp_path_factory.mktemp("clone")
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True, capture_output=True)
+    write(clone / "build" / "lib" / "methods" / "gone.py", "# of an earlier build\n")
     return clone
 
 
@@ -239,6 +248,7 @@ def test_a_run_in_an_empty_folder_leaves_results_there_and_names_its_source(whee
     """The packages of the wheel with the libraries of this environment, for torch is large."""
     site, work = tmp_path / "site", tmp_path / "work"
     shutil.unpack_archive(wheel, site, "zip")
+    assert not (site / "methods" / "gone.py").exists()
     recipe = (places.TREE / "recipe" / "digits.yaml").read_text()
     write(work / "benchmarks/recipe/mine.yaml", recipe.replace("name: digits", "name: mine"))
     command = (sys.executable, "-m", "harness.cli")
@@ -255,6 +265,10 @@ def test_a_run_in_an_empty_folder_leaves_results_there_and_names_its_source(whee
     assert (work / "results" / "leaderboard.html").is_file()
     code = "from harness.machine import installed; print(installed.source()['git_dirty'])"
     assert run(sys.executable, "-c", code, cwd=work, path=site).stdout == "False\n"
+    added = site / "methods" / "added.py"
+    added.touch()
+    assert run(sys.executable, "-c", code, cwd=work, path=site).stdout == "True\n"
+    added.unlink()
     with (site / "methods" / "rigl.py").open("a") as file:
         file.write("# changed\n")
     assert run(sys.executable, "-c", code, cwd=work, path=site).stdout == "True\n"

@@ -4,9 +4,10 @@ import json
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
 
-from harness.places import PROJECT
+from harness.places import PROJECT, ROOT
 
 BUILT = PROJECT / "source.json"
 """Says which commit the package was built from (`setup.py`)."""
@@ -21,7 +22,9 @@ def source() -> dict[str, Any]:
     """
     try:
         package = distribution("sparsebench")
-    except PackageNotFoundError:  # copied rather than installed
+    except PackageNotFoundError:
+        package = None
+    if package is None or Path(str(package.locate_file(""))).resolve() != ROOT:  # copied rather than installed
         return {"git_commit": None, "git_dirty": None}
     try:
         built = json.loads(BUILT.read_text(encoding="utf-8"))
@@ -33,12 +36,20 @@ def source() -> dict[str, Any]:
 
 
 def _changed(package: Distribution) -> bool:
-    """Return whether a file of the packages is missing or not as it was installed."""
-    files = [file for file in package.files or () if file.hash is not None and file.parts[0] in _PACKAGES]
+    """Return whether a file of the packages was changed, removed or added since they were installed."""
+    files = [file for file in package.files or () if file.parts[0] in _PACKAGES]
+    known = {file.as_posix() for file in files}
     try:
-        return not files or any(_digest(file.read_binary()) != file.hash.value for file in files if file.hash)
+        changed = any(_digest(file.read_binary()) != file.hash.value for file in files if file.hash)
+        return changed or any(_present() - known)
     except OSError:
         return True
+
+
+def _present() -> set[str]:
+    """Return the files of the packages that are there, without bytecode."""
+    found = (path for name in _PACKAGES for path in (ROOT / name).rglob("*") if path.is_file())
+    return {path.relative_to(ROOT).as_posix() for path in found if path.parent.name != "__pycache__"}
 
 
 def _digest(content: bytes) -> str:
