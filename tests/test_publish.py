@@ -145,9 +145,7 @@ def test_nothing_is_said_of_a_record_that_was_not_checked(output, tmp_path):
     with pytest.raises(UsageError, match="has changed meanwhile: publish again"):
         folder.write(checked, tmp_path / "out")
     assert not (tmp_path / "out" / "runs.parquet").exists()
-    path.rename(
-        tmp_path / "out" / "records" / "added.json"
-    )  # by hand
+    path.rename(tmp_path / "out" / "records" / "added.json")  # by hand
     with pytest.raises(UsageError, match=r"its record 'added\.json' is not in"):
         publish("--to", tmp_path / "out", f"output={output}")
     (tmp_path / "out" / "records" / "added.json").unlink()
