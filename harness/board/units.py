@@ -1,5 +1,7 @@
 """Numbers as people and machines read them; an unknown one is a dash, or empty."""
 
+from collections.abc import Sequence
+
 
 def exact(value: float | None) -> str:
     """Return a number with the digits that matter to a machine; nothing for an unknown one."""
@@ -45,14 +47,18 @@ def latency(value: float | None) -> str:
     """Return the seconds of one pass through a network in the unit that suits them."""
     if value is None:
         return "–"
-    for factor, unit in ((1, "s"), (1e3, "ms")):
-        if value * factor >= 1:
-            return f"{value * factor:.3g} {unit}"
-    return f"{value * 1e6:.3g} µs"
+    return _scaled(value, ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")))
 
 
 def size(value: float | None) -> str:
-    """Return bytes of a file in kB or MB, decimal."""
+    """Return bytes of a file in kB, MB or GB, decimal."""
     if value is None:
         return "–"
-    return f"{value / 1e6:.3g} MB" if value >= 1e6 else f"{value / 1e3:.3g} kB"
+    return _scaled(value, ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")))
+
+
+def _scaled(value: float, steps: Sequence[tuple[float, str]]) -> str:
+    """Return three digits of a value in the largest unit of which it is at least one, else in the smallest."""
+    rounded = float(f"{value:.3g}")  # first: what rounds up to a thousand is one of the next unit
+    factor, name = next((step for step in steps if rounded >= step[0]), steps[-1])
+    return f"{rounded / factor:.3g} {name}"
