@@ -114,6 +114,14 @@ def test_a_budget_of_seconds_is_kept_to_a_step(device):
     assert made.course.clock.spent == pytest.approx(made.watch.seconds["train"] + made.watch.seconds["topology"])
 
 
+@pytest.mark.parametrize("evaluations", [7, 20, 30, 40, 97])
+def test_a_budget_of_seconds_is_kept_to_a_step_after_an_evaluation(evaluations, device):
+    """What is left of a lap before an evaluation tells nothing of how long a step takes."""
+    made = emulated(small("static", "seconds:3", evaluations=evaluations), device)
+    go_on(made)
+    assert 3 <= made.course.clock.spent < 3 + STEP + 3 * LAUNCH
+
+
 def test_by_the_clock_of_the_host_it_would_be_overspent_by_a_queue(device, monkeypatch):
     monkeypatch.setattr(training, "LOG_SECONDS", float("inf"))
     made = emulated(small("static", "seconds:3", evaluations=1), device, by_host=True)

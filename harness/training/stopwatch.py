@@ -23,7 +23,10 @@ AHEAD = 16
 """Laps that may be queued under a budget of seconds."""
 
 MARGIN = 2.0
-"""A queued lap is expected to take at most this many times as long as the last one of its kind."""
+"""A queued lap is expected to take at most this many times as long as the last one of its kind.
+
+What is expected falls at most by this factor from lap to lap.
+"""
 
 Spend = Callable[[float], None]
 """Takes seconds of training or of a topology event off a budget, if it is one of seconds."""
@@ -123,8 +126,10 @@ class DeviceStopwatch(Stopwatch):
             self._queued.popleft()
             if what is not None:
                 assert self._reached is not None
-                self._last[what] = self._reached.elapsed_time(end) / 1000  # it returns milliseconds
-                self._add(what, self._last[what])
+                lap = self._reached.elapsed_time(end) / 1000  # it returns milliseconds
+                # What is left of a lap before an evaluation must not hide how long whole ones take.
+                self._last[what] = max(lap, self._last.get(what, 0.0) / MARGIN)
+                self._add(what, lap)
             self._reached = end
 
     def _must_wait(self) -> bool:
