@@ -243,6 +243,14 @@ def test_a_detached_suite_is_watched_until_it_is_done(tmp_path, capsys):
     assert {load(path)["status"] for path in paths(tmp_path)} == {"done"}
 
 
+def test_an_abbreviated_option_is_refused(capsys):
+    """Else --det would start a suite that starts a suite, without end."""
+    with pytest.raises(SystemExit) as refused:
+        main.parse(["suite", *SUITE, "--det"])
+    assert refused.value.code == 2
+    assert "unrecognized arguments: --det" in capsys.readouterr().err
+
+
 def test_a_detached_suite_says_what_is_misspelt_at_once(tmp_path):
     refused = subprocess.run(
         command("suite", "--suite", "smoke", "method=rigll", f"output={tmp_path}", "--detach"),

@@ -91,7 +91,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
     command = module(name)
-    parser = _Parser(prog=f"sparsebench {name}", description=command.ABOUT)
+    # No abbreviations: `suite` has to recognise --detach to leave it out of what it starts.
+    parser = _Parser(prog=f"sparsebench {name}", description=command.ABOUT, allow_abbrev=False)
     parser.set_defaults(call=command.call)
     command.arguments(parser)
     return parser.parse_intermixed_args(rest)
