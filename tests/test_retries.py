@@ -12,7 +12,7 @@ import methods
 from harness import plugins
 from harness.cli import limits, suite
 from harness.errors import UsageError
-from harness.executors import causes, local
+from harness.executors import causes, execute, local
 from harness.executors.base import Finished, Progressed, Started
 from harness.executors.causes import MachineError
 from harness.executors.local import LocalExecutor
@@ -164,6 +164,17 @@ def test_a_cancelled_suite_does_not_try_again(tmp_path):
     events = train([run], executor, lambda event: isinstance(event, Progressed) and executor.cancel())
     assert [event.status for event in ended(events)] == ["interrupted"]
     assert not any("trying again" in text for text in said(events))
+
+
+def test_a_checkpoint_that_cannot_be_handed_over_is_no_failure_of_the_run_that_left_it(tmp_path):
+    (successor,) = made(tmp_path / "out", 0)
+    successor.folder.parent.mkdir(parents=True)
+    successor.folder.symlink_to(tmp_path)
+    checkpoint, told = tmp_path / "checkpoint", []
+    checkpoint.touch()
+    execute._hand_over(checkpoint, successor, told.append)
+    assert told[0]["text"].startswith("the next run of the chain begins anew: ")
+    assert checkpoint.exists()
 
 
 def test_what_is_cancelled_before_it_is_tried_again_has_failed(tmp_path, monkeypatch):

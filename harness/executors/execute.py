@@ -11,7 +11,7 @@ from typing import Any
 from harness import config
 from harness.board.spending import Plan
 from harness.config import RunConfig
-from harness.errors import UsageError
+from harness.errors import UsageError, first_line
 from harness.executors.base import Finished
 from harness.executors.causes import unwritable
 from harness.executors.owner import TakenError, own, watched
@@ -126,8 +126,9 @@ def _hand_over(checkpoint: Path, successor: Planned, tell: Tell) -> None:
             checkpoint.replace(writable(_working(successor.folder) / successor.choice.runner.workplace) / CHECKPOINT)
     except TakenError as error:
         tell({"event": "log", "text": f"{error}, so that its own beginning is not replaced"})
-    except OSError as error:
-        tell({"event": "log", "text": f"the next run of the chain begins anew: {error.strerror}"})
+    except (OSError, UsageError) as error:
+        why = getattr(error, "strerror", None) or first_line(error)
+        tell({"event": "log", "text": f"the next run of the chain begins anew: {why}"})
 
 
 def _working(folder: Path) -> Path:
