@@ -1,5 +1,6 @@
 """Sparse formats compute what dense does, or are refused by name; timing takes turns; sparse steps train as dense."""
 
+import copy
 import sys
 import time
 
@@ -12,6 +13,7 @@ from networks import Attentive
 from torch import nn
 from torch.nn import functional as F
 
+from harness.budget.parts import parts
 from harness.deploy import choice, formats, layers, timing, training
 from harness.deploy.conditions import Conditions
 
@@ -71,6 +73,11 @@ def test_layers_in_csr_give_what_torch_gives(module, batch):
         assert ours.shape == expected.shape
         torch.testing.assert_close(ours, expected)
         assert ours.is_contiguous() or isinstance(module, nn.Linear)
+        if isinstance(module, nn.Conv2d):  # as they lie on CUDA
+            copied = layers.Layer("weight", copy.deepcopy(module).to(memory_format=torch.channels_last))
+            multiply = formats.csr(copied.matrix(channels_last))
+            laid_out = images.to(memory_format=torch.channels_last)
+            torch.testing.assert_close(copied.using(multiply, channels_last)(laid_out), expected)
 
 
 def test_blocks_must_be_whole_and_some_empty():
@@ -153,6 +160,13 @@ def test_what_has_no_sparse_form_stays_dense_with_the_reason():
         "odd.weight": "Odd has no sparse form here: linear layers and two-dimensional convolutions have",
         "attention.in_proj_weight.q": "is part of a packed projection",
     }
+
+
+def test_no_matrix_of_many_packed_projections_is_left_out():
+    model = nn.ModuleList([nn.MultiheadAttention(4, 2) for _ in range(20)])
+    masked = {part.name for part in parts(model) if part.weight.ndim == 2}
+    found, refused = layers.find(model, masked)
+    assert {layer.name for layer in found} | set(refused) == masked
 
 
 @torch.no_grad()

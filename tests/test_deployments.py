@@ -162,9 +162,13 @@ def test_figures_are_means_over_seeds_of_one_machine(tmp_path):
     assert deployed.speedups(row) == f"2× at batch 1, 2× at batch 32 ({one.on})"
 
 
-def test_conditions_are_never_averaged(tmp_path):
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_conditions_are_never_averaged(tmp_path, device):
     record = kept(make("rigl", 0.9))
-    board = written(tmp_path, [record], [deployment(record, 1), deployment(record, 2, speedup=4.0)])
+    found = [deployment(record, 1), deployment(record, 2, speedup=4.0)]
+    for each in found:
+        each["conditions"] |= {"device": device, "gpu": "NVIDIA H100" if device == "cuda" else None}
+    board = written(tmp_path, [record], found)
     row = board.tables[0].rows[0]
     assert [(figure.batch, figure.speedup) for figure in deployed.figures(row)] == [(1, 2), (32, 2), (1, 4), (32, 4)]
     assert deployed.alone(row) == []
@@ -172,6 +176,7 @@ def test_conditions_are_never_averaged(tmp_path):
     assert cells["measured_speedup_batch_1"] == ""
     assert cells["latency_measured_on"].count("thread") == 2
     assert cells["packed_bytes"] == "5000"
+    assert page_data.data(board, "records")["rows"][0]["speedup"] is None  # nor sorted by
 
 
 def test_a_deployment_of_another_network_is_named_and_not_counted(tmp_path):
@@ -213,6 +218,7 @@ def test_every_view_of_the_board_shows_measured_speed(tmp_path):
     assert page["tables"][0]["measuredOn"][0] == on
     assert point["deployed"][0] == [on, round(record["cost"]["inference_flops_ratio"], 6), 1.5, "2.67 ms", 1]
     assert point["speedups"].startswith("1.5× at batch 1, 1.5× at batch 32")
+    assert point["speedup"] == 1.5
     # the board is made anew when a deployment is added, and only then
     (tmp_path / "leaderboard.csv").write_text((tmp_path / "leaderboard.csv").read_text())
     deployments.write(deployment(record, 1), tmp_path)

@@ -16,6 +16,7 @@ from harness.deploy.conditions import Conditions
 from harness.deploy.layers import Forward, Layer, find, inputs, swapped
 from harness.errors import UsageError, first_line
 from harness.machine import provenance
+from harness.machine.precision import placed
 from harness.networks.keep import read
 from harness.networks.load import SparseNetwork, load_network
 from harness.records.deployment_schema import BATCHES, DENSE, VERSION
@@ -51,7 +52,7 @@ def deploy(file: Path, plugin: str | None, on: Conditions, tell: Tell) -> Deploy
     flops_ratio = _flops_ratio(loaded, active)
     size = packed.sizes(content)
     with timing.threads(on.threads), timing.exact():
-        model = loaded.model.to(device, getattr(torch, on.precision))
+        model = placed(loaded.model.to(getattr(torch, on.precision)), device)
         found = _measured(model, loaded, on, device, tell)
         trained = training.step(find(model, _pruned(masks))[0], on, device, tell)
         machine = provenance.machine(device.type)
@@ -99,7 +100,7 @@ def _measured(
     latency = []
     steps = len(BATCHES) * (len(layers) + 1)
     for number, batch in enumerate(BATCHES):
-        images = _images(loaded.about, batch).to(device, getattr(torch, on.precision))
+        images = _images(loaded.about, batch).to(device, getattr(torch, on.precision), memory_format=_layout(device))
         given = _inputs(model, layers, images)
         for place, layer in enumerate(layers):
             tell(f"{layer.name}, batch {batch}", (number * (len(layers) + 1) + place) / steps)
@@ -200,6 +201,11 @@ def _twin(model: nn.Module, masked: Sequence[str]) -> _Twin:
 def _images(about: Mapping[str, Any], batch: int) -> Tensor:
     draws = torch.Generator().manual_seed(derive(int(about["seed"]), "deploy", batch))
     return torch.randn(batch, *about["shape"], generator=draws)
+
+
+def _layout(device: torch.device) -> torch.memory_format:
+    """Return the layout of images in which dense convolutions run fastest; `placed` puts the weights into it too."""
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
 def _flops_ratio(loaded: SparseNetwork, active: Mapping[str, int]) -> float | None:

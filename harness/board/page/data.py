@@ -107,6 +107,7 @@ def _point(row: Row, front: bool, often: float | None) -> dict[str, Any]:
         "energy": cells["energy"],
         "deployed": _deployed(row),
         "speedups": deployed.speedups(row),
+        "speedup": next((_rounded(figure.speedup, 4) for figure in deployed.alone(row)), None),
         "packedBytes": deployed.packed(row),
         "packed": units.size(deployed.packed(row)),
         "hardware": cells["hardware"],
