@@ -101,3 +101,17 @@ def test_another_frame_is_refused_with_those_there_are(folder):
         sb.load(folder, "layer")
     with pytest.raises(UsageError, match="is not a folder"):
         sb.load(folder / "nothing", "curves")
+
+
+def test_counts_beyond_64_bits_are_numbers_that_have_a_mean(folder, tmp_path):
+    one, other = (json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))[:2])
+    one["cost"]["train_flops"] = 3 * 10**20  # ResNet-50 on ImageNet, five times as long, some seeds at once
+    (name,) = _names(other)[:1]
+    other["config"]["layers"][0]["weights"] = 2**63 - 1
+    other["metrics"]["layer_density"][name] = 1.0
+    for number, record in enumerate((one, other)):
+        (tmp_path / f"{number}.json").write_text(json.dumps(record))
+    flops = sb.load(tmp_path)["train_flops"]
+    assert flops.mean() == pytest.approx((3e20 + other["cost"]["train_flops"]) / 2)
+    layers = sb.load(tmp_path, "layers").set_index(["key", "layer"])
+    assert layers.loc[(other["key"], name), "active"] == 2**63 - 1

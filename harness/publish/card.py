@@ -3,6 +3,7 @@
 from collections import Counter
 from importlib.metadata import version
 
+from harness.board import escape
 from harness.publish.contents import PASSES, Contents
 from harness.publish.tables import COLUMNS
 from harness.records.frames import FRAMES
@@ -47,7 +48,7 @@ def card(contents: Contents, repository: str | None = None) -> str:
             "",
             "| task | runs |",
             "|---|---|",
-            *(f"| {_cell(task)} | {count:,} |" for task, count in sorted(tasks.items())),
+            *(f"| {escape.markdown(task)} | {count:,} |" for task, count in sorted(tasks.items())),
             "",
             "## Load",
             "",
@@ -100,7 +101,3 @@ def _metadata() -> list[str]:
         *configs,
         "---",
     ]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

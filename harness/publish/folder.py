@@ -16,6 +16,7 @@ from harness.errors import UsageError, short
 from harness.publish import card, tables
 from harness.publish.contents import FOLDERS, Contents
 from harness.records import load_files
+from harness.records.store import LARGEST, decode, open_regular
 
 FILE = "published.json"
 """Lists every file of a publication with its bytes and its SHA-256; a folder that has it is one."""
@@ -54,7 +55,7 @@ def write(
 
     Raises:
         UsageError: The folder is neither empty nor a publication, or is the output or a part of it; it holds records of
-            others; or a record has changed since it was checked.
+            others or links to other folders; or a record has changed since it was checked.
         OSError: It cannot be written to.
     """
     before = _before(folder, contents.output)
@@ -163,8 +164,11 @@ def _before(folder: Path, output: Path) -> dict[str, str]:
         raise UsageError(f"--to {folder}: is the output itself; name a folder of its own")
     if not folder.exists() or not any(folder.iterdir()):
         return {}
+    if link := next((name for name in FOLDERS if (folder / name).is_symlink()), None):
+        raise UsageError(f"--to {folder}: its {link} is a link to another place; name another folder")
     try:
-        listed = json.loads((folder / FILE).read_bytes())
+        with open_regular(folder / FILE) as file:
+            listed = decode(file.read(LARGEST + 1))
         return {name: str(about["sha256"]) for name, about in listed.items() if _OURS.fullmatch(name) and name != ".."}
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
         raise UsageError(f"--to {folder}: is not empty and holds no publication (no {FILE}); name another") from None

@@ -86,11 +86,21 @@ def load(folder: str | Path = "results", what: str = "runs") -> pd.DataFrame:
     inner = place / "records"
     records, problems = load_files(inner if inner.is_dir() else place)
     if what == "runs":
-        frame = pd.DataFrame([{**_run(record), "file": name} for name, record in records.items()])
+        frame = _countable(pd.DataFrame([{**_run(record), "file": name} for name, record in records.items()]))
     else:
         rows, columns = _LONG[what]
         frame = _long(records.values(), rows, columns)
     frame.attrs["problems"] = [f"{problem.file}: {problem.reason}" for problem in problems]
+    return frame
+
+
+def _countable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn counts beyond 64 bits, as FLOPs may be, into floating-point numbers; pandas would not take their mean."""
+    from pandas.api.types import is_object_dtype
+
+    for name in frame.columns:
+        if is_object_dtype(frame[name]) and {type(value) for value in frame[name].dropna()} == {int}:
+            frame[name] = frame[name].astype("float64")
     return frame
 
 
@@ -137,7 +147,7 @@ def _layers(record: Record) -> Iterator[dict[str, Any]]:
         yield {
             "layer": name,
             "weights": weights,
-            "active": None if weights is None or density is None else round(density * weights),
+            "active": None if weights is None or density is None else min(round(density * weights), weights),
             "density": density,
             "active_neurons": neurons.get(name),
         }
