@@ -10,6 +10,7 @@ from harness import events
 from harness.machine import logs
 
 LONGEST_LINE = 64 * 1024
+LONGEST_SHOWN = 2000
 SHOWN_LINES = 200
 """Lines that go to the display too; a method that prints without end would bury the progress."""
 
@@ -20,14 +21,20 @@ _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 class Output:
     """Takes a container's output in pieces; passes events on and writes all other lines to the log file."""
 
-    def __init__(self, on_event: Callable[[dict[str, Any]], None], log: Path) -> None:
+    def __init__(
+        self, on_event: Callable[[dict[str, Any]], None], log: Path, longest: int = LONGEST_LINE, whole: bool = False
+    ) -> None:
         """Prepare.
 
         Args:
             on_event: Takes each event, and ``{"event": "log", "text": ...}`` for each of the first lines.
             log: File to append to.
+            longest: Bytes after which a line without an end is taken as one.
+            whole: Pass lines on as long as they are, not their first `LONGEST_SHOWN` characters.
         """
         self._on_event = on_event
+        self._longest = longest
+        self._most = longest if whole else LONGEST_SHOWN
         self._path = log
         self._file: IO[str] | None = None
         self._pending = b""
@@ -55,7 +62,7 @@ class Output:
         *lines, self._pending = (self._pending + piece).split(b"\n")
         for line in lines:
             self._line(line)
-        if len(self._pending) > LONGEST_LINE:
+        if len(self._pending) > self._longest:
             self._line(self._pending)
             self._pending = b""
 
@@ -91,7 +98,7 @@ class Output:
         if self._shown < SHOWN_LINES:
             self._shown += 1
             more = "" if self._shown < SHOWN_LINES else f" (what follows is in {self._path} alone)"
-            self._pass_on({"event": "log", "text": text[:2000] + more})
+            self._pass_on({"event": "log", "text": text[: self._most] + more})
         if self._file is not None:
             self._file.write(f"{text}\n")
             self._written += len(text) + 1

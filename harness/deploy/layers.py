@@ -60,7 +60,9 @@ def find(model: nn.Module, masked: Collection[str]) -> tuple[list[Layer], dict[s
     Returns:
         The layers in definition order, and by name of the other weights why they stay dense.
     """
-    names = {id(part.weight): part.name for part in parts(model) if part.name in masked}
+    # The rows of a packed parameter are made anew each time: only names tell them apart.
+    named = [part for part in parts(model) if part.name in masked]
+    names = {id(part.weight): part.name for part in named if part.name == part.parameter}
     layers, refused = [], {}
     for path, module in model.named_modules():
         for leaf, weight in module.named_parameters(recurse=False):
@@ -71,9 +73,7 @@ def find(model: nn.Module, masked: Collection[str]) -> tuple[list[Layer], dict[s
                 refused[name] = why
             else:
                 layers.append(Layer(name, module))
-    found = {id(layer.module.weight) for layer in layers}
-    seen = found | {id(weight) for name, weight in model.named_parameters() if name in refused}
-    rest = {name: "is part of a packed projection" for key, name in names.items() if key not in seen}
+    rest = {part.name: "is part of a packed projection" for part in named if part.name != part.parameter}
     return layers, refused | rest
 
 

@@ -49,6 +49,7 @@ LARGEST_NETWORK = LARGEST_FOLDER
 """Bytes of the largest network (`harness.training.network`) that a finished run may leave."""
 CHECKPOINTS = (CHECKPOINT, BEFORE)
 REFEREE_SECONDS = 3600.0
+LARGEST_FINDINGS = 64 * 2**20
 
 
 class DockerRunner:
@@ -151,7 +152,7 @@ class DockerRunner:
         Raises:
             RefusedError: There are none; the message says why.
         """
-        lines: list[str] = []
+        lines: list[dict[str, Any]] = []
         second = replace(
             box,
             name=_name(box.key),
@@ -160,13 +161,17 @@ class DockerRunner:
             readable={**box.readable, weights: f"/{NETWORK}"},
             writable={},
         )
-        with Output(lambda event: lines.append(str(event.get("text"))), Path(os.devnull)) as output:
+        # Whole lines: the findings are one, and longer than a display needs with many layers or test images.
+        with Output(lines.append, Path(os.devnull), LARGEST_FINDINGS, whole=True) as output:
             ending = supervise(self.client, second, output, REFEREE_SECONDS)
         if ending.status == "interrupted":
             raise KeyboardInterrupt
-        for line in lines:
+        for line in (str(event.get("text")) for event in lines):
             if line.startswith(MARK):
-                found: dict[str, Any] = json.loads(line.removeprefix(MARK))
+                try:
+                    found: dict[str, Any] = json.loads(line.removeprefix(MARK))
+                except ValueError as error:
+                    raise RefusedError("failed", f"the result could not be checked: the referee's {error}") from None
                 return found
         why = ending.reason or output.last or "the referee said nothing"
         raise RefusedError("failed", f"the result could not be checked: {why}")

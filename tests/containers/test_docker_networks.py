@@ -34,3 +34,10 @@ def test_the_network_of_a_container_gives_the_referee_s_accuracy(lab, program):
     assert kept.refusals(lab.folder, record) == []
     test = load_data(config.from_dict(record["config"] | {"device": "cpu"})).test
     assert evaluate(sb.load_network(path).model, test).accuracy == record["metrics"]["test_accuracy"]
+
+
+def test_the_referee_s_findings_of_a_network_of_many_layers_arrive_whole(lab):
+    record = lab.run("model=resnet20", "method=rigl", "budget=steps:2")
+    assert (record["status"], record["reason"]) == ("done", None)
+    network = sb.load_network(keep.path_of(lab.folder, record["key"]))
+    assert set(record["metrics"]["layer_density"]) == set(network.masks)
