@@ -99,6 +99,7 @@ def written(folder, records, found):
         (lambda made: made["latency"][0].update(speedup=-1.0), "latency.0.speedup: "),
         (lambda made: made["latency"][0].update(low=8.0, high=9.0, speedup=10.0), "is not in its interval"),
         (lambda made: made["latency"][0].update(low=8.0, high=None), "is not in its interval"),
+        (lambda made: made["training"]["all"].update(low=900, high=1100, speedup=1e3), "is not that of its seconds, 2"),
         (lambda made: made["latency"][0].update(error=1.0), "differ by more than the tolerance"),
         (lambda made: made["latency"].append(made["latency"][0]), "a batch comes twice"),
         (lambda made: made["layers"][0]["batches"][0].update(chosen="magic"), "a format that was not measured"),

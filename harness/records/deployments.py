@@ -26,6 +26,9 @@ Deployment = dict[str, Any]
 
 _MOST_NAMED = 3
 
+_APART = 10.0
+"""By what factor the median of ratios may differ from the ratio of medians, on a machine that is fast by spells."""
+
 
 def name(deployment: Deployment) -> str:
     """Return the file name: the run's key, and a digest of the network and of what it was measured on."""
@@ -70,6 +73,9 @@ def _contradictions(deployment: Deployment) -> list[str]:
         low, high = ratio["low"], ratio["high"]
         if (low is None) != (high is None) or (low is not None and not low <= ratio["speedup"] <= high):
             found.append(f"a speed-up of {ratio['speedup']:.4g} is not in its interval")
+        medians = ratio["dense_seconds"] / ratio["seconds"]
+        if not medians / _APART <= ratio["speedup"] <= medians * _APART:
+            found.append(f"a speed-up of {ratio['speedup']:.4g} is not that of its seconds, {medians:.4g}")
     batches = [each["batch"] for each in deployment["latency"]]
     if len(set(batches)) < len(batches):
         found.append("latency: a batch comes twice")
