@@ -5,6 +5,7 @@ import os
 import platform
 import secrets
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -34,6 +35,7 @@ from harness.containers.supervise import GRACE_SECONDS, LARGEST_FOLDER, supervis
 from harness.errors import UsageError
 from harness.machine import gpus
 from harness.machine.gpus import Gpu
+from harness.machine.leases import LostError
 from harness.records import Record
 from harness.records.ending import Ending, RefusedError
 from harness.records.store import write
@@ -121,11 +123,14 @@ class DockerRunner:
 
     def _train(self, box: Box, workplace: Path, on_event: OnEvent, log: Path) -> Ending:
         boxes.give_to_container(workplace)
-        try:
-            with Output(on_event, log) as output:
-                return supervise(self.client, box, output, box.limits.timeout)
-        finally:
-            boxes.give_to_caller(workplace)
+        with ExitStack() as after:
+            after.callback(boxes.give_to_caller, workplace)
+            try:
+                with Output(on_event, log) as output:
+                    return supervise(self.client, box, output, box.limits.timeout)
+            except LostError:  # another owner's container may be writing there by now
+                after.pop_all()
+                raise
 
     def _check(self, claimed: Record, requested: dict[str, Any], box: Box, workplace: Path, ending: Ending) -> None:
         """Check what a finished run claims.

@@ -9,9 +9,13 @@ import time
 import pytest
 
 from harness import config
+from harness.containers.box import UNPRIVILEGED
 from harness.containers.orphans import RUN_LABEL
 from harness.errors import UsageError
 from harness.executors.execute import execute
+from harness.machine import holder, leases
+from harness.machine.lease_files import after, chain, make
+from harness.machine.leases import LostError
 from harness.places import ROOT
 from harness.plan.planned import plan
 
@@ -41,6 +45,29 @@ def test_the_container_of_a_killed_harness_is_stopped_before_its_run_resumes(lab
     assert execute(run, stop_when_it_trains).status == "interrupted"
     assert len(seen[0]) == 1
     assert orphan.id not in seen[0]
+
+
+def test_a_run_that_another_machine_has_taken_over_stops_and_leaves_the_folder_to_it(lab, monkeypatch):
+    monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.1)
+    (run,) = plan([config.resolve([*RUN, f"output={lab.folder}"])])
+    name = run.folder.with_name(f"{run.key}.lease")
+    taken = []
+
+    def take_over(message):
+        if message["event"] == "progress" and not taken:
+            (mine,) = chain(name)
+            far = {**holder.claim("f" * 16), "host": "far", "pid": 1, "space": "another machine"}
+            taken.append(make(after(name, mine), far, 60))
+            os.close(taken[0])
+
+    with pytest.raises(LostError):
+        execute(run, take_over)
+    assert taken
+    assert lab.containers() == []
+    assert not (lab.folder / "records").exists()
+    inside = UNPRIVILEGED if os.getuid() == 0 else os.getuid()  # whose container is there now may write
+    assert (run.folder / "inside").stat().st_uid == inside
+    assert chain(name)[-1].host == "far"
 
 
 def test_a_workplace_that_is_a_link_is_refused(lab, tmp_path):
