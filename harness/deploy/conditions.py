@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 5e-2}
-"""By precision, how far an output may be from dense, as a fraction of the largest dense output: sums are taken in
-another order."""
+from harness.records.deployment_schema import TOLERANCES
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from harness.records.shapes import (
     MOST_LAYERS,
     MOST_NAMES,
     NAME,
+    SHARE,
     SPENT,
     STEP,
     TIME,
@@ -24,7 +25,11 @@ from harness.records.shapes import (
 VERSION = 1
 """The schema of the deployments that are written today."""
 
-PRECISIONS = ("float32", "float16", "bfloat16")
+TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 5e-2}
+"""By precision, how far an output may be from dense, as a fraction of the largest dense output: sums are taken in
+another order."""
+
+PRECISIONS = tuple(TOLERANCES)
 """Types of weights and activations that a network can be deployed in."""
 
 LEAST_REPEATS, MOST_REPEATS = 7, 1000
@@ -41,6 +46,7 @@ _SIZE: Schema = {**STEP, "minimum": 1}
 _SHAPE = items(_SIZE, 16)
 _MAYBE_SPENT: Schema = {**SPENT, "type": ["number", "null"]}
 _REASON = text(LONGEST_REASON)
+_DIFFERENCE: Schema = {**AMOUNT, "type": "number"}
 
 # Medians of seconds; and the median of the ratios of neighbouring repeats, with the ends of its 95 % interval.
 _RATIO = {"dense_seconds": SPENT, "seconds": SPENT, "speedup": SPENT, "low": _MAYBE_SPENT, "high": _MAYBE_SPENT}
@@ -59,7 +65,7 @@ _LAYER = keys(
     }
 )
 
-_LATENCY = keys({"batch": _SIZE, **_RATIO, "error": AMOUNT, "sparse_layers": STEP})
+_LATENCY = keys({"batch": _SIZE, **_RATIO, "error": _DIFFERENCE, "sparse_layers": STEP})
 
 _TRAINING = keys(
     {
@@ -110,15 +116,15 @@ SCHEMA: Schema = {
                     "method": NAME,
                     "dataset": NAME,
                     "model": NAME,
-                    "sparsity": FRACTION,
+                    "sparsity": SHARE,
                     "seed": STEP,
-                    "density": FRACTION,
+                    "density": SHARE,
                 }
             ),
             "conditions": _CONDITIONS,
             # FLOPs of an image as a multiple of the same network's without masks.
             "flops_ratio": AMOUNT,
-            "repeats": _SIZE,
+            "repeats": {"type": "integer", "minimum": LEAST_REPEATS, "maximum": MOST_REPEATS},
             # How far an output may be from dense, as a fraction of the largest dense output.
             "tolerance": SPENT,
             "latency": items(_LATENCY, _MOST_BATCHES),

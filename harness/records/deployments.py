@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.records.deployment_schema import DENSE, SCHEMA, VERSION
+from harness.records.deployment_schema import DENSE, SCHEMA, TOLERANCES, VERSION
 from harness.records.folder import Problem, record_paths
 from harness.records.store import LARGEST, decode, open_regular, write_atomic
 from harness.records.validate import RecordError, one_line
@@ -79,7 +79,15 @@ def _contradictions(deployment: Deployment) -> list[str]:
     batches = [each["batch"] for each in deployment["latency"]]
     if len(set(batches)) < len(batches):
         found.append("latency: a batch comes twice")
-    if any((each["error"] or 0) > deployment["tolerance"] for each in deployment["latency"]):
+    for each in deployment["latency"]:
+        if each["sparse_layers"] > len(deployment["layers"]):
+            found.append(f"latency: {each['sparse_layers']} layers in sparse formats, of {len(deployment['layers'])}")
+        if each["sparse_layers"] == 0 and each["speedup"] != 1:
+            found.append(f"latency: a speed-up of {each['speedup']:.4g} without a layer in a sparse format")
+    precision, tolerance = deployment["conditions"]["precision"], deployment["tolerance"]
+    if tolerance > TOLERANCES[precision]:
+        found.append(f"tolerance: {tolerance:g} is more than {TOLERANCES[precision]:g}, that of {precision}")
+    if any(each["error"] > tolerance for each in deployment["latency"]):
         found.append("latency: outputs differ by more than the tolerance")
     for layer in deployment["layers"]:
         for at in layer["batches"]:
