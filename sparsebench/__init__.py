@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.networks.load import load_network
     from harness.records.frames import load
     from methods import Event, Learned, Look, Masks, Method, Moment, Pattern, Probe, Rewinding, register
-    from sparsebench.runs import plan, resolve, run
+    from sparsebench.runs import load_test_images, plan, resolve, run
 
 __all__ = [
     "Event",
@@ -32,6 +32,7 @@ __all__ = [
     "Rewinding",
     "load",
     "load_network",
+    "load_test_images",
     "plan",
     "register",
     "resolve",
@@ -42,7 +43,7 @@ _HOMES = {
     "methods": ("Event", "Learned", "Look", "Masks", "Method", "Moment", "Pattern", "Probe", "Rewinding", "register"),
     "harness.networks.load": ("load_network",),
     "harness.records.frames": ("load",),
-    "sparsebench.runs": ("plan", "resolve", "run"),
+    "sparsebench.runs": ("load_test_images", "plan", "resolve", "run"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import config
@@ -10,6 +11,8 @@ from harness.config import RunConfig
 from harness.extras import explained
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from harness.plan.planned import Planned
     from harness.records import Record
 
@@ -83,3 +86,26 @@ def run(overrides: Iterable[str] = (), *, force: bool = False) -> Record:
     if finished.status == "interrupted":
         raise KeyboardInterrupt
     return finished.record
+
+
+@explained()
+def load_test_images(record: Record | Path | str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Load the test set of a run, once through, in batches.
+
+    A kept network of the run (`load_network`) classifies as many of these images correctly as the record says.
+
+    Args:
+        record: The record of the run, or its file.
+
+    Returns:
+        Images as the network takes them, float32 of shape (batch, channels, height, width), and labels, int64 of shape
+        (batch,), on the CPU and in the order of the data set.
+
+    Raises:
+        RecordError: The file is not a record.
+        UsageError: The images are absent, or not those that the run was tested on.
+    """
+    from harness.records import load
+    from harness.reliability.reload import load_test
+
+    return load_test(load(Path(record)) if isinstance(record, str | Path) else record).epoch(0)

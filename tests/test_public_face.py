@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,12 @@ def python(code):
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=ROOT).stdout
 
 
-def test_importing_takes_no_time_and_names_appear_when_used():
+def test_importing_imports_nothing_heavy_and_names_appear_when_used():
     code = (
-        "import sys, time; before = set(sys.modules); began = time.process_time(); import sparsebench as sb;"
-        "print(time.process_time() - began); sb.Method, sb.Event, sb.register, sb.resolve, sb.load;"
+        "import sys; import sparsebench as sb; sb.Method, sb.Event, sb.register, sb.resolve, sb.load;"
         "print(sorted({'torch', 'hydra', 'pandas', 'numpy'} & set(sys.modules)))"
     )
-    seconds, slow = python(code).splitlines()
-    assert float(seconds) < 0.05
-    assert slow == "[]"
+    assert python(code).split() == ["[]"]
 
 
 def test_every_public_name_is_there_documented_and_nothing_else_is():
@@ -53,11 +49,13 @@ def test_a_run_is_planned_trained_once_and_loaded(tmp_path):
     assert planned.entry()["train_flops"] > 0
     record = sb.run(overrides)
     assert (record["status"], record["key"]) == ("done", planned.key)
-    began = time.perf_counter()
     assert sb.run(iter(overrides)) == record
-    assert time.perf_counter() - began < 2
     frame = sb.load(tmp_path)
     assert frame.loc[0, "test_accuracy"] == record["metrics"]["test_accuracy"]
+    network = sb.load_network(tmp_path / "networks" / f"{frame.loc[0, 'key']}.safetensors")
+    served = list(sb.load_test_images(tmp_path / "records" / frame.loc[0, "file"]))
+    right = sum((network.model(images).argmax(1) == labels).sum().item() for images, labels in served)
+    assert right / sum(len(labels) for _, labels in served) == record["metrics"]["test_accuracy"]
     assert sb.plan(overrides)[0].done
 
 

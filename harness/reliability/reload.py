@@ -76,14 +76,23 @@ class Reloading:
         return Reloaded(run, model, test, score)
 
     def _test(self, run: RunConfig, record: Record) -> Batches:
-        dataset = vars(run.dataset)
-        if data.fingerprint(dataset) not in (record["provenance"]["data_sha256"], data.ABSENT):
-            raise UsageError(f"the data of {run.dataset.name} here are not those that it was trained on")
-        same = (dataset, run.device, run.loader)
+        _require_data(run, record)
+        same = (vars(run.dataset), run.device, run.loader)
         if self._served is None or self._served[0] != same:
             self._served = None  # before the next ones take their memory
             self._served = (same, load_data(run).test)
         return self._served[1]
+
+
+def load_test(record: Record) -> Batches:
+    """Return the test images of a run, on the CPU.
+
+    Raises:
+        UsageError: They are absent, or not those of the record.
+    """
+    run = _settings(record | {"config": record["config"] | {"device": "cpu", "loader": "auto"}})
+    _require_data(run, record)
+    return load_data(run).test
 
 
 def seed(run: RunConfig) -> None:
@@ -96,6 +105,11 @@ def _settings(record: Record) -> RunConfig:
         return config.from_dict(record["config"], method=False)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"its config is not that of a run on images ({first_line(error)})") from None
+
+
+def _require_data(run: RunConfig, record: Record) -> None:
+    if data.fingerprint(vars(run.dataset)) not in (record["provenance"]["data_sha256"], data.ABSENT):
+        raise UsageError(f"the data of {run.dataset.name} here are not those that it was trained on")
 
 
 def _require_kept(output: Path, record: Record) -> None:
