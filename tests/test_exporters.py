@@ -47,6 +47,22 @@ def test_a_record_that_exists_is_exported_without_training_once(tmp_path):
         assert len(list(place(tmp_path / "tb", run).iterdir())) == 1
 
 
+def test_a_step_that_is_evaluated_after_it_was_told_of_has_its_accuracy(tmp_path):
+    from harness.exporters import tensorboard, worker
+
+    said = []
+    runs = worker.Runs(tensorboard.Tracker(str(tmp_path)), said.append)
+    runs.take({"do": "start", "about": {"key": "k", "name": "n", "group": "g", "settings": {}}})
+    evaluated = {"step": 5, "values": {"train_loss": 1.5, "val_accuracy": 0.5}}
+    for values in ({"train_loss": 1.5}, evaluated["values"], evaluated["values"]):
+        runs.take({"do": "point", "key": "k", "step": 5, "values": values})
+    runs.take({"do": "point", "key": "k", "step": 4, "values": {"val_accuracy": 0.1}})
+    runs.take({"do": "end", "key": "k", "status": "done", "step": 5, "points": [evaluated], "results": {}})
+    scalars = read(tmp_path / "g" / "k")
+    assert said == []
+    assert (scalars["train_loss"], scalars["val_accuracy"]) == ({5: 1.5}, {5: 0.5})
+
+
 def test_seeds_of_a_row_share_a_group_and_nothing_else_does(tmp_path):
     runs = [
         planned(tmp_path, method, seed=seed, budget=budget)

@@ -40,7 +40,7 @@ class Tracked(Protocol):
     ended: str
 
     def point(self, step: int, values: Values) -> None:
-        """Add figures at a step; steps rise."""
+        """Add figures at a step; steps never fall, and a figure comes once for each."""
 
     def end(self, status: str, step: int, results: Values) -> None:
         """Add the final figures and let go of the run.

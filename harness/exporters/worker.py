@@ -83,12 +83,24 @@ class _Open:
 
     def __init__(self, run: Tracked) -> None:
         self._run, self._last, self._added = run, run.last, False
+        self._figures: set[str] = set()  # of the last point that was added
 
     def point(self, point: dict[str, Any]) -> None:
-        """Add a point, unless the tracker has it: a resumed run repeats the steps since its checkpoint."""
-        if point["step"] > self._last:
-            self._run.point(point["step"], point["values"])
+        """Add a point, unless the tracker has it: a resumed run repeats the steps since its checkpoint.
+
+        A step that is evaluated after it was told of, as after an event that takes no step, is told of twice.
+        """
+        values = point["values"]
+        if point["step"] == self._last and self._added:
+            values = {name: value for name, value in values.items() if name not in self._figures}
+        elif point["step"] <= self._last:
+            return
+        else:
+            self._figures = set()
+        if values:
+            self._run.point(point["step"], values)
             self._last, self._added = point["step"], True
+            self._figures |= set(values)
 
     def end(self, message: dict[str, Any]) -> None:
         """End it with the points that are missing; one that had ended like this already is left alone."""
