@@ -106,6 +106,7 @@ def test_what_is_known_is_not_measured_under_corruptions_again(output, capsys):
     file = reliability.run_path(output, load(path)["key"])
     content = json.loads(file.read_text())
     told = content["reliability"]["corruptions"]
+    told["mean"] += (told["noise"][1] - told["noise"][0]) / 12
     told["noise"] = [told["noise"][1], told["noise"][1]]
     reliability.write(content, file)
     assert call(path, f"output={output}") == 0
@@ -259,6 +260,7 @@ def test_the_board_shows_what_was_measured_off_its_main_table(output):
     assert made.tables[0].rows[0].accuracy is not None
 
 
+LIE = {**{name: [0.1, 0.1] for name in CORRUPTIONS}, "mean": 1.0}
 MADE = dict.fromkeys(("torch", "cpu", "gpu", "hostname_hash", "git_commit", "git_dirty", "finished"))
 
 
@@ -293,6 +295,14 @@ def test_seeds_beyond_those_that_are_ranked_agree_too(tmp_path, seeds):
     assert "no record here has the key 0000000000000000" in {each.reason for each in cells(tmp_path)[1].problems}
 
 
+@pytest.mark.parametrize(("bins", "shown_as"), [(15, ("10.00", "10.00")), (10, None)])
+def test_the_board_counts_what_a_record_says_of_itself(tmp_path, bins, shown_as):
+    record = make("static", 0.9) | {"reliability": {**reliability.group(bins, 0.1, 0.5), "corruptions": LIE}}
+    write(record, tmp_path / "records" / record_name(record))
+    rows, _ = cells(tmp_path)
+    assert [(row["calibration error %"], row["corrupted top-1 %"]) for row in rows] == [shown_as] * bool(shown_as)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -304,6 +314,8 @@ def test_seeds_beyond_those_that_are_ranked_agree_too(tmp_path, seeds):
         (lambda of: {**of, "network": "0" * 64}, "measured from another network"),
         (lambda of: {**of, "accuracy": 0.5}, "its accuracy is not that of the record"),
         (lambda of: {**of, "reliability": {**of["reliability"], "ece": 7}}, "reliability.ece"),
+        (lambda of: {**of, "reliability": {**of["reliability"], "bins": 1000}}, "reliability.bins: 15 was expected"),
+        (lambda of: {**of, "reliability": {**of["reliability"], "corruptions": LIE}}, "not the mean of the accuracies"),
         (lambda of: {**of, "more": "x" * 2_000_000}, "larger than 1 MiB"),
     ],
 )

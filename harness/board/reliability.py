@@ -8,6 +8,7 @@ from typing import Any
 from harness.board import wording
 from harness.board.tables import Row, Table, mean_of_known
 from harness.records import Problem, Record, RecordError, reliability
+from harness.records.reliability_schema import BINS
 from harness.vocabulary import CORRUPTIONS
 
 HEADERS = ["method", "sparsity", "top-1 %", "calibration error %", "Brier score", "corrupted top-1 %"]
@@ -85,11 +86,12 @@ def of_table(measured: Measured, table: Table) -> list[list[str]]:
 
 def _cells(measured: Measured, row: Row) -> list[str]:
     runs = list(row.counted.values())
-    known = [group for run in runs if (group := _group(measured, run))]
+    known = [group for run in runs if (group := _group(measured, run)) and group["bins"] == BINS]
     together = _together(measured, row)
     if not known and together is None:
         return []
     under = [group["corruptions"] for group in known if "corruptions" in group]
+    every = mean_of_known(value for each in under for name in CORRUPTIONS for value in each[name])
     kinds = [mean_of_known(value for each in under for value in each[name]) for name in CORRUPTIONS]
     brier = mean_of_known(group["brier"] for group in known)
     return [
@@ -98,7 +100,7 @@ def _cells(measured: Measured, row: Row) -> list[str]:
         wording.accuracy(row),
         _percent(mean_of_known(group["ece"] for group in known), len(known), len(runs)),
         "–" if brier is None else f"{brier:.4f}",
-        _percent(mean_of_known(each["mean"] for each in under), len(under), len(runs)),
+        _percent(every, len(under), len(runs)),
         *(_percent(kind) for kind in kinds),
         *_of_seeds(together, len(row.runs)),
         _when(measured, runs),

@@ -8,6 +8,7 @@ shows as such.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -41,9 +42,8 @@ def group(
     """
     found: dict[str, Any] = {"bins": bins, "ece": ece, "brier": brier}
     if corruptions is not None:
-        every = [value for values in corruptions.values() for value in values]
         found["corruptions"] = {name: list(values) for name, values in corruptions.items()}
-        found["corruptions"]["mean"] = sum(every) / len(every)
+        found["corruptions"]["mean"] = _mean(corruptions)
     return found
 
 
@@ -118,6 +118,12 @@ def _validator(kind: str) -> "jsonschema_rs.Draft202012Validator":
     return jsonschema_rs.Draft202012Validator(SCHEMAS[kind])
 
 
+def _mean(corruptions: Mapping[str, Any]) -> float:
+    """Return the mean of the accuracies under all corruptions."""
+    every = [value for name, values in corruptions.items() if name != "mean" for value in values]
+    return float(sum(every) / len(every))
+
+
 def _name(content: dict[str, Any]) -> str:
     """Return the name of the file that has this content."""
     if content["of"] == "run":
@@ -132,5 +138,8 @@ def _require(value: Any) -> None:
     for error in _validator(kind).iter_errors(value):
         place = ".".join(map(str, error.instance_path))
         raise RecordError(one_line(f"{place}: {error.message}" if place else error.message))
+    under = value["reliability"].get("corruptions") if kind == "run" else None
+    if under is not None and not math.isclose(under["mean"], _mean(under), abs_tol=1e-9):
+        raise RecordError(f"reliability.corruptions.mean: {under['mean']} is not the mean of the accuracies")
     if kind == "row" and len({run["key"] for run in value["runs"]}) < len(value["runs"]):
         raise RecordError("runs: a run comes twice")

@@ -6,6 +6,9 @@ from harness.vocabulary import CORRUPTIONS
 VERSION = 1
 """Of the files."""
 
+BINS = 15
+"""Of the calibration errors that the board shows: those over other bins are not comparable."""
+
 _MOST_SEEDS = 1000
 
 # Calibration and accuracy under corruptions of the final weights on the test set (docs/reliability.md).
@@ -37,7 +40,7 @@ _MADE = keys(
     }
 )
 _VERSION: Schema = {"const": VERSION}
-_SCORES = RELIABILITY["properties"]
+_SCORES = RELIABILITY["properties"] | {"bins": {"const": BINS}}
 _RUN = keys(
     {
         "schema": _VERSION,
@@ -45,7 +48,7 @@ _RUN = keys(
         "key": _KEY,
         "network": _DIGEST,
         "accuracy": SHARE,
-        "reliability": RELIABILITY,
+        "reliability": {**RELIABILITY, "properties": _SCORES},
         "provenance": _MADE,
     }
 )
