@@ -40,6 +40,10 @@ def test_curves_have_a_row_for_each_validation(folder, records):
     assert len(frame) == sum(len(record["curve"]) for record in records.values())
     for key, rows in frame.groupby("key"):
         assert rows[list(records[key]["curve"][0])].to_dict("records") == records[key]["curve"]
+        budget = records[key]["budget"]
+        assert rows[["budget.kind", "budget.amount"]].drop_duplicates().values.tolist() == [
+            [budget["kind"], budget["amount"]]
+        ]
         assert rows[RUN].drop_duplicates().to_dict("records") == [{name: records[key][name] for name in RUN}]
 
 

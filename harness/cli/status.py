@@ -54,6 +54,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "overrides",
         nargs="*",
+        default=[],
         metavar="OVERRIDE",
         help="output=DIR, and the overrides that the suite was started with; without them, all that was started of it",
     )

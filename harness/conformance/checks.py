@@ -69,7 +69,11 @@ def flops(study: Study) -> str:
     if second not in (None, task.costs.dense):
         raise ConformanceError(f"one image costs {task.costs.dense:,} FLOPs, but fvcore counts {second:,}")
     charged = study.watched[study.sparsity].record["cost"]["train_flops"]
-    by_fvcore = "fvcore cannot count the model" if second is None else f"one image {second:,}, as fvcore counts"
+    by_fvcore = (
+        "no second count, since fvcore lacks an operator of it"
+        if second is None
+        else f"one image {second:,}, as fvcore counts"
+    )
     return f"{charged:,} charged at {study.sparsity}, as recounted from the record; {by_fvcore}"
 
 

@@ -110,7 +110,8 @@ def _built(path: Path | str, kept: Kept, plugin: str | None) -> nn.Module:
         models.registry.load_installed()
     if wanted not in models.MODELS:
         raise UsageError(
-            f"{path}: model {wanted!r} comes from a plug-in: name it, load_network(path, model='path/file.py:{wanted}')"
+            f"{path}: model {wanted!r} comes from a plug-in: name it, --model path/file.py:{wanted} or "
+            f"load_network(path, model='path/file.py:{wanted}')"
         )
     if digest is not None and digest != source_digest(models.builder(wanted)):
         raise UsageError(f"{path}: the code of model {wanted!r} has changed since the network was trained")

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 _PLAIN = ("metrics", "cost")
 
 #: What tells the runs of a long frame apart; ``key`` joins it with the frame of runs.
-_RUN = {"key": "str", "method": "str", "dataset": "str", "model": "str", "sparsity": "float64", "seed": "int64"}
+_RUN = {
+    "key": "str",
+    "method": "str",
+    "dataset": "str",
+    "model": "str",
+    "sparsity": "float64",
+    "budget.kind": "str",
+    "budget.amount": "float64",
+    "seed": "int64",
+}
 
 _CURVES = {
     "step": "int64",
@@ -53,7 +62,7 @@ def load(folder: str | Path = "results", what: str = "runs") -> pd.DataFrame:
     the other frames and in the record, whose name is in the column ``file``.
 
     The other frames are long. Each row starts with the ``key`` of its run, which is also a column of the runs, its
-    ``method``, ``dataset``, ``model``, ``sparsity`` and ``seed``. They go on with
+    ``method``, ``dataset``, ``model``, ``sparsity``, ``budget.kind``, ``budget.amount`` and ``seed``. They go on with
 
     - ``"curves"``, a row for each validation: ``step`` (optimiser steps so far), ``progress`` (share of the budget that
       is spent), ``train_loss`` (mean since the validation before), ``val_accuracy``, ``density`` (share of the maskable
@@ -131,9 +140,14 @@ def _long(
     """Return a frame with these columns after those of the run, and these types even if it is empty."""
     import pandas as pd
 
-    found = [{**{name: record[name] for name in _RUN}, **row} for record in records for row in rows(record)]
+    found = [{**_named(record), **row} for record in records for row in rows(record)]
     types = {**_RUN, **columns}
     return pd.DataFrame(found, columns=list(types)).astype(types)
+
+
+def _named(record: Record) -> dict[str, Any]:
+    budget = {f"budget.{name}": record["budget"][name] for name in ("kind", "amount")}
+    return {name: budget[name] if name in budget else record[name] for name in _RUN}
 
 
 def _curve(record: Record) -> Iterable[Mapping[str, Any]]:

@@ -197,7 +197,7 @@ def _made(path: Path, record: Record) -> Section:
         "code from outside": ", ".join(foreign),
         "data": _digits(made["data_sha256"]),
         "nondeterministic operators": ", ".join(made.get("nondeterministic") or []),
-        "network": f"{units.memory(kept['bytes'])}, {_digits(kept['sha256'])}" if kept else None,
+        "network": f"{units.size(kept['bytes'])}, {_digits(kept['sha256'])}" if kept else None,
         "ruleset": ruleset.words(record),
     }
     return Section("How it was made", facts=_known(facts))
