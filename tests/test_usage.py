@@ -68,8 +68,8 @@ def test_neither_torch_nor_hydra_is_imported_before_it_is_needed(arguments):
 
 def test_help_names_every_command_and_each_has_its_own():
     text = sparsebench("--help").stdout
-    for name in main.COMMANDS:
-        assert re.search(rf"^\s+{name}\s+{re.escape(main.module(name).ABOUT)}", text, re.MULTILINE)
+    for name, about in main.COMMANDS.items():
+        assert re.search(rf"^\s+{name}\s+{re.escape(about)}", text, re.MULTILINE)
         with pytest.raises(SystemExit) as stopped:
             main.parse([name, "--help"])
         assert stopped.value.code == 0

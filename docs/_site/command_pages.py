@@ -12,7 +12,7 @@ _WIDTH = 100  # columns of the printed help
 
 def commands() -> str:
     """Return a section for each command: what it does, and its help."""
-    return "\n\n".join(f"## {name}\n\n{_sentence(module(name).ABOUT)}\n\n{_help(name)}" for name in COMMANDS)
+    return "\n\n".join(f"## {name}\n\n{_sentence(about)}\n\n{_help(name)}" for name, about in COMMANDS.items())
 
 
 def _sentence(about: str) -> str:

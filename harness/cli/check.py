@@ -8,8 +8,6 @@ from harness.cli.arguments import DONE, FAILED
 from harness.console import printable
 from harness.errors import UsageError
 
-ABOUT = "check records against the rules and recompute their FLOPs"
-
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -5,8 +5,6 @@ import argparse
 from harness.cli.arguments import DONE
 from harness.console import say
 
-ABOUT = "remove containers that a killed harness left behind"
-
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare no arguments."""

@@ -6,8 +6,6 @@ from harness.cli.arguments import output
 from harness.cli.show import deliver, html_argument
 from harness.errors import UsageError, short
 
-ABOUT = "compare two runs or rows, paired by seed: difference, cost, layers, settings"
-
 _SIDE = "a record's file, key or beginning of name; a folder; a glob; or a selector, 'method=rigl sparsity=0.9'"
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from harness.deploy.network import Tell
     from harness.records.deployments import Deployment
 
-ABOUT = "measure how fast a kept network runs in sparse formats, and how small it is"
 
 _ENDING = ".safetensors"
 

@@ -12,7 +12,6 @@ from harness.console import printable
 if TYPE_CHECKING:
     from harness.config import RunConfig
 
-ABOUT = "look at a data set before anything is trained, or check a method or model of your own by short runs"
 
 _SUBJECTS = ("data", "method", "model")
 _LABEL = 13  # columns before what is said

@@ -5,8 +5,6 @@ import argparse
 from harness.cli.arguments import DONE
 from harness.console import say
 
-ABOUT = "build the pinned image if it is missing"
-
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -9,8 +9,6 @@ from harness.console import printable, say
 from harness.errors import UsageError
 from harness.places import ROOT
 
-ABOUT = "make the board from records"
-
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

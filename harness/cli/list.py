@@ -12,7 +12,6 @@ from harness.cli.arguments import DONE
 if TYPE_CHECKING:
     from methods import Method
 
-ABOUT = "list what can be chosen: methods by family, data sets, models, budgets, suites"
 
 _INDENT = 9  # columns before the names of a group
 _WIDTH = 100  # of the lines where there is no terminal

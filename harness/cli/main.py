@@ -13,31 +13,31 @@ from harness import console, extras
 from harness.cli.arguments import DONE, FAILED, USAGE
 from harness.errors import UsageError, unknown
 
-COMMANDS = (
-    "run",
-    "suite",
-    "status",
-    "plan",
-    "tune",
-    "leaderboard",
-    "show",
-    "compare",
-    "deploy",
-    "reliability",
-    "image",
-    "check",
-    "doctor",
-    "clean",
-    "publish",
-    "prune-networks",
-    "speed",
-    "list",
-)
-"""In the order of ``--help``."""
+COMMANDS = {
+    "run": "train one run and update the board",
+    "suite": "train a grid of runs, skipping those that are done, and update the board",
+    "status": "show where a suite stands: done, running where since when, waiting, failed; time left and cost",
+    "plan": "show runs, what they will cost and which are done; train nothing",
+    "tune": "choose hyper-parameters on the validation split, with as many trials for every method",
+    "leaderboard": "make the board from records",
+    "show": "show a run on one page: result, cost, curve, layers, events, provenance",
+    "compare": "compare two runs or rows, paired by seed: difference, cost, layers, settings",
+    "deploy": "measure how fast a kept network runs in sparse formats, and how small it is",
+    "reliability": "measure calibration, accuracy under corruptions and agreement of seeds from kept networks",
+    "image": "build the pinned image if it is missing",
+    "check": "check records against the rules and recompute their FLOPs",
+    "doctor": "look at a data set before anything is trained, or check a method or model of your own by short runs",
+    "clean": "remove containers that a killed harness left behind",
+    "publish": "publish records, tables, networks and board in a folder or on the Hugging Face Hub",
+    "prune-networks": "say what removing kept networks would free, and remove them with --yes",
+    "speed": "run the speed suites and print ratios to their baselines",
+    "list": "list what can be chosen: methods by family, data sets, models, budgets, suites",
+}
+"""What each does, in the order of ``--help``."""
 
 
 def module(name: str) -> ModuleType:
-    """Import a command: a module with an ``ABOUT``, ``arguments(parser)`` and ``call(namespace) -> status``."""
+    """Import a command: a module with ``arguments(parser)`` and ``call(namespace) -> status``."""
     return import_module(f"harness.cli.{name.replace('-', '_')}")
 
 
@@ -92,7 +92,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise unknown("command", name, COMMANDS)
     command = module(name)
     # No abbreviations: `suite` has to recognise --detach to leave it out of what it starts.
-    parser = _Parser(prog=f"sparsebench {name}", description=command.ABOUT, allow_abbrev=False)
+    parser = _Parser(prog=f"sparsebench {name}", description=COMMANDS[name], allow_abbrev=False)
     parser.set_defaults(call=command.call)
     command.arguments(parser)
     return parser.parse_intermixed_args(rest)
@@ -100,7 +100,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _overview() -> argparse.ArgumentParser:
     """Build the parser for what comes before a command: help and the version."""
-    commands = "\n".join(f"  {name:<15}{module(name).ABOUT}" for name in COMMANDS)
+    commands = "\n".join(f"  {name:<15}{about}" for name, about in COMMANDS.items())
     parser = _Parser(
         prog="sparsebench",
         usage="sparsebench [-h] [--version] COMMAND ...",

@@ -11,8 +11,6 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.plan.planned import Planned
 
-ABOUT = "show runs, what they will cost and which are done; train nothing"
-
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

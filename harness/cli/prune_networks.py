@@ -10,8 +10,6 @@ from harness.cli.arguments import DONE, FAILED, output
 from harness.console import printable, shown
 from harness.errors import UsageError
 
-ABOUT = "say what removing kept networks would free, and remove them with --yes"
-
 _DAY = 24 * 60 * 60
 
 

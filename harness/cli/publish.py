@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from harness.publish.contents import Contents
     from harness.publish.folder import Publication
 
-ABOUT = "publish records, tables, networks and board in a folder or on the Hugging Face Hub"
 
 STAGED = "published"
 """The folder of an output whose content is uploaded."""

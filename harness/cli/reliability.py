@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from harness.records import Record
     from harness.reliability.measure import OfRow, OfRun
 
-ABOUT = "measure calibration, accuracy under corruptions and agreement of seeds from kept networks"
 
 _WHICH = "a record's file, key or beginning of name; a folder; a glob; or a selector, 'method=rigl sparsity=0.9'"
 

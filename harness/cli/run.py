@@ -6,8 +6,6 @@ from pathlib import Path
 from harness.cli.arguments import DONE, FAILED, OVERRIDES
 from harness.console import say, shown
 
-ABOUT = "train one run and update the board"
-
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -11,8 +11,6 @@ from harness.errors import UsageError, short
 if TYPE_CHECKING:
     from harness.reports.page import Page
 
-ABOUT = "show a run on one page: result, cost, curve, layers, events, provenance"
-
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-ABOUT = "run the speed suites and print ratios to their baselines"
-
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

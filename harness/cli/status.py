@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from harness.executors.state import Running, State
     from harness.plan.listing import Listed
 
-ABOUT = "show where a suite stands: done, running where since when, waiting, failed; time left and cost"
 
 _SECONDS = 2.0
 """Between two looks of ``--follow``."""

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from harness.executors.base import Finished
     from harness.plan.planned import Planned
 
-ABOUT = "train a grid of runs, skipping those that are done, and update the board"
 
 _MOST_REASONS, _LONGEST = 10, 200
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from harness.tuning.result import Tuning
     from harness.tuning.search import Search
 
-ABOUT = "choose hyper-parameters on the validation split, with as many trials for every method"
 
 _OWN = {
     "seed": "trials have a seed of their own, which no row of a board requires",
