@@ -132,7 +132,7 @@ def test_a_network_with_another_accuracy_is_refused_by_name(output, capsys):
     assert call(path, f"output={output}") == 1
     said = capsys.readouterr().err
     right = round(360 * accuracy)
-    assert f"classifies {right} of 360 test images correctly, the record says {right - 1}" in said
+    assert f"classifies {right} of 360 test images correctly, the record says {right - 1}: nothing" in said
     assert path.name in said
     assert not (output / "reliability").exists()
 
@@ -151,6 +151,8 @@ def test_a_record_with_another_calibration_is_refused_by_name(output, capsys):
         (lambda output, path, file: file.write_bytes(file.read_bytes() + b"x"), "is not the file that the record"),
         (lambda output, path, file: changed(path, config={"device": "cuda"}), "there is no CUDA device here"),
         (lambda output, path, file: changed(path, config={"recipe": {"no": 1}}), "its config is not that of a run"),
+        (lambda output, path, file: changed(path, config={"workers": "x"}), "its config is not that of a run"),
+        (lambda output, path, file: changed(path, config={"device": "tpu"}), "has device 'tpu', not cpu or cuda"),
         (lambda output, path, file: changed(path, status="failed"), "only runs that are done leave a network"),
     ],
 )

@@ -1,6 +1,7 @@
 """A kept network on the test images of its run; it must give the accuracy of the record exactly."""
 
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from torch import nn
 from harness import config, generators
 from harness.audit import kept
 from harness.config import RunConfig
-from harness.errors import UsageError, first_line
+from harness.errors import UsageError, first_line, short
 from harness.machine.precision import placed
 from harness.networks.keep import path_of
 from harness.networks.load import load_network
@@ -76,11 +77,13 @@ class Reloading:
         return Reloaded(run, model, test, score)
 
     def _test(self, run: RunConfig, record: Record) -> Batches:
-        _require_data(run, record)
+        with _explained():
+            _require_data(run, record)
         same = (vars(run.dataset), run.device, run.loader)
         if self._served is None or self._served[0] != same:
             self._served = None  # before the next ones take their memory
-            self._served = (same, load_data(run).test)
+            with _explained():
+                self._served = (same, load_data(run).test)
         return self._served[1]
 
 
@@ -91,8 +94,9 @@ def load_test(record: Record) -> Batches:
         UsageError: They are absent, or not those of the record.
     """
     run = _settings(record | {"config": record["config"] | {"device": "cpu", "loader": "auto"}})
-    _require_data(run, record)
-    return load_data(run).test
+    with _explained():
+        _require_data(run, record)
+        return load_data(run).test
 
 
 def seed(run: RunConfig) -> None:
@@ -100,11 +104,23 @@ def seed(run: RunConfig) -> None:
     generators.seed(derive(run.seed, "test"))
 
 
-def _settings(record: Record) -> RunConfig:
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say of a config with values of other types, which a record may have, that it is none."""
     try:
-        return config.from_dict(record["config"], method=False)
+        yield
+    except UsageError:
+        raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"its config is not that of a run on images ({first_line(error)})") from None
+
+
+def _settings(record: Record) -> RunConfig:
+    with _explained():
+        run = config.from_dict(record["config"], method=False)
+    if run.device not in ("cpu", "cuda"):
+        raise UsageError(f"its config has device {short(run.device)}, not cpu or cuda")
+    return run
 
 
 def _require_data(run: RunConfig, record: Record) -> None:
@@ -129,10 +145,10 @@ def _require_kept(output: Path, record: Record) -> None:
 
 
 def _require_accuracy(score: Score, record: Record, images: int) -> None:
-    claimed, made = record["metrics"]["test_accuracy"], record["provenance"]["torch"]
+    claimed, made, here = record["metrics"]["test_accuracy"], record["provenance"]["torch"], str(torch.__version__)
     if score.accuracy == claimed:
         return
-    other = f"; it was made with torch {made}, here is {version('torch')}" if made != version("torch") else ""
+    other = f"; it was made with torch {made}, here is {here}" if made != here else ""
     raise UsageError(
         f"the reloaded network classifies {round(score.accuracy * images)} of {images} test images correctly, the "
         f"record says {round(claimed * images)}{other}: nothing is measured from it"
