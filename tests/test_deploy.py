@@ -107,6 +107,13 @@ def test_outputs_that_differ_or_are_not_finite_are_no_result(finished, monkeypat
         deploy(finished[1], None, Conditions(threads=1, repeats=7), lambda *_: None)
 
 
+def test_images_that_no_memory_holds_are_refused_by_their_shape():
+    from harness.deploy.network import _images
+
+    with pytest.raises(UsageError, match=r"no 32 images of shape \[3, 10000000, 10000000\] can be made here: "):
+        _images({"seed": 0, "shape": [3, 10_000_000, 10_000_000]}, 32)
+
+
 def test_the_command_takes_a_record_or_a_network_and_writes_one_file(finished, capsys, tmp_path):
     path, network = finished
     key = load(path)["key"]

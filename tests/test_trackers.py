@@ -158,6 +158,16 @@ def test_nobody_logged_in_at_wandb_costs_one_line(tmp_path, alone, capsys):
     assert said[0].endswith("; the runs go on")
 
 
+def test_wandb_offline_that_cannot_write_where_it_should_costs_one_line(tmp_path, alone, capsys):
+    pytest.importorskip("wandb", reason="needs the extra wandb")
+    alone.setenv("WANDB_MODE", "offline")
+    alone.setenv("WANDB_DIR", "/proc/sparsebench")
+    (ended,) = train(planned(tmp_path, "static", wandb="sparse"))
+    assert ended.status == "done"
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("wandb:")]
+    assert "/proc/sparsebench" in said
+
+
 def test_mlflow_has_the_figures_of_the_record_once(exported, alone):
     mlflow = pytest.importorskip("mlflow", reason="needs the extra mlflow")
     alone.setenv("MLFLOW_ALLOW_FILE_STORE", "true")

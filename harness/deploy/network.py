@@ -200,7 +200,10 @@ def _twin(model: nn.Module, masked: Sequence[str]) -> _Twin:
 
 def _images(about: Mapping[str, Any], batch: int) -> Tensor:
     draws = torch.Generator().manual_seed(derive(int(about["seed"]), "deploy", batch))
-    return torch.randn(batch, *about["shape"], generator=draws)
+    try:
+        return torch.randn(batch, *about["shape"], generator=draws)
+    except RuntimeError as error:  # the metadata of a file may ask for any size
+        raise UsageError(f"no {batch} images of shape {about['shape']} can be made here: {first_line(error)}") from None
 
 
 def _layout(device: torch.device) -> torch.memory_format:

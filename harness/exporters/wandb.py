@@ -4,7 +4,9 @@
 runs that are kept offline a file beside them says it.
 """
 
+import errno
 import json
+import os
 from functools import cached_property
 from pathlib import Path
 
@@ -36,11 +38,16 @@ class Tracker:
 
         Raises:
             wandb.errors.Error: Nobody is logged in, or the server refuses or does not answer.
+            OSError: The folder of offline runs cannot be written to.
         """
         settings = wandb.setup().settings
         if settings.mode == "online":
             return Online(self._project, self._entity, about)
-        return Offline(self._project, self._entity, about, Path(settings.wandb_dir))
+        folder = Path(settings.wandb_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):  # the library would silently keep runs in /tmp instead
+            raise PermissionError(errno.EACCES, "is not writable", str(folder))
+        return Offline(self._project, self._entity, about, folder)
 
 
 class Tracked:
