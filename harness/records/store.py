@@ -122,6 +122,9 @@ def write_atomic(path: Path | str, content: str) -> None:
     Args:
         path: The file; its folder is made if missing.
         content: Its text, stored as UTF-8.
+
+    Raises:
+        OSError: It cannot be written; nothing is left of it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,8 +136,10 @@ def write_atomic(path: Path | str, content: str) -> None:
             os.fsync(file.fileno())
         os.chmod(name, 0o644)  # mkstemp makes it private, and a record is there to be read
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk names no file
+            error.filename = str(path)
         raise
     sync_folder(path.parent)
 
