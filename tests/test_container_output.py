@@ -22,10 +22,10 @@ PROGRESS = {"event": "progress", "evaluated": True, "val_accuracy": 0.5} | dict.
 def taken(tmp_path):
     """Feed pieces to an `Output`; returns the events and the log."""
 
-    def take(*pieces):
+    def take(*pieces, **options):
         events = []
         log = tmp_path / "log.txt"
-        with Output(events.append, log) as out:
+        with Output(events.append, log, **options) as out:
             for piece in pieces:
                 out.feed(piece)
         return events, log.read_text()
@@ -88,11 +88,17 @@ def test_a_flood_is_cut(taken, monkeypatch):
     assert len(log) < 1200
 
 
-def test_a_line_without_end_is_not_kept_in_memory(taken, monkeypatch):
-    monkeypatch.setattr(output, "LONGEST_LINE", 10)
-    events, _ = taken(*[b"abcdefgh"] * 10)
+def test_a_line_without_end_is_not_kept_in_memory(taken):
+    events, _ = taken(*[b"abcdefgh"] * 10, longest=10)
     assert "".join(event["text"] for event in events) == "abcdefgh" * 10
     assert len(events) > 1
+
+
+@pytest.mark.parametrize(("whole", "length"), [(False, output.LONGEST_SHOWN), (True, 50_000)])
+def test_a_long_line_is_shown_in_part_and_heard_whole_on_request(taken, whole, length):
+    (event,), log = taken(b"x" * 50_000 + b"\n", whole=whole)
+    assert event["text"] == "x" * length
+    assert log == "x" * 50_000 + "\n"
 
 
 def test_deeply_nested_json_is_a_line(taken):

@@ -193,7 +193,10 @@ def test_a_plug_in_s_network_needs_its_plug_in(tmp_path):
     plugin.write_text(PLUGIN)
     record, path, file, _ = trained(tmp_path, "method=static", f"model={plugin}:theirs", "budget=steps:20")
     alone = in_a_fresh_process(path, file)
-    assert "model 'theirs' comes from a plug-in: name it, load_network(path, model=" in alone.stderr.splitlines()[-1]
+    assert (
+        "model 'theirs' comes from a plug-in: name it, --model path/file.py:theirs or load_network("
+        in alone.stderr.splitlines()[-1]
+    )
     done = in_a_fresh_process(path, file, f"{plugin}:theirs")
     assert json.loads(done.stdout)[0] == record["metrics"]["test_accuracy"], done.stderr
     plugin.write_text(PLUGIN.replace("nn.ReLU()", "nn.Tanh()"))

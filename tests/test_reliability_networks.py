@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+import sys
 
 import pytest
 import torch
@@ -193,7 +194,8 @@ def test_a_model_from_a_plug_in_is_named_by_an_option(tmp_path, capsys, forgotte
     plugin = tmp_path / "mine.py"
     plugin.write_text(PLUGIN)
     path = trained(tmp_path, f"model={plugin}:theirs")
-    plugins._forget(next(name for name in __import__("sys").modules if name.startswith("plugin_")))
+    for module in [name for name in sys.modules if name.startswith("plugin_")]:
+        plugins._forget(module)
     assert call(path, "--no-corruptions", f"output={tmp_path}") == 1
     assert "comes from a plug-in" in capsys.readouterr().err
     assert call(path, "--no-corruptions", "--model", f"{plugin}:theirs", f"output={tmp_path}") == 0

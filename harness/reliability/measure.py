@@ -136,7 +136,8 @@ class Measuring:
         made = measured(corruptions=False)
         filed = _filed(output, record, made, images)
         known = (own or filed).get("corruptions") or filed.get("corruptions")
-        if known is not None and not (self._force and self._corruptions):
+        taken_over = bool(known) and not (self._force and self._corruptions)
+        if known and taken_over:
             made["corruptions"] = dict(known)
         elif self._corruptions:
             check_corruptible(reloaded.run.dataset)
@@ -147,7 +148,7 @@ class Measuring:
                 raise UsageError(wrong[0])
             if made.keys() <= own.keys():
                 return OfRun(file, record, made)
-        if made.keys() <= filed.keys() and not self._force:  # its provenance is that of the corruptions
+        if made.keys() <= filed.keys() and (taken_over or not self._force):  # its provenance is that of the corruptions
             return OfRun(file, record, made)
         return OfRun(file, record, made, path=files.write_run(output, record, reloaded, made))
 

@@ -7,7 +7,7 @@ from mutations import content
 
 from harness.board import markdown
 from harness.board.board import read
-from harness.records import record_name, reliability, write
+from harness.records import RecordError, record_name, reliability, write
 from harness.vocabulary import CORRUPTIONS
 
 MANY = 300
@@ -31,15 +31,27 @@ def test_whatever_a_file_holds_the_board_stands_and_names_it(tmp_path):
     }
     scored = {"accuracy": 0.9, **reliability.group(15, 0.1, 0.5)}
     of_row = {"schema": 1, "of": "row", "runs": members, "agreement": 0.9, "ensemble": scored, "provenance": MADE}
-    for good in (of_run, of_row):
-        reliability.write(good, tmp_path / reliability.FOLDER / "good.json")
-        assert read(tmp_path / "records").problems == []
+    run_file = reliability.run_path(tmp_path, of_run["key"])
+    row_file = reliability.row_path(tmp_path, [member["key"] for member in members])
+    goods = ((of_run, run_file), (of_row, row_file))
+    for good, file in goods:
+        reliability.write(good, file)
+    assert read(tmp_path / "records").problems == []
     draw = random.Random(0)
+    loaded, refused = 0, []
     for number in range(MANY):
-        file = tmp_path / reliability.FOLDER / f"{number}.json"
-        file.write_bytes(content(draw.choice((of_run, of_row)), draw))
+        good, file = draw.choice(goods)
+        file.write_bytes(content(good, draw))
+        try:
+            reliability.load(file)
+            loaded += 1
+        except RecordError as error:
+            refused.append(str(error))
+        file.rename(file.with_name(f"{number}.json"))
+    assert 0 < loaded < MANY / 2
+    assert all(said.isprintable() for said in refused)
     made = read(tmp_path / "records")
-    assert MANY / 2 < len(made.problems) < MANY
+    assert len(made.problems) == MANY  # those that load stand under another's name
     for problem in made.problems:
         assert problem.file.startswith("reliability/")
         assert problem.reason.isprintable()
