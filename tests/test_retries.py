@@ -196,7 +196,7 @@ def test_a_lease_that_could_not_be_renewed_is_not_anothers(tmp_path, monkeypatch
     """Nobody else trains the run, so that it is not left to them."""
     for name, seconds in (("HEARTBEAT_SECONDS", 0.05), ("GIVE_UP_SECONDS", 0.3), ("_WAIT_SECONDS", 0.1)):
         monkeypatch.setattr(leases, name, seconds)
-    (run,) = made(tmp_path, 0, budget="epochs:20")
+    (run,) = made(tmp_path, 0, budget="epochs:80")
     real, stale = leases.chain, []
 
     def chain(name):
