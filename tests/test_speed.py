@@ -73,7 +73,7 @@ def measured(gpu=None, **info):
         "benchmarks": [
             {"extra_info": {**row, "target": ["at most", 1.01], "interval": [0.99712, 1.011]}},
             {"extra_info": {**row, "name": "an event / another, net", "target": ["at least", 12]}},
-            {"extra_info": {**row, "name": "a load / another, net", "target": None}},
+            {"extra_info": {**row, "name": "a load / another, net", "target": None}, "params": {"path": "/home/me"}},
         ],
     }
 
@@ -84,6 +84,7 @@ def test_what_was_measured_is_kept_for_each_machine_and_the_page_shows_all(tmp_p
     kept = sorted((tmp_path / "results").iterdir())
     assert [path.name for path in kept] == ["nvidia-h100.json", "some-cpu-x2.json"]
     assert "Somebody" not in kept[0].read_text()
+    assert "/home/me" not in kept[0].read_text()
     text = (tmp_path / "README.md").read_text()
     for part in ("## Some CPU x2", "## NVIDIA H100", "driver 580.1", "2026-11-01, commit 0123456789ab; torch 2.11.0"):
         assert part in text

@@ -14,6 +14,8 @@ from harness.records import write_atomic
 
 Measured = dict[str, Any]
 
+_PARAMETERS = ("param", "params")
+
 INTRODUCTION = """\
 # Speed, as measured
 
@@ -117,6 +119,7 @@ def _target(ratio: float, target: Sequence[Any] | None) -> str:
 
 
 def _lean(measured: Measured) -> Measured:
-    """Leave out who committed, and on which branch: neither changes speed."""
+    """Leave out who committed and on which branch, and parameters, for a name says them and they hold paths of here."""
     commit = {key: measured["commit_info"].get(key) for key in ("id", "dirty")}
-    return {**measured, "commit_info": commit}
+    lean = [{key: value for key, value in one.items() if key not in _PARAMETERS} for one in measured["benchmarks"]]
+    return {**measured, "commit_info": commit, "benchmarks": lean}
