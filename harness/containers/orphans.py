@@ -8,14 +8,13 @@ import hashlib
 import os
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import docker
 import docker.errors
 from docker.models.containers import Container
 
 from harness.containers.engine import LABEL, LOST
-from harness.machine.process import boot, started
+from harness.machine.process import boot, namespace, read, started
 
 RUN_LABEL = f"{LABEL}.run"
 HOST_LABEL = f"{LABEL}.host"
@@ -69,15 +68,4 @@ def _alive(process: str) -> bool:
 @cache
 def host() -> str:
     """Return an ID of this machine and process namespace, within which process IDs have a meaning."""
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        namespace = ""
-    return hashlib.sha256(f"{_read('/etc/machine-id')}{os.uname().nodename}{namespace}".encode()).hexdigest()[:16]
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""
+    return hashlib.sha256(f"{read('/etc/machine-id')}{os.uname().nodename}{namespace()}".encode()).hexdigest()[:16]

@@ -8,20 +8,24 @@ from pathlib import Path
 @cache
 def boot() -> str:
     """Return an ID that this machine has until it is next booted; empty where the system has none."""
-    return _read("/proc/sys/kernel/random/boot_id")
+    return read("/proc/sys/kernel/random/boot_id")
 
 
 @cache
+def namespace() -> str:
+    """Return the name of this process's namespace of process IDs; empty where the system has none."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
 def space() -> str:
     """Return an ID of this boot and its process namespace, within which process IDs have a meaning; empty if unknown.
 
     No two machines share it, even if they were cloned and have one name.
     """
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
-    return f"{boot()} {namespace}" if boot() else ""
+    return f"{boot()} {namespace()}" if boot() and namespace() else ""
 
 
 def started(pid: int) -> str:
@@ -46,7 +50,8 @@ def is_foreign(pid: int) -> bool:
     return False
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """Return a small file's text without the space around it; empty if it cannot be read."""
     try:
         return Path(path).read_text().strip()
     except OSError:
