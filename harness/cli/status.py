@@ -5,8 +5,9 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,9 +64,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    told = _json if given.json else _text
+    told = partial(_json, indent=None if given.follow else 1) if given.json else _text
     if not given.follow:
-        print(told(_look(given), 1 if given.json else None))
+        print(told(_look(given)))
         return DONE
     with suppress(KeyboardInterrupt):  # how a person stops to look
         _follow(lambda: _look(given), told, redraw=sys.stdout.isatty() and not given.json)
@@ -101,7 +102,7 @@ def _runs(folder: Path, suite: str, overrides: Sequence[str]) -> "tuple[str | No
     return None, [listing.listed(planned, record_path(planned).name) for planned in plan(settings)]
 
 
-def _follow(look: Callable[[], _Look], told: Callable[[_Look, int | None], str], *, redraw: bool) -> None:
+def _follow(look: Callable[[], _Look], told: Callable[[_Look], str], *, redraw: bool) -> None:
     """Show what changes until nothing is left to train.
 
     Args:
@@ -114,34 +115,33 @@ def _follow(look: Callable[[], _Look], told: Callable[[_Look, int | None], str],
         from rich.text import Text
 
         with Live(auto_refresh=False) as live:
-            _each(look, lambda seen: live.update(Text(told(seen, None)), refresh=True))
+            for seen in _looks(look):
+                live.update(Text(told(seen)), refresh=True)
         return
-    before: list[str] = []
-
-    def show(seen: _Look) -> None:
-        if (text := told(seen, None)) not in before:
-            before[:] = [text]
+    before = None
+    for seen in _looks(look):
+        if (text := told(seen)) != before:
+            before = text
             print(text, flush=True)
 
-    _each(look, show)
 
-
-def _each(look: Callable[[], _Look], show: Callable[[_Look], None]) -> None:
+def _looks(look: Callable[[], _Look]) -> Iterator[_Look]:
     while True:
         seen = look()
-        show(seen)
+        yield seen
         if seen.state.over:
             return
         time.sleep(_SECONDS)
 
 
-def _text(seen: _Look, _: int | None) -> str:
+def _text(seen: _Look) -> str:
     state = seen.state
     when = f", planned {seen.planned}" if seen.planned else ""
     lost = f", {len(state.lost)} of them left by a process that has ended" if state.lost else ""
-    left = "unknown until a run is done" if state.seconds_left is None else f"about {clock(state.seconds_left)}"
-    left = "nothing" if state.over else left
-    at_once = f", {len(state.running)} at a time" if state.running else "" if state.over else ", one at a time"
+    left = "nothing"
+    if not state.over:
+        left = "unknown until a run is done" if state.seconds_left is None else f"about {clock(state.seconds_left)}"
+        left += f", {len(state.running) or 'one'} at a time"
     reasons = Counter(f"{head.status}: {head.reason}" for _, head in state.failed).most_common(_MOST)
     lines = [
         f"{seen.suite} in {shown(seen.folder)}: {seen.runs:,} runs{when}",
@@ -149,7 +149,7 @@ def _text(seen: _Look, _: int | None) -> str:
         f"running  {len(state.running):,}",
         f"waiting  {len(state.waiting):,}{lost}",
         f"failed   {len(state.failed):,}",
-        f"left     {left}{at_once}",
+        f"left     {left}",
         f"cost     {state.train_flops:.3g} training FLOPs, {clock(state.seconds)} of runs so far",
         *(f"running: {_running(one)}" for one in state.running[:_MOST]),
         *(f"lost: {_running(one)}" for one in state.lost[:_MOST]),
@@ -163,7 +163,7 @@ def _running(one: "Running") -> str:
     return f"{one.run.title}: {one.holder} ({one.holder.progress:.0%}){silent}"
 
 
-def _json(seen: _Look, indent: int | None) -> str:
+def _json(seen: _Look, *, indent: int | None) -> str:
     state = seen.state
     found = {
         "suite": seen.suite,
