@@ -65,4 +65,4 @@ def read(overrides: Sequence[str], *, wait: bool) -> tuple[Limits, list[str]]:
         if not isinstance(number, int) or not least <= number <= most:
             raise UsageError(f"{name}={short(text)} is not in {least}...{most}")
         found[name] = number
-    return Limits(found.get("retries", RETRIES), found.get("max_failures"), wait), rest
+    return Limits(wait=wait, **found), rest
