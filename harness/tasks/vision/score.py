@@ -33,7 +33,6 @@ class Score:
     calibration: Calibration | None = field(default=None, compare=False)
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, batches: Batches, *, each: bool = False) -> Score:
     """Score a model in evaluation mode on all of a split; its mode is restored.
 
