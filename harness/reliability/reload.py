@@ -58,7 +58,7 @@ class Reloading:
 
         Args:
             output: The folder with ``records`` and ``networks``.
-            record: Of the run.
+            record: Of the run, which is done.
 
         Raises:
             UsageError: There is no such network, it or the data are not those of the record, this machine cannot
@@ -129,8 +129,6 @@ def _require_data(run: RunConfig, record: Record) -> None:
 
 
 def _require_kept(output: Path, record: Record) -> None:
-    if record["status"] != "done":
-        raise UsageError(f"it is {record['status']}: only runs that are done leave a network")
     if record.get("network") is None:
         raise UsageError("its network was not kept (keep=none, or made before networks were kept): train it again")
     path = path_of(output, record["key"])
