@@ -8,6 +8,7 @@ from typing import Any
 from harness.board import wording
 from harness.board.tables import Row, Table, mean_of_known
 from harness.records import Problem, Record, RecordError, reliability
+from harness.records.folder import problem
 from harness.records.reliability_schema import BINS
 from harness.vocabulary import CORRUPTIONS
 
@@ -54,10 +55,8 @@ def read(output: Path, files: Mapping[str, Record]) -> tuple[Measured, list[Prob
         try:
             content = reliability.load(path)
             _require(content, known)
-        except RecordError as error:
-            problems.append(Problem(f"{reliability.FOLDER}/{path.name}", str(error)))
-        except OSError as error:
-            problems.append(Problem(f"{reliability.FOLDER}/{path.name}", f"unreadable: {error.strerror}"))
+        except (RecordError, OSError) as error:
+            problems.append(problem(f"{reliability.FOLDER}/{path.name}", error))
         else:
             if content["of"] == "run":
                 found.runs[content["key"]] = content["reliability"]

@@ -15,6 +15,7 @@ from harness.board import standing
 from harness.board.published import REFERENCE
 from harness.places import ROOT
 from harness.records import deployments, reliability
+from harness.records.folder import record_paths
 
 NAME = ".leaderboard.stamp"
 
@@ -41,10 +42,9 @@ def inputs(records_dir: Path | str) -> str:
     digest.update(_content(standing.path(records_dir)).encode())
     for path in sorted(Path(records_dir).glob("*.json")):
         digest.update(f"{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
-    for path in reliability.paths(Path(records_dir).parent):
-        digest.update(f"{reliability.FOLDER}/{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
-    for path in sorted((Path(records_dir).parent / deployments.FOLDER).glob("*.json")):
-        digest.update(f"{deployments.FOLDER}/{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
+    for folder in (reliability.FOLDER, deployments.FOLDER):
+        for path in record_paths(Path(records_dir).parent / folder):
+            digest.update(f"{folder}/{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.records.deployment_schema import DENSE, SCHEMA, TOLERANCES, VERSION
-from harness.records.folder import Problem, record_paths
+from harness.records.folder import Problem, problem, record_paths
 from harness.records.store import LARGEST, decode, open_regular, write_atomic
 from harness.records.validate import RecordError, one_line
 
@@ -135,10 +135,8 @@ def load_folder(folder: Path | str) -> tuple[dict[str, Deployment], list[Problem
     for path in record_paths(folder):
         try:
             found[path.name] = load(path)
-        except RecordError as error:
-            problems.append(Problem(f"{FOLDER}/{path.name}", str(error)))
-        except OSError as error:
-            problems.append(Problem(f"{FOLDER}/{path.name}", f"unreadable: {error.strerror}"))
+        except (RecordError, OSError) as error:
+            problems.append(problem(f"{FOLDER}/{path.name}", error))
     return found, problems
 
 

@@ -55,7 +55,10 @@ def load_or_problem(path: Path) -> Record | Problem:
     """Read one record, or say why the file is not one."""
     try:
         return load(path)
-    except RecordError as error:
-        return Problem(path.name, str(error))
-    except OSError as error:
-        return Problem(path.name, f"unreadable: {error.strerror}")
+    except (RecordError, OSError) as error:
+        return problem(path.name, error)
+
+
+def problem(file: str, error: RecordError | OSError) -> Problem:
+    """Return a file that cannot be read, or is not what its folder holds, with the reason."""
+    return Problem(file, f"unreadable: {error.strerror}" if isinstance(error, OSError) else str(error))

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.records.folder import record_paths
 from harness.records.record import Record
 from harness.records.reliability_schema import SCHEMAS, VERSION
 from harness.records.store import decode, open_regular, write_atomic
@@ -60,7 +61,7 @@ def row_path(output: Path, seeds: Iterable[str]) -> Path:
 
 def paths(output: Path) -> list[Path]:
     """Return the files in an output, in the order of names."""
-    return sorted(path for path in (output / FOLDER).glob("*.json") if not path.name.startswith("."))
+    return list(record_paths(output / FOLDER))
 
 
 def load(path: Path) -> dict[str, Any]:
