@@ -24,15 +24,16 @@ _GROUPS = ("dataset", "model", "recipe", "runner", "suite", "tuning")
 """Folders of settings files, each found by its name."""
 
 
-def settings_files(group: str) -> dict[str, Path]:
+def settings_files(group: str, own: OwnFiles | None = None) -> dict[str, Path]:
     """Return the settings files of a group by name.
 
     A file in ``./benchmarks/GROUP`` of the current folder comes before the project's of the same name.
 
     Args:
         group: ``dataset``, ``model``, ``recipe``, ``runner``, ``suite`` or ``tuning``.
+        own: What `own_settings` has returned; None to look now.
     """
-    return dict(_files(group, own_settings()))
+    return dict(_files(group, own_settings() if own is None else own))
 
 
 def own_settings() -> OwnFiles:
@@ -44,9 +45,9 @@ def own_settings() -> OwnFiles:
 
 
 @contextmanager
-def tree() -> Iterator[Path]:
-    """Give a folder with the project's settings, in which files of ``./benchmarks`` replace those of the same name."""
-    if not own_settings():
+def tree(own: OwnFiles) -> Iterator[Path]:
+    """Give a folder with the project's settings, in which files of `own_settings` replace those of the same name."""
+    if not own:
         yield TREE
         return
     with TemporaryDirectory(prefix="sparsebench-") as folder:
@@ -54,7 +55,7 @@ def tree() -> Iterator[Path]:
         (merged / "config.yaml").symlink_to(TREE / "config.yaml")
         for group in _GROUPS:
             (merged / group).mkdir()
-            for name, path in settings_files(group).items():
+            for name, path in settings_files(group, own).items():
                 (merged / group / f"{name}.yaml").symlink_to(path.resolve())
         yield merged
 

@@ -69,13 +69,14 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    own = own_settings()
     try:
         chosen = dict(groups)
         shared = tuple(group for group in groups if group[0] != "method")
-        config = copy.deepcopy(_tree(shared, own_settings()))
+        config = copy.deepcopy(_tree(shared, own))
         if "method" in chosen:
             config.method = _of_method(chosen["method"])
-        for name, value in _of_dataset(dict(groups), dict(settings)):
+        for name, value in _of_dataset(chosen, dict(settings), own):
             _set(config, name, value)
         for name, value in settings:
             if name.startswith(f"{TUNED}."):
@@ -88,7 +89,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_explain(error)) from None
     except yaml.YAMLError as error:
-        raise UsageError(f"a settings file is not valid YAML: {_named(error, own_settings())}") from None
+        raise UsageError(f"a settings file is not valid YAML: {_named(error, own)}") from None
     except ValueError as error:  # from a method's own check
         raise UsageError(str(error)) from None
     assert isinstance(run, RunConfig)
@@ -108,10 +109,10 @@ def _tree(groups: Pairs, own: OwnFiles) -> "DictConfig":
     for name, kind in KINDS.items():
         store.store(group="budget", name=name, node={"kind": name, "amount": kind.default})
     for name, member in groups:
-        if name in ("model", "dataset") and not _is_in_tree(name, member):  # a plug-in
+        if name in ("model", "dataset") and member not in settings_files(name, own):  # a plug-in
             store.store(group=name, name=member, node={"name": member})
     GlobalHydra.instance().clear()
-    with tree() as folder, initialize_config_dir(str(folder), version_base="1.3"):
+    with tree(own) as folder, initialize_config_dir(str(folder), version_base="1.3"):
         return compose("config", [f"{group}={member}" for group, member in groups])
 
 
@@ -126,10 +127,10 @@ def _of_method(name: str) -> "DictConfig":
         raise UsageError(f"method {name!r} has a field that cannot be a setting: {_explain(error)}") from None
 
 
-def _of_dataset(groups: dict[str, Any], settings: dict[str, Any]) -> Pairs:
+def _of_dataset(groups: dict[str, Any], settings: dict[str, Any], own: OwnFiles) -> Pairs:
     """Return the settings that follow from the data of a plug-in; a data set of the tree has them in a file."""
     name = groups.get("dataset")
-    if name is None or _is_in_tree("dataset", name):
+    if name is None or name in settings_files("dataset", own):
         return ()
     from harness import plugins
 
@@ -143,10 +144,6 @@ def _contents(files: dict[str, str]) -> Pairs:
     from harness import plugins
 
     return plugins.contents(files)
-
-
-def _is_in_tree(group: str, member: str) -> bool:
-    return member in settings_files(group)
 
 
 def _set(config: "DictConfig", name: str, value: Value) -> None:

@@ -79,7 +79,7 @@ def _unknown(name: str, allowed: dict[str, Any]) -> UsageError:
 def _members(group: str, own: OwnFiles) -> tuple[str, ...]:
     """Return what the tree and installed packages offer, without importing a package."""
     installed = entry_points.names(f"sparsebench.{group}s") if group in ("dataset", "model") else []
-    return tuple(sorted({*settings_files(group), *installed}))
+    return tuple(sorted({*settings_files(group, own), *installed}))
 
 
 @lru_cache
