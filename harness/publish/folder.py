@@ -107,20 +107,22 @@ class _Files:
         self.sizes[name], self.digests[name] = size, digest
 
     def put(self, name: str, content: bytes) -> None:
-        size, digest = len(content), hashlib.sha256(content).hexdigest()
-        if not self._has(name, size, digest):
-            self._replace(name, lambda part: part.write_bytes(content))
-        self.sizes[name], self.digests[name] = size, digest
+        self.sizes[name], self.digests[name] = self._store(name, content)
 
     def list(self, listed: dict[str, Any]) -> None:
         """Write the list of files, of which it is none."""
-        content = (json.dumps(listed, indent=1) + "\n").encode()
-        if not self._has(FILE, len(content), hashlib.sha256(content).hexdigest()):
-            self._replace(FILE, lambda part: part.write_bytes(content))
+        self._store(FILE, (json.dumps(listed, indent=1) + "\n").encode())
 
     def note(self, name: str) -> None:
         """Take note of a file that is there."""
         self.sizes[name], self.digests[name] = _measure(self._folder / name)
+
+    def _store(self, name: str, content: bytes) -> tuple[int, str]:
+        """Write a file unless it is there as it should be; return its bytes and its SHA-256."""
+        size, digest = len(content), hashlib.sha256(content).hexdigest()
+        if not self._has(name, size, digest):
+            self._replace(name, lambda part: part.write_bytes(content))
+        return size, digest
 
     def _has(self, name: str, size: int, digest: str) -> bool:
         path = self._folder / name
