@@ -4,7 +4,7 @@ from collections import Counter
 from importlib.metadata import version
 
 from harness.board import escape
-from harness.publish.contents import PASSES, Contents
+from harness.publish.contents import Contents
 from harness.publish.tables import COLUMNS
 from harness.records.frames import FRAMES
 from harness.records.identity import RESULTS
@@ -22,9 +22,7 @@ def card(contents: Contents, repository: str | None = None) -> str:
     """
     records = contents.records.values()
     tasks = Counter(f"{record['dataset']}/{record['model']}" for record in records)
-    verified = sum(map(contents.verified, contents.records))
-    done = sum(record["status"] == "done" for record in records)
-    refused = sum(said != PASSES for said in contents.checks.values())
+    done, verified, refused = contents.counted()
     rows = [
         ("runs", len(records)),
         ("done", done),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.audit import submission
 from harness.board import deployed, reliability
@@ -19,6 +20,14 @@ FOLDERS = ("records", keep.FOLDER, *MEASURED)
 
 PASSES = "passes"
 """What `sparsebench check` says of a record that it does not refuse."""
+
+
+class Counted(NamedTuple):
+    """How many runs are done, may be called verified, and are refused by the checker."""
+
+    done: int
+    verified: int
+    refused: int
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,14 @@ class Contents:
         """Whether a record may be called verified: made in a container, done, and not refused."""
         record = self.records[name]
         return record["runner"] == "docker" and record["status"] == "done" and self.checks[name] == PASSES
+
+    def counted(self) -> Counted:
+        """Count the runs by what is said of them."""
+        return Counted(
+            done=sum(record["status"] == "done" for record in self.records.values()),
+            verified=sum(map(self.verified, self.records)),
+            refused=sum(said != PASSES for said in self.checks.values()),
+        )
 
 
 def gather(output: Path, *, networks: bool = True) -> Contents:
