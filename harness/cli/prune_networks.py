@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
+from harness.cli import layout
 from harness.cli.arguments import DONE, FAILED, output
 from harness.console import printable, shown
 from harness.errors import UsageError
@@ -39,7 +40,7 @@ def call(given: argparse.Namespace) -> int:
         if given.yes and _removed(path):
             removed[path] = size
         failed = given.yes and path not in removed
-        print(f"{shown(path)}: {_megabytes(size)}{', not removed' if failed else ''}")
+        print(f"{shown(path)}: {layout.megabytes(size)}{', not removed' if failed else ''}")
     if given.yes:
         print(f"removed {_sum(removed.values())}; their records stay")
         return DONE if len(removed) == len(chosen) else FAILED
@@ -99,8 +100,4 @@ def _days(text: str) -> float:
 
 def _sum(sizes: Collection[int]) -> str:
     """Say how many networks there are and what they take."""
-    return f"{len(sizes)} network{'s' if len(sizes) != 1 else ''}, {_megabytes(sum(sizes))}"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.2f} MB"
+    return f"{len(sizes)} network{'s' if len(sizes) != 1 else ''}, {layout.megabytes(sum(sizes))}"

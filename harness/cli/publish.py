@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import extras
+from harness.cli import layout
 from harness.cli.arguments import DONE, output
 from harness.console import say, shown
 from harness.errors import UsageError, short
@@ -73,19 +74,15 @@ def _write(
 
 
 def _report(contents: "Contents", publication: "Publication") -> None:
-    from harness.publish.contents import PASSES
-
     for problem in contents.left_out:
         say(f"left out: {problem.file}: {problem.reason}")
-    records, networks = contents.records.values(), contents.networks.values()
-    done = sum(record["status"] == "done" for record in records)
-    verified = sum(map(contents.verified, contents.records))
-    refused = sum(said != PASSES for said in contents.checks.values())
+    records, networks = contents.records, contents.networks.values()
+    done, verified, refused = contents.counted()
     print(f"{_count(len(records), 'run')}: {done:,} done, {verified:,} of them verified; check refuses {refused:,}")
-    print(f"{_count(len(networks), 'network')}, {_megabytes(sum(path.stat().st_size for path in networks))}")
+    print(f"{_count(len(networks), 'network')}, {layout.megabytes(sum(path.stat().st_size for path in networks))}")
     print(
         f"wrote {shown(publication.folder)}: {_count(len(publication.sizes), 'file')}, "
-        f"{_megabytes(sum(publication.sizes.values()))}; "
+        f"{layout.megabytes(sum(publication.sizes.values()))}; "
         f"{publication.changed:,} new or changed, {publication.removed:,} removed"
     )
 
@@ -108,7 +105,3 @@ def _repository(to: str) -> str | None:
 
 def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.2f} MB"
