@@ -55,8 +55,6 @@ def read(records_dir: Path | str) -> Board:
     files, problems = load_files(records_dir)
     tables = aggregate.tables(files)
     deployments, broken = load_folder(Path(records_dir).parent / FOLDER)
-    problems += broken + deployed.attach(tables, files, deployments)
     measured, left_off = reliability.read(Path(records_dir).parent, files)
-    made = Board(files, tables, published.load(), [*problems, *left_off], standing.make(tables, declared))
-    made.reliability = measured
-    return made
+    problems += broken + deployed.attach(tables, files, deployments) + left_off
+    return Board(files, tables, published.load(), problems, standing.make(tables, declared), measured)
