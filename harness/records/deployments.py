@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.records.deployment_schema import DENSE, SCHEMA, TOLERANCES, VERSION
 from harness.records.folder import Problem, problem, record_paths
 from harness.records.store import LARGEST, decode, open_regular, write_atomic
-from harness.records.validate import RecordError, one_line
+from harness.records.validate import RecordError, one_line, refuse
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -23,8 +23,6 @@ FOLDER = "deploy"
 """Where deployments lie in an output, beside its ``records``."""
 
 Deployment = dict[str, Any]
-
-_MOST_NAMED = 3
 
 _APART = 10.0
 """By what factor the median of ratios may differ from the ratio of medians, on a machine that is fast by spells."""
@@ -103,10 +101,8 @@ def parse(content: bytes) -> Deployment:
     Raises:
         RecordError: It is not valid JSON or breaks the schema.
     """
-    deployment = decode(content)
-    if problems := validate(deployment):
-        more = f" (and {len(problems) - _MOST_NAMED} more)" if len(problems) > _MOST_NAMED else ""
-        raise RecordError("; ".join(problems[:_MOST_NAMED]) + more)
+    deployment: Deployment = decode(content)
+    refuse(validate(deployment))
     return deployment
 
 

@@ -6,6 +6,7 @@ The jsonschema-rs library decides; this module bounds and words its reasons.
 import contextlib
 import itertools
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 _MOST_REASONS = 100
+_MOST_NAMED = 3
 _LONGEST_LINE = 300
 
 
@@ -51,10 +53,14 @@ def validate(record: Any) -> list[str]:
 
 def require(record: Any) -> None:
     """Raise `RecordError` unless the record keeps its schema."""
-    problems = validate(record)
+    refuse(validate(record))
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Raise `RecordError` if there are problems, with the first of them."""
     if problems:
-        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        raise RecordError("; ".join(problems[:3]) + more)
+        more = f" (and {len(problems) - _MOST_NAMED} more)" if len(problems) > _MOST_NAMED else ""
+        raise RecordError("; ".join(problems[:_MOST_NAMED]) + more)
 
 
 def _complaints(record: Any) -> list[str]:
