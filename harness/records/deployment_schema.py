@@ -6,12 +6,14 @@ Every string, list and number is bounded, as in records.
 from harness.records.shapes import (
     AMOUNT,
     FRACTION,
+    KEY,
     LONGEST_REASON,
     MAYBE_NAME,
     MAYBE_TRUE,
     MOST_LAYERS,
     MOST_NAMES,
     NAME,
+    SHA256,
     SHARE,
     SPENT,
     STEP,
@@ -81,7 +83,7 @@ _TRAINING = keys(
 
 _NETWORK = keys(
     {
-        "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "sha256": SHA256,
         "bytes": _SIZE,
         "zstd_bytes": _SIZE,
         # Of a file with every weight in its place, zeros included.
@@ -109,7 +111,7 @@ SCHEMA: Schema = {
         {
             "deployment": {"enum": [VERSION]},
             # Of the run that the network is of.
-            "key": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+            "key": KEY,
             "network": _NETWORK,
             "about": keys(
                 {

@@ -1,6 +1,6 @@
 """Schemas of the reliability of a model: the group of that name in records, and the files of what is measured later."""
 
-from harness.records.shapes import MAYBE_NAME, MAYBE_TRUE, SHARE, STEP, TIME, Schema, items, keys
+from harness.records.shapes import KEY, MAYBE_NAME, MAYBE_TRUE, SHA256, SHARE, STEP, TIME, Schema, items, keys
 from harness.vocabulary import CORRUPTIONS
 
 VERSION = 1
@@ -24,10 +24,6 @@ RELIABILITY = keys(
     optional=("corruptions",),
 )
 
-_DIGEST: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_KEY: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
-
-
 _MADE = keys(
     {
         "torch": MAYBE_NAME,
@@ -45,8 +41,8 @@ _RUN = keys(
     {
         "schema": _VERSION,
         "of": {"const": "run"},
-        "key": _KEY,
-        "network": _DIGEST,
+        "key": KEY,
+        "network": SHA256,
         "accuracy": SHARE,
         "reliability": {**RELIABILITY, "properties": _SCORES},
         "provenance": _MADE,
@@ -56,7 +52,7 @@ _ROW = keys(
     {
         "schema": _VERSION,
         "of": {"const": "row"},
-        "runs": {**items(keys({"seed": STEP, "key": _KEY, "network": _DIGEST}), _MOST_SEEDS), "minItems": 2},
+        "runs": {**items(keys({"seed": STEP, "key": KEY, "network": SHA256}), _MOST_SEEDS), "minItems": 2},
         "agreement": SHARE,
         "ensemble": keys({"accuracy": SHARE, **{name: _SCORES[name] for name in ("bins", "ece", "brier")}}),
         "provenance": _MADE,

@@ -14,6 +14,7 @@ from harness.records.shapes import (
     AT_LEAST_ONE,
     COUNT,
     FRACTION,
+    KEY,
     LEVELS,
     LONGEST_BITS,
     LONGEST_NAME,
@@ -24,6 +25,7 @@ from harness.records.shapes import (
     MOST_LAYERS,
     MOST_NAMES,
     NAME,
+    SHA256,
     SPENT,
     STEP,
     TIME,
@@ -152,7 +154,7 @@ TUNED = keys(
 )
 
 # The file of the network that was kept of a run (`harness.networks`).
-NETWORK = keys({"bytes": STEP, "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}})
+NETWORK = keys({"bytes": STEP, "sha256": SHA256})
 
 BUDGET = keys(
     {
@@ -197,7 +199,7 @@ SCHEMA: Schema = {
     **keys(
         {
             "schema": {"enum": list(VERSIONS)},
-            "key": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+            "key": KEY,
             "status": {"enum": list(STATUSES)},
             "reason": text(LONGEST_REASON),
             "method": NAME,

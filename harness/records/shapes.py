@@ -52,6 +52,8 @@ def digest(digits: int) -> Schema:
     return {"type": ["string", "null"], "pattern": f"^[0-9a-f]{{{digits}}}$"}
 
 
+KEY: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
 MAYBE_NAME = text(LONGEST_NAME)
 MAYBE_TRUE: Schema = {"type": ["boolean", "null"]}
