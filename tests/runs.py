@@ -99,6 +99,17 @@ def at_step(step):
     return lambda made: made.course.ledger.steps == step
 
 
+def everything(made):
+    """Return what a trainer has trained, on the CPU: tensors of the model, of its optimiser, and masks."""
+    state = [v for values in made.optimizer.state.values() for v in values.values() if isinstance(v, torch.Tensor)]
+    return [v.cpu() for v in (*made.model.state_dict().values(), *state, *(mask for _, mask in made.masks.tensors()))]
+
+
+def same(one, other):
+    """Tell whether two trainers have trained the same, to the bit."""
+    return all(torch.equal(a, b) for a, b in zip(everything(one), everything(other), strict=True))
+
+
 def suite(name, overrides, jobs=1, until=None):
     """Train a suite as its command does, with ``until`` as a fraction of accuracy; return the exit status."""
     from harness.cli import suite as command

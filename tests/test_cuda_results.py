@@ -8,7 +8,7 @@ import io
 
 import pytest
 import torch
-from runs import at_step, go_on, record, small, train, trainer
+from runs import at_step, go_on, record, same, small, train, trainer
 from torch import nn
 
 from harness.audit import referee
@@ -34,15 +34,6 @@ def run_on(device, method):
     run.device, run.graph = device, True
     settle_process(run)
     return run
-
-
-def everything(made):
-    state = [v for values in made.optimizer.state.values() for v in values.values() if isinstance(v, torch.Tensor)]
-    return [v.cpu() for v in (*made.model.state_dict().values(), *state, *(mask for _, mask in made.masks.tensors()))]
-
-
-def same(one, other):
-    return all(torch.equal(a, b) for a, b in zip(everything(one), everything(other), strict=True))
 
 
 @on_each

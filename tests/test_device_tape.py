@@ -7,6 +7,7 @@ faults that are planted here prove it.
 import pytest
 import taped
 import torch
+from runs import everything as trained
 from runs import go_on, small, train, trainer
 
 from harness.training.graph import RecordedStep
@@ -18,10 +19,9 @@ STEPS = "steps:40"
 
 
 def everything(made):
-    state = [v for values in made.optimizer.state.values() for v in values.values() if isinstance(v, torch.Tensor)]
     memory = [tensor for tensors in made.masks.memory.values() for tensor in tensors]
     learned = [tensor for _, tensor in made.masks.learned_tensors()]
-    return [*made.model.state_dict().values(), *state, *(mask for _, mask in made.masks.tensors()), *memory, *learned]
+    return [*trained(made), *memory, *learned]
 
 
 def same(one, other):
