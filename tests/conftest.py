@@ -43,6 +43,21 @@ def forgotten():
     plugins._module.cache_clear()
 
 
+@pytest.fixture
+def reduced(monkeypatch):
+    """Compute in bfloat16, as on CUDA."""
+    import torch
+
+    from harness.tasks.vision import score
+    from harness.training import probing, step
+
+    def precision(device):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    for module in (step, score, probing):
+        monkeypatch.setattr(module, "precision", precision)
+
+
 @pytest.fixture(scope="session")
 def ten_thousand(tmp_path_factory):
     """A folder of ten thousand records, written once for all processes of a run."""

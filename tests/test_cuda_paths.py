@@ -13,8 +13,8 @@ from harness import config
 from harness.audit import referee
 from harness.machine.oom import ran_out_of_memory
 from harness.machine.precision import placed
-from harness.tasks.vision import models, score
-from harness.training import probing, step
+from harness.tasks.vision import models
+from harness.training import step
 from harness.training.graph import RecordedStep
 
 
@@ -136,17 +136,6 @@ def test_pictures_are_held_until_the_device_has_read_them(monkeypatch):
             alive.clear()
             assert device.ahead <= dali._AHEAD
     assert device.ahead == 0
-
-
-@pytest.fixture
-def reduced(monkeypatch):
-    """Compute in bfloat16, as on CUDA."""
-
-    def precision(device):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-
-    for module in (step, score, probing):
-        monkeypatch.setattr(module, "precision", precision)
 
 
 @pytest.mark.usefixtures("reduced")

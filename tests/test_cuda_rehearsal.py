@@ -12,8 +12,7 @@ import torch
 from emulated import Device
 from runs import METHODS, at_step, go_on, record, small, trainer
 
-from harness.tasks.vision import score
-from harness.training import probing, step, stopwatch
+from harness.training import step, stopwatch
 from harness.training import trainer as training
 from harness.training.graph import RecordedStep
 from harness.training.stopwatch import DeviceStopwatch
@@ -24,12 +23,9 @@ STEPS = 16
 
 
 @pytest.fixture
-def rehearsed(monkeypatch):
+def rehearsed(monkeypatch, reduced):
     """Take the way of CUDA; return the device whose clock shows the time."""
     device = Device()
-
-    def precision(device):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
 
     def placed(model, _):
         return model.to(memory_format=torch.channels_last)
@@ -39,8 +35,6 @@ def rehearsed(monkeypatch):
         taken(step, *args)
 
     taken = step.Step.__call__
-    for module in (step, score, probing):
-        monkeypatch.setattr(module, "precision", precision)
     monkeypatch.setattr(training, "placed", placed)
     monkeypatch.setattr(select, "_on_host", lambda tensors: False)
     monkeypatch.setattr(RecordedStep, "_record", taped.record)
