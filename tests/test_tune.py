@@ -271,7 +271,7 @@ def test_settings_are_a_papers_only_if_nothing_was_changed(overrides, chosen):
 
 
 def test_published_recipes_exist_and_hold_with_every_method_of_their_papers():
-    for name, paper in published._papers().items():
+    for name, paper in published.papers().items():
         first = [f"dataset={paper['datasets'][0]}", f"model={paper['models'][0]}", f"budget={paper['budgets'][0]}"]
         first += [f"recipe={name}", f"budget.rounds={paper.get('rounds', 'shared')}"]
         for method in methods():

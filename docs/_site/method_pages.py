@@ -17,6 +17,7 @@ from repository import ROOT, front_matter
 
 from harness.config.recipes import declared
 from harness.places import TREE
+from harness.tuning import published
 from methods import Method, methods
 
 _PAPER = re.compile(r"(.*), arXiv:([\w.]+)")
@@ -93,8 +94,7 @@ def _facts(method: Method) -> str:
     lines = [f"*{method.summary}*", f"`method={method.name}` · family `{method.family}`"]
     if method.paper:
         lines[1] += f" · {_paper(method)}"
-    papers = yaml.safe_load((TREE / "published.yaml").read_text(encoding="utf-8"))
-    recipes = [recipe for recipe, paper in papers.items() if method.name in paper["methods"]]
+    recipes = [recipe for recipe, paper in published.papers().items() if method.name in paper["methods"]]
     if recipes:
         named = ", ".join(f"`{recipe}`" for recipe in recipes)
         lines.append(f"Settings of a paper: recipe {named} ([Reproduce a paper](../reproduce.md)).")

@@ -17,8 +17,9 @@ from harness.config import choices as members
 from harness.config.check import CHOICES
 from harness.config.names import NOT_SET
 from harness.config.recipes import declared
-from harness.config.schema import MISSING, PARTS
+from harness.config.schema import MISSING, PARTS, RecipeConfig
 from harness.places import TREE
+from harness.tuning.published import papers
 
 _ALLOWED = {
     "budget.kind": sorted(KINDS),
@@ -56,7 +57,7 @@ def choices() -> str:
 def recipes() -> str:
     """Return the recipes, a column each."""
     found = declared()
-    names = [name for name in _fields(type(next(iter(found.values())))) if name not in ("name", "methods")]
+    names = [name for name in _fields(RecipeConfig) if name not in ("name", "methods")]
     rows = [[f"`recipe.{name}`", *(value(getattr(recipe, name)) for recipe in found.values())] for name in names]
     return table(["setting", *found], rows)
 
@@ -75,14 +76,13 @@ def suites() -> str:
 
 def published() -> str:
     """Return the recipes whose settings are a paper's, and what the paper has them for."""
-    papers = yaml.safe_load((TREE / "published.yaml").read_text(encoding="utf-8"))
     rows = [
         [
             f"`{recipe}`",
             paper["paper"],
             *(", ".join(f"`{each}`" for each in paper[part]) for part in ("datasets", "models", "budgets", "methods")),
         ]
-        for recipe, paper in papers.items()
+        for recipe, paper in papers().items()
     ]
     return table(["recipe", "paper", "data sets", "models", "budgets", "methods"], rows)
 

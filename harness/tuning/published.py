@@ -18,7 +18,7 @@ def holds(run: RunConfig) -> bool:
     Data set, model, budget and method have to be the paper's, and neither the recipe, the width of the model, the
     layers that are masked nor the method's hyper-parameters changed.
     """
-    paper = _papers().get(run.recipe.name)
+    paper = papers().get(run.recipe.name)
     if paper is None or run.dataset.name not in paper["datasets"] or run.model.name not in paper["models"]:
         return False
     if run.model != ModelConfig(run.model.name) or run.dense_layers or not _has_budget(run, paper):
@@ -38,6 +38,7 @@ def _has_budget(run: RunConfig, paper: dict[str, Any]) -> bool:
 
 
 @cache
-def _papers() -> dict[str, Any]:
+def papers() -> dict[str, Any]:
+    """Return ``benchmarks/published.yaml``: of each recipe with a paper's settings, what the paper has them for."""
     found: dict[str, Any] = yaml.safe_load((TREE / "published.yaml").read_text())
     return found
