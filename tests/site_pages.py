@@ -67,6 +67,11 @@ def pages():
     return hooks().pages()
 
 
+def outside(markdown):
+    """Return a page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+
+
 def blocks(markdown):
     """Return the blocks of code of a page."""
     return [Block(found["note"] or "", found["language"], found["text"]) for found in _BLOCK.finditer(markdown)]

@@ -67,21 +67,16 @@ def test_a_wheel_is_of_changed_source_where_a_checkout_is():
     assert ast.literal_eval(source.value) == provenance._SOURCE
 
 
-def test_a_missing_library_is_named_with_the_extra_that_brings_it():
+def test_a_missing_library_is_named_with_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(extras._EXTRA, "nowhere_to_be_found", "plots")
     assert set(extras.EXTRAS) <= set(EXTRAS)
     with pytest.raises(UsageError, match=r"^nowhere_to_be_found is not installed: pip install 'sparsebench\[plots\]'$"):
-        _missing("nowhere_to_be_found")
+        extras.require("nowhere_to_be_found")
     with pytest.raises(ModuleNotFoundError, match="somebody_elses"), extras.explained():
         raise ModuleNotFoundError("No module named 'somebody_elses'", name="somebody_elses")
     with pytest.raises(ModuleNotFoundError, match="torch"), extras.explained():  # torch is here: another fault
         raise ModuleNotFoundError("No module named 'torch.nowhere'", name="torch.nowhere")
     extras.require("torch", "vl_convert")
-
-
-def _missing(module):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(extras._EXTRA, module, "plots")
-        extras.require(module)
 
 
 def test_the_committed_script_of_the_page_is_that_of_the_locked_engine():

@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import threading
 
 import pytest
 from runs import small
@@ -277,4 +276,4 @@ def test_runs_of_others_are_left_to_them_on_request(tmp_path):
     assert (left.status, left.trained, done.status) == ("elsewhere", False, "done")
     assert f"is being trained by process {os.getpid()} of " in left.left
     other.cancel()
-    threading.Thread(target=list, args=[events]).run()
+    list(events)

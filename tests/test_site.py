@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from site_pages import ROOT, SHELL, blocks, hooks, pages
+from site_pages import ROOT, SHELL, blocks, hooks, outside, pages
 
 from harness.cli.main import COMMANDS
 from harness.config.names import _common
@@ -130,8 +130,7 @@ def test_no_command_hides_in_a_block_that_no_test_runs():
         for block in blocks(markdown):
             hidden = re.search(r"^(\$ )?(sparsebench|make|pip|pytest) ", block.text, re.MULTILINE)
             assert block.language in SHELL or not hidden, (uri, block.text)
-        outside = re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
-        assert not re.search(r"^ {4}(sparsebench|make|pip) ", outside, re.MULTILINE), uri
+        assert not re.search(r"^ {4}(sparsebench|make|pip) ", outside(markdown), re.MULTILINE), uri
 
 
 def test_a_test_that_is_named_exists():
@@ -148,13 +147,13 @@ def test_commands_within_a_sentence_exist():
     helped = hooks("command_pages")
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for uri, markdown in pages().items():
-        outside = re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
-        for command in re.findall(r"`(?:\.venv/bin/)?sparsebench ([^`]+)`", outside):
+        text = outside(markdown)
+        for command in re.findall(r"`(?:\.venv/bin/)?sparsebench ([^`]+)`", text):
             name, *rest = command.replace("'", "").split()
             if name == "COMMAND" or name.startswith("-"):
                 continue
             assert name in COMMANDS, (uri, command)
             for option in (word for word in rest if word.startswith("--")):
                 assert option.partition("=")[0] in helped._help(name), (uri, command)
-        for command in re.findall(r"`make ([^`]+)`", outside):
+        for command in re.findall(r"`make ([^`]+)`", text):
             assert shlex.split(command)[0] in targets, (uri, command)
