@@ -33,8 +33,8 @@ def test_a_suite_costs_little_beyond_its_training(benchmark: BenchmarkFixture, q
     seconds = benchmark.pedantic(lambda: HERE.seconds(command), rounds=1)
     records = [json.loads(path.read_text()) for path in (tmp_path / "records").glob("*.json")]
     spent = [record["cost"]["seconds"] for record in records]
-    training = sum(one["train"] + one["topology"] + one["eval"] for one in spent) / WORKERS
-    each = training * WORKERS / len(records)
+    trained = sum(one["train"] + one["topology"] + one["eval"] for one in spent)
+    training, each = trained / WORKERS, trained / len(records)
     benchmark.extra_info.update(
         name=f"suite of {len(records)} runs, {WORKERS} at a time / their training, {each:.2g} s each",
         ratio=seconds / training,
