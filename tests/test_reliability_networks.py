@@ -27,7 +27,7 @@ SHORT = ["dataset=digits", "method=static", "budget=steps:40", "device=cpu", "ru
 PLUGIN = """
 from torch import nn
 
-def theirs(classes, shape):
+def reliable_theirs(classes, shape):
     return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], 12), nn.ReLU(), nn.Linear(12, classes))
 """
 
@@ -193,12 +193,12 @@ def test_what_names_no_record_is_a_line(tmp_path):
 def test_a_model_from_a_plug_in_is_named_by_an_option(tmp_path, capsys, forgotten):
     plugin = tmp_path / "mine.py"
     plugin.write_text(PLUGIN)
-    path = trained(tmp_path, f"model={plugin}:theirs")
+    path = trained(tmp_path, f"model={plugin}:reliable_theirs")
     for module in [name for name in sys.modules if name.startswith("plugin_")]:
         plugins._forget(module)
     assert call(path, "--no-corruptions", f"output={tmp_path}") == 1
     assert "comes from a plug-in" in capsys.readouterr().err
-    assert call(path, "--no-corruptions", "--model", f"{plugin}:theirs", f"output={tmp_path}") == 0
+    assert call(path, "--no-corruptions", "--model", f"{plugin}:reliable_theirs", f"output={tmp_path}") == 0
 
 
 def test_the_referee_finds_the_reliability_of_an_honest_run_and_every_lie(two_seeds, tmp_path):

@@ -245,7 +245,4 @@ DONE_NEEDS = (
     ("cost", "dense_forward_flops"),
     ("provenance", "finished"),
 )
-"""What a run that calls itself done must have measured; everything else may be unknown on some machine.
-
-A trial of tuning (`harness.records.record.is_trial`) leaves the test set alone.
-"""
+"""What a run that calls itself done must have measured, but for a trial of tuning, which leaves the test set alone."""
