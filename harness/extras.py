@@ -19,6 +19,8 @@ EXTRAS = {
     "trackio": ("trackio",),
     "publish": ("pyarrow",),
     "hub": ("huggingface_hub",),
+    "slurm": ("submitit",),
+    "ray": ("ray",),
     "dev": ("pytest", "pytest_benchmark"),
 }
 """Top-level modules by the extra of ``pyproject.toml`` that installs them."""
