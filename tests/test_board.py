@@ -9,7 +9,7 @@ import pytest
 from boards import of, only_table
 from records import GPU, METHODS, board, make
 
-from harness.board import csv_text, markdown, published, readme_table, wording
+from harness.board import csv_text, markdown, published, readme_table, reference, wording
 from harness.board.tables import in_words
 from harness.records import record_name
 
@@ -201,21 +201,21 @@ def test_published_numbers_stand_beside_ours_with_the_difference_in_words():
 def test_published_numbers_of_other_tasks_and_of_longer_training_are_not_compared():
     assert "Published" not in markdown(of([make("granet", 0.9, 0)]))
     table = only_table([make("rigl", 0.8, 0, dataset="imagenet", model="resnet50", recipe="imagenet")])
-    five = [p for p in published.beside(published.load(), table) if p.method == "rigl_5x"]
+    five = [p for p in published.beside(reference.read()[0], table) if p.method == "rigl_5x"]
     assert five
     assert all(published.ours(p, table) is None for p in five)
 
 
 def test_a_sparsity_that_is_only_near_is_said_to_be():
     table = only_table([make("lr_rewind", 0.9, 0, dataset="cifar10", model="resnet20", recipe="renda")])
-    number = next(p for p in published.beside(published.load(), table) if p.ours == "lr_rewind")
+    number = next(p for p in published.beside(reference.read()[0], table) if p.ours == "lr_rewind")
     words = published.difference(number, table, published.ours(number, table))
     assert "sparsity theirs 0.89" in words
     assert "ours 0.9" in words
 
 
 def test_every_published_number_is_read():
-    numbers = published.load()
+    numbers = reference.read()[0]
     assert len(numbers) > 150
     assert all(0 < number.top1 < 100 and 0 <= number.sparsity < 1 for number in numbers)
     assert {"granet", "rigl", "gmp", "gmp_uniform", "lth_rewind", "lr_rewind", "dense"} <= {n.ours for n in numbers}

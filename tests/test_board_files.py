@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import GPU, board, make
 
-from harness.board import Board, aggregate, build, csv_text, markdown, published, readme_table, stamp, update_readme
+from harness.board import Board, aggregate, build, csv_text, markdown, readme_table, reference, stamp, update_readme
 from harness.board import make as make_board
 from harness.board.page import html as page
 from harness.board.page import picture
@@ -147,7 +147,7 @@ def test_no_change_of_one_value_makes_the_board_crash(tmp_path):
     files, problems = load_files(tmp_path)
     assert files
     assert problems
-    made = Board(files, aggregate.tables(files), published.load(), problems)
+    made = Board(files, aggregate.tables(files), reference.read()[0], problems)
     assert csv_text(made)
     assert markdown(made)
     assert page.html(made, "records")

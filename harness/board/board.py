@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.board import aggregate, deployed, published, reliability, standing
+from harness.board import aggregate, deployed, reference, reliability, standing
 from harness.board.published import Published
 from harness.board.reliability import Measured
 from harness.board.standing import Standing
@@ -21,7 +21,7 @@ class Board:
         files: Every readable record, by file name.
         tables: One per task and budget.
         published: The published numbers that are known, for any task.
-        problems: Files among the records that cannot be read as records.
+        problems: Files among the records, and rows of published numbers, that cannot be read as such.
         standing: Of its methods over the cells that are declared; None if no record is of one of them.
         reliability: What was measured of its runs afterwards, from kept networks.
     """
@@ -56,5 +56,6 @@ def read(records_dir: Path | str) -> Board:
     tables = aggregate.tables(files)
     deployments, broken = load_folder(Path(records_dir).parent / FOLDER)
     measured, left_off = reliability.read(Path(records_dir).parent, files)
-    problems += broken + deployed.attach(tables, files, deployments) + left_off
-    return Board(files, tables, published.load(), problems, standing.make(tables, declared), measured)
+    numbers, unread = reference.read()
+    problems += broken + deployed.attach(tables, files, deployments) + left_off + unread
+    return Board(files, tables, numbers, problems, standing.make(tables, declared), measured)

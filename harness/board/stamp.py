@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.board import standing
-from harness.board.published import REFERENCE
+from harness.board.reference import REFERENCE
 from harness.places import ROOT
 from harness.records import deployments, reliability
 from harness.records.folder import record_paths
@@ -34,7 +34,7 @@ def inputs(records_dir: Path | str) -> str:
 
     digest = hashlib.sha256()
     for path in (*_sources(), *sorted(REFERENCE.glob("*"))):
-        digest.update(path.read_bytes())
+        digest.update(f"{path.name}\0{_content(path)}\n".encode(errors="surrogateescape"))
     # with their defaults, which tell a method's own row from its variants
     about = {name: [made.summary, made.paper, repr(made.look), repr(made)] for name, made in methods().items()}
     versions = {name: _version(name) for name in _LIBRARIES}

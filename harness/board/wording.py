@@ -208,7 +208,7 @@ def caption(table: Table) -> list[str]:
 def published_cells(number: Published, table: Table) -> list[str]:
     """Return one published number alongside our row for it."""
     row = published.ours(number, table)
-    theirs = f"{number.top1:g}" + ("" if number.std is None else f" ± {number.std:g} (std)")
+    theirs = f"{number.top1:g}" + ("" if number.std is None else f" ± {number.std:g} ({number.spread})")
     return [
         number.method + (f", {number.distribution}" if number.distribution else ""),
         f"{number.sparsity:g}",
