@@ -121,6 +121,19 @@ def plan(runs: Iterable[RunConfig]) -> list[Planned]:
     return list(found.values())
 
 
+def identified(runs: Iterable[RunConfig]) -> list[Planned]:
+    """Plan runs whose settings another process has settled, one by one: nothing is left to be decided here.
+
+    Args:
+        runs: Settings, as `Planned.run` has them.
+
+    Raises:
+        UsageError: The runner that was requested cannot take a run.
+    """
+    planner = _Planner()
+    return [planner(run) for run in runs]
+
+
 def settled(run: RunConfig) -> RunConfig:
     """Decide what is left to the machine: device, loader and counts of image folders, whether steps are recorded.
 
