@@ -20,7 +20,7 @@ TREE = PROJECT / "benchmarks"
 OwnFiles = tuple[tuple[str, int, int], ...]
 """Path, time of change and size of each settings file of the current folder."""
 
-_GROUPS = ("dataset", "model", "recipe", "runner", "suite", "tuning")
+_GROUPS = ("dataset", "model", "recipe", "runner", "suite", "tuning", "executor")
 """Folders of settings files, each found by its name."""
 
 
@@ -30,7 +30,7 @@ def settings_files(group: str, own: OwnFiles | None = None) -> dict[str, Path]:
     A file in ``./benchmarks/GROUP`` of the current folder comes before the project's of the same name.
 
     Args:
-        group: ``dataset``, ``model``, ``recipe``, ``runner``, ``suite`` or ``tuning``.
+        group: ``dataset``, ``model``, ``recipe``, ``runner``, ``suite``, ``tuning`` or ``executor``.
         own: What `own_settings` has returned; None to look now.
     """
     return dict(_files(group, own_settings() if own is None else own))
