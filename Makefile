@@ -20,7 +20,7 @@ RUNNER ?=
 OUTPUT ?=
 SUITE ?=
 EXECUTOR ?= local
-JOBS ?= 1
+JOBS ?=
 UNTIL ?=
 ARGS ?=
 
@@ -29,6 +29,7 @@ quoted = '$(subst ','\'',$(1))'
 given = $(call quoted,$(value $(1)))
 option = $(if $(value $(1)),$(call quoted,$(2)=$(value $(1))))
 output = $(call option,OUTPUT,output)
+jobs = $(if $(value JOBS),--jobs $(call given,JOBS))
 until = $(if $(value UNTIL),--until $(call given,UNTIL))
 chosen = $(call option,METHOD,method) $(call option,DATASET,dataset) $(call option,MODEL,model) \
 	$(call option,SPARSITY,sparsity) $(call option,SEED,seed) $(call option,BUDGET,budget) \
@@ -69,14 +70,13 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 	@echo
 	@echo "bench, suite and plan take METHOD= DATASET= MODEL= SPARSITY= SEED= BUDGET=epochs:10|steps:N|flops:0.5|seconds:60"
-	@echo "RUNNER=auto|local|docker OUTPUT=DIR JOBS=n|auto UNTIL=points (suite) ARGS='name=value ...'; $(BIN)/sparsebench list says what there is to choose."
+	@echo "RUNNER=auto|local|docker OUTPUT=DIR EXECUTOR=local|slurm|ray JOBS=n|auto UNTIL=points (suite) ARGS='name=value ...'; $(BIN)/sparsebench list says what there is to choose."
 
 bench: $(READY) ## train one run and update the board (default: GraNet at 90 % on digits)
 	@$(BIN)/sparsebench run $(chosen)
 
 suite: $(READY) ## train a grid: SUITE=name [JOBS=n] [UNTIL=0.5: seeds until 0.5 points can be shown]; skips what is done
-	@$(BIN)/sparsebench suite --suite $(call given,SUITE) --executor $(call given,EXECUTOR) --jobs $(call given,JOBS) \
-		$(until) $(chosen)
+	@$(BIN)/sparsebench suite --suite $(call given,SUITE) --executor $(call given,EXECUTOR) $(jobs) $(until) $(chosen)
 
 plan: $(READY) ## what a run or SUITE=name will cost, and what is done; trains nothing
 	@$(BIN)/sparsebench plan $(if $(value SUITE),--suite $(call given,SUITE)) $(until) $(chosen)
@@ -105,10 +105,10 @@ speed: $(READY) ## speed suites (pytest-benchmark); ratios against named baselin
 
 nightly: $(READY) ## image, smoke gate, SUITE=name, board, check of every record; what the nightly job runs
 	@if [ $(call given,RUNNER) = docker ]; then $(BIN)/sparsebench image; fi
-	@echo "== smoke gate" && rm -rf build/smoke && $(BIN)/sparsebench suite --suite smoke --jobs $(call given,JOBS) \
-		$(call option,RUNNER,runner) seed=0 output=build/smoke budget=epochs:5
+	@echo "== smoke gate" && rm -rf build/smoke && $(BIN)/sparsebench suite --suite smoke \
+		--executor $(call given,EXECUTOR) $(jobs) $(call option,RUNNER,runner) seed=0 output=build/smoke budget=epochs:5
 	@echo "== suite" && $(BIN)/sparsebench suite --suite $(call given,SUITE) --executor $(call given,EXECUTOR) \
-		--jobs $(call given,JOBS) $(chosen)
+		$(jobs) $(chosen)
 	@echo "== board" && $(BIN)/sparsebench leaderboard $(output)
 	@echo "== check" && $(BIN)/sparsebench check $(call quoted,$(or $(value OUTPUT),results)/records)
 

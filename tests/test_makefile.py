@@ -72,13 +72,13 @@ def test_variables_become_overrides(folder):
     chosen = ("METHOD=rigl", "DATASET=cifar10", "MODEL=vgg19", "SPARSITY=0.95", "SEED=1", "BUDGET=flops:0.5")
     words = [*(one.replace(one.split("=")[0], one.split("=")[0].lower()) for one in chosen), "runner=local"]
     assert calls(folder, "bench", *chosen, "RUNNER=local", "ARGS=a=1 b=2") == [["run", *words, "a=1", "b=2"]]
-    suite = ["suite", "--suite", "smoke", "--executor", "slurm", "--jobs", "auto", "method=rigl"]
-    assert calls(folder, "suite", "SUITE=smoke", "EXECUTOR=slurm", "JOBS=auto", "METHOD=rigl") == [suite]
+    suite = ["suite", "--suite", "smoke", "--executor", "slurm", "--jobs", "8", "method=rigl"]
+    assert calls(folder, "suite", "SUITE=smoke", "EXECUTOR=slurm", "JOBS=8", "METHOD=rigl") == [suite]
     assert calls(folder, "plan", "SUITE=smoke") == [["plan", "--suite", "smoke"]]
     assert calls(folder, "plan", "SUITE=smoke", "UNTIL=0.5") == [["plan", "--suite", "smoke", "--until", "0.5"]]
     assert calls(folder, "suite", "SUITE=smoke", "UNTIL=0.5")[0][-2:] == ["--until", "0.5"]
     assert make(folder, "plan", "JOBS=2").returncode == 2
-    assert calls(folder, "suite") == [["suite", "--suite", "", "--executor", "local", "--jobs", "1"]]
+    assert calls(folder, "suite") == [["suite", "--suite", "", "--executor", "local"]]
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,36 @@ OVERRIDES = "name=value, e.g. method=rigl dataset=cifar10 sparsity=0.95 budget=f
 
 
 _JOBS_PER_CORE = 16
+_MOST_JOBS = 10_000
 
 
 def jobs(text: str) -> int | None:
-    """Read a number of runs at a time; None for ``auto``."""
+    """Read a number of runs at a time on this machine; None for ``auto``."""
+    return _number_of_jobs(text, _most_here())
+
+
+def jobs_anywhere(text: str) -> int | None:
+    """Read a number of runs at a time, wherever they are; None for ``auto``."""
+    return _number_of_jobs(text, _MOST_JOBS)
+
+
+def jobs_here(number: int | None) -> None:
+    """Make sure that so many runs at a time are not too many for this machine.
+
+    Raises:
+        UsageError: They are.
+    """
+    if (number or 0) > _most_here():
+        raise UsageError(f"--jobs {number} is not auto or a number of runs at a time in 1...{_most_here()}")
+
+
+def _most_here() -> int:
+    return (os.cpu_count() or 1) * _JOBS_PER_CORE
+
+
+def _number_of_jobs(text: str, most: int) -> int | None:
     if text == "auto":
         return None
-    most = (os.cpu_count() or 1) * _JOBS_PER_CORE
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"{text!r} is not auto or a number of runs at a time in 1...{most}")
     return int(text)

@@ -13,6 +13,9 @@ from rich.text import Text
 from harness.cli.layout import clock
 from harness.console import printable, say
 
+_LEAST_SECONDS = 0.5
+"""Before a rate is told: what is trained elsewhere is heard of in bursts."""
+
 
 class Display:
     """Shows the events of runs on stderr; a context manager."""
@@ -103,7 +106,7 @@ class _Rate:
             return None, None
         elapsed = now[0] - self._first[0]
         share = now[2] - self._first[2]
-        if elapsed <= 0 or share < 1e-9:  # too little to tell; divided by less, the time left would be infinite
+        if elapsed < _LEAST_SECONDS or share < 1e-9:  # divided by less, the time left would be infinite
             return None, None
         return (now[1] - self._first[1]) / elapsed, elapsed * (1 - now[2]) / share
 

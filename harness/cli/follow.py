@@ -21,8 +21,8 @@ def follow(executor: Executor, runs: Sequence[Planned], chains: Sequence[Sequenc
         KeyboardInterrupt: Ctrl-C, once every run under way was stopped and its record written.
         UsageError: A run cannot be trained as configured.
     """
-    executor.submit(chains)
     try:
+        executor.submit(chains)
         return _show(executor, runs)
     except BaseException:
         _stop(executor)
@@ -50,6 +50,8 @@ def _show(executor: Executor, runs: Sequence[Planned]) -> list[Finished]:
                         shown[key] = (stack, stack.enter_context(display.run(title)))
                     case Progressed() if key in shown:
                         shown[key][1](event.message)
+                    case Progressed() if event.message["event"] == "log":  # it waits, or its job was lost
+                        display.say(event.message["text"])
                     case Finished():
                         ended.append(event)
                         if key in shown:

@@ -77,6 +77,7 @@ def _look(given: argparse.Namespace) -> _Look:
     from harness.executors.state import state
 
     _, overrides = limits.read(given.overrides, wait=True)
+    overrides = [override for override in overrides if not override.startswith("executor.")]  # none of its runs
     folder = output([override for override in overrides if override.startswith("output=")])
     planned, runs = _runs(folder, given.suite, overrides)
     return _Look(given.suite, folder, planned, len(runs), state(folder, runs))

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.cli import limits
-from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs, margin, output
+from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs_anywhere, jobs_here, margin, output
 from harness.console import say, shown
-from harness.errors import unknown
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.board.spending import Plan
@@ -27,13 +27,20 @@ def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=f"{OVERRIDES}; {limits.HELP}")
     command.add_argument("--suite", default="", metavar="NAME", help="name of a file in benchmarks/suite")
-    command.add_argument("--executor", default="local", metavar="NAME", help="where its runs are trained: local")
+    command.add_argument(
+        "--executor",
+        default="local",
+        metavar="NAME",
+        help="where its runs are trained: local, slurm or ray; executor.NAME=VALUE sets an option of the last two, see "
+        "benchmarks/executor",
+    )
     command.add_argument(
         "--jobs",
-        type=jobs,
-        default=1,
+        type=jobs_anywhere,
+        default=0,
         metavar="N",
-        help="runs at a time, or auto to find the fastest number; their wall-clock is marked as shared",
+        help="runs at a time, one by default, or auto to find the fastest number; their wall-clock is marked as "
+        "shared. With another executor, its jobs at a time",
     )
     command.add_argument(
         "--until",
@@ -54,16 +61,18 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    from harness.executors.choose import require, split
     from harness.plan import grid
 
-    if given.executor != "local":
-        raise unknown("executor", given.executor, ["local"])
-    bounds, overrides = limits.read(given.overrides, wait=given.wait)
+    options, overrides = split(given.overrides)
+    require(given.executor, options)
+    bounds, overrides = limits.read(overrides, wait=given.wait)
     if given.detach:
-        return _detach(given, overrides)
+        return _detach(given, overrides, options)
     if given.until is not None:
-        return _until(given, overrides, bounds)
+        return _until(given, overrides, bounds, options)
     settings = list(grid.runs(given.suite, overrides))
+    where = _where(given, options)
     # Imported once the settings are known to be good: torch takes seconds.
     from harness.executors.execute import fetch
     from harness.plan.planned import plan
@@ -73,18 +82,19 @@ def call(given: argparse.Namespace) -> int:
     _list(given.suite, overrides, runs)
     _require(runs, set(), set())
     try:
-        ended = _train(runs, given.jobs, bounds)
+        ended = _train(runs, where, bounds)
     finally:  # what has ended is on the board, whatever ends the suite
         _board(runs[0].run)
     return _status(ended, len(runs))
 
 
-def _until(given: argparse.Namespace, overrides: list[str], bounds: limits.Limits) -> int:
+def _until(given: argparse.Namespace, overrides: list[str], bounds: limits.Limits, options: list[str]) -> int:
     """Train what each look of the plan needs, one after the other, until every level has ended."""
     from harness.board.spending import planned
     from harness.plan import until
 
     settings = until.cells(given.suite, overrides)
+    where = _where(given, options)
     from harness.executors.execute import fetch
 
     fetch(settings)
@@ -103,7 +113,7 @@ def _until(given: argparse.Namespace, overrides: list[str], bounds: limits.Limit
             listed += state.runs
             _list(given.suite, overrides, listed)
             _require(state.runs, rows, reasons)
-            latest = _train(state.runs, given.jobs, bounds, looks)
+            latest = _train(state.runs, where, bounds, looks)
             ended, bounds = ended + latest, bounds.after(latest)
             state = until.state(settings, looks, {event.planned.key for event in ended})
     finally:
@@ -113,12 +123,13 @@ def _until(given: argparse.Namespace, overrides: list[str], bounds: limits.Limit
     return _status(ended, len(ended))
 
 
-def _detach(given: argparse.Namespace, overrides: list[str]) -> int:
+def _detach(given: argparse.Namespace, overrides: list[str], options: list[str]) -> int:
     from harness.cli import detach
     from harness.plan import grid
     from harness.plan.listing import FOLDER
 
     next(grid.runs(given.suite, overrides, lambda line: None))  # what is misspelt is said here, not in the log
+    _where(given, options)
     folder = output([override for override in overrides if override.startswith("output=")])
     log = folder / FOLDER / f"{given.suite}.log"
     pid = detach.start([argument for argument in sys.argv[1:] if argument != "--detach"], log)
@@ -160,16 +171,50 @@ def _require(runs: "list[Planned]", rows: set[str], reasons: set[str]) -> None:
             reasons.add(planned.choice.why)
 
 
+class _Where(NamedTuple):
+    """Where a suite is trained.
+
+    Attributes:
+        executor: The name of the executor.
+        options: Those of the executor.
+        jobs: Jobs at a time; None for auto, 0 for what the executor usually has.
+    """
+
+    executor: str
+    options: Any
+    jobs: int | None
+
+
+def _where(given: argparse.Namespace, options: list[str]) -> _Where:
+    from harness.executors import choose
+
+    if given.executor == "local":
+        jobs_here(given.jobs)
+    elif given.jobs is None:
+        raise UsageError(f"--jobs auto measures this machine: with --executor {given.executor} it is a number")
+    return _Where(given.executor, choose.options(given.executor, options), given.jobs)
+
+
 def _train(
-    runs: "list[Planned]", at_once: int | None, bounds: limits.Limits, looks: "Plan | None" = None
+    runs: "list[Planned]", where: _Where, bounds: limits.Limits, looks: "Plan | None" = None
 ) -> "list[Finished]":
     from harness.cli.follow import follow
-    from harness.executors.local import LocalExecutor
-    from harness.executors.sharing import share
     from harness.plan.chains import chains
 
-    at_once, together = share(chains(runs), at_once, say)
-    return follow(LocalExecutor(at_once, looks, **bounds._asdict()), runs, together)
+    together = chains(runs)
+    if where.executor == "local":
+        from harness.executors.local import LocalExecutor
+        from harness.executors.sharing import share
+
+        at_once, together = share(together, 1 if where.jobs == 0 else where.jobs, say)
+        return follow(LocalExecutor(at_once, looks, **bounds._asdict()), runs, together)
+    from harness.executors.choose import make
+
+    output = Path(runs[0].run.output)
+    executor = make(
+        where.executor, where.options, jobs=where.jobs or None, looks=looks, bounds=bounds._asdict(), output=output
+    )
+    return follow(executor, runs, together)
 
 
 def _board(run: "RunConfig") -> None:

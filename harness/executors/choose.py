@@ -8,16 +8,18 @@ import importlib
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
 from harness import extras
-from harness.board.spending import Plan
 from harness.config import values
 from harness.errors import UsageError, short, unknown
-from harness.executors.base import Executor
 from harness.places import settings_files
+
+if TYPE_CHECKING:  # a command line is judged before torch is imported
+    from harness.board.spending import Plan
+    from harness.executors.base import Executor
 
 EXECUTORS: dict[str, str | None] = {"local": None, "slurm": "submitit", "ray": "ray"}
 """Every executor, with the library that it needs."""
@@ -36,18 +38,38 @@ class Module(Protocol):
         options: Any,
         *,
         jobs: int | None,
-        looks: Plan | None,
+        looks: "Plan | None",
         retries: int,
         max_failures: int | None,
         wait: bool,
         output: Path,
-    ) -> Executor: ...
+    ) -> "Executor": ...
 
 
 def split(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the overrides that are options of an executor, and the others."""
     mine = [override for override in overrides if override.startswith(_PREFIX)]
     return mine, [override for override in overrides if not override.startswith(_PREFIX)]
+
+
+def require(name: str, overrides: Sequence[str]) -> None:
+    """Make sure that there is such an executor; imports nothing heavy.
+
+    Args:
+        name: Of the executor.
+        overrides: Its options.
+
+    Raises:
+        UsageError: There is no such executor, or it is the local one, which has no options.
+        MissingExtraError: The library that it needs is not installed.
+    """
+    if name not in EXECUTORS:
+        raise unknown("executor", name, EXECUTORS)
+    library = EXECUTORS[name]
+    if library is not None:
+        extras.require(library)
+    elif overrides:
+        raise UsageError(f"{short(overrides[0])}: the {name} executor has no options")
 
 
 def options(name: str, overrides: Sequence[str]) -> Any:
@@ -61,14 +83,9 @@ def options(name: str, overrides: Sequence[str]) -> Any:
         UsageError: There is no such executor or option, or a value is of another type.
         MissingExtraError: The library that it needs is not installed.
     """
-    if name not in EXECUTORS:
-        raise unknown("executor", name, EXECUTORS)
-    library = EXECUTORS[name]
-    if library is None:
-        if overrides:
-            raise UsageError(f"{short(overrides[0])}: the {name} executor has no options")
+    require(name, overrides)
+    if EXECUTORS[name] is None:
         return None
-    extras.require(library)
     kinds = typing.get_type_hints(_module(name).Options)
     given = _of_file(name, kinds)
     for override in overrides:
@@ -91,10 +108,10 @@ def make(
     chosen: Any,
     *,
     jobs: int | None,
-    looks: Plan | None,
+    looks: "Plan | None",
     bounds: Mapping[str, Any],
     output: Path,
-) -> Executor:
+) -> "Executor":
     """Return an executor other than the local one.
 
     Args:
@@ -160,4 +177,4 @@ def required(chosen: Any, name: str, least: int) -> None:
     """
     value = getattr(chosen, name)
     if value is not None and value < least:
-        raise UsageError(f"{_PREFIX}{name}={value} is less than {least}")
+        raise UsageError(f"{_PREFIX}{name}={value:g} is less than {least}")

@@ -1,0 +1,68 @@
+"""What a job of the Slurm executor does; submitit calls it on its node."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from submitit.core.utils import DelayedSubmission
+
+from harness.executors.batch import Batch, Message, Worker
+
+
+class Job:
+    """What a job does: it trains a batch, in the protocol of submitit (``submitit.helpers.Checkpointable``)."""
+
+    def __init__(self) -> None:
+        """Begin with nothing, so that it can be pickled."""
+        self._worker: Worker | None = None
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, batch: Batch, told: Path) -> list[tuple[str, str]]:
+        """Train a batch, with messages to a file; return the key and the status of each run that has ended."""
+        ended: list[tuple[str, str]] = []
+        errors: list[BaseException] = []
+        if os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
+            batch = replace(batch, wait=True)
+
+        def tell(message: Message) -> None:
+            # Opened each time: a file server shows others what was written once it is closed.
+            with told.open("a") as file:
+                file.write(json.dumps(message) + "\n")
+
+        worker = self._worker = Worker(batch, tell)
+
+        def train() -> None:
+            try:
+                tell({"key": None, "event": "node", "name": os.environ.get("SLURMD_NODENAME", "")})
+                ended.extend(worker.train())
+            except BaseException as error:
+                errors.append(error)
+
+        # In a thread, since a handler of signals that waits for the end must not wait for the thread it interrupts.
+        self._thread = threading.Thread(target=train)
+        signal.signal(signal.SIGTERM, self._end)
+        self._thread.start()
+        while self._thread.is_alive():
+            self._thread.join(1.0)
+        if errors:
+            raise errors[0]
+        return ended
+
+    def checkpoint(self, batch: Batch, told: Path) -> DelayedSubmission:
+        """Have the runs write checkpoints; return what is to be called once the job was requeued."""
+        self._stop()
+        return DelayedSubmission(Job(), replace(batch, wait=True), told)
+
+    def _end(self, *_: object) -> None:
+        """On SIGTERM, of a preemption or a cancellation: Slurm decides whether the job is requeued."""
+        self._stop()
+        sys.exit(128 + signal.SIGTERM)
+
+    def _stop(self) -> None:
+        if self._worker is not None and self._thread is not None:
+            self._worker.stop()
+            self._thread.join()

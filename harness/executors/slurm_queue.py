@@ -1,0 +1,101 @@
+"""Asks Slurm which jobs of a suite there are, and stops them.
+
+From ``squeue`` and not from the accounting (``sacct``), which not every cluster keeps.
+"""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Collection, Mapping
+
+from harness.errors import UsageError
+
+_COMMANDS = ("sbatch", "squeue", "scancel", "srun", "scontrol", "sinfo")
+_OVER = (
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"),
+    *("REVOKED", "TIMEOUT"),
+)
+_TIMEOUT_SECONDS = 60.0
+_LEAVE_SECONDS = 30.0
+"""For jobs whose runs have ended to end themselves."""
+
+
+def require() -> None:
+    """Make sure that this is a machine from which jobs can be submitted.
+
+    Raises:
+        UsageError: A command of Slurm is missing, or the controller does not answer.
+    """
+    for command in _COMMANDS:
+        if shutil.which(command) is None:
+            raise UsageError(
+                f"the slurm executor needs {command}, which is not on this machine: start it on a login node"
+            )
+    done = _run("squeue", "--me", "--noheader", "--format=%i")
+    if done is None or done.returncode:
+        said = "no answer" if done is None else " ".join(done.stderr.split())
+        raise UsageError(f"Slurm does not answer: {said}")
+
+
+def other_nodes(avoid: Collection[str], partition: str | None) -> list[str]:
+    """Return the nodes that can take jobs but for some, of a partition or of the default ones."""
+    where = [f"--partition={partition}"] if partition else []
+    done = _run("sinfo", "--noheader", "--Node", "--format=%N", "--states=idle,alloc,mix,comp", *where)
+    return [] if done is None else sorted(set(done.stdout.split()) - set(avoid))
+
+
+class Queue:
+    """The jobs that have one name."""
+
+    def __init__(self, name: str) -> None:
+        """Take a name that no other jobs have."""
+        self._name = name
+        self._missed: dict[str, int] = {}
+
+    def over(self, jobs: Collection[str]) -> Mapping[str, str]:
+        """Return which of these jobs are over, with their state; that is believed once it was seen twice."""
+        states = self._states()
+        if states is None:
+            return {}
+        found = {}
+        for job in jobs:
+            state = states.get(job, "gone from the queue")
+            if job not in states or state in _OVER:
+                self._missed[job] = self._missed.get(job, 0) + 1
+                if self._missed[job] > 1:  # one that is being requeued may look so for a moment
+                    found[job] = state
+            else:
+                self._missed.pop(job, None)
+        return found
+
+    def stop(self, *, kill: bool) -> None:
+        """Have jobs that wait leave, and those that run write checkpoints and end; or end them at once."""
+        if kill:
+            _run("scancel", "--me", f"--name={self._name}")
+            return
+        _run("scancel", "--me", f"--name={self._name}", "--state=PENDING")
+        _run("scancel", "--me", f"--name={self._name}", "--state=RUNNING", "--signal=TERM")
+
+    def leave(self) -> None:
+        """Wait for the jobs to end, whose runs have ended, and cancel those that do not."""
+        deadline = time.monotonic() + _LEAVE_SECONDS
+        while time.monotonic() < deadline:
+            if all(state in _OVER for state in (self._states() or {}).values()):
+                return
+            time.sleep(1.0)
+        self.stop(kill=True)
+
+    def _states(self) -> dict[str, str] | None:
+        """Return the state of each job that Slurm still knows; None if it does not answer."""
+        done = _run("squeue", "--me", f"--name={self._name}", "--noheader", "--array", "--states=all", "--format=%i %T")
+        if done is None or done.returncode:
+            return None
+        pairs = (line.split() for line in done.stdout.splitlines())
+        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str] | None:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
