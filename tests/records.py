@@ -44,7 +44,7 @@ def config(method, sparsity, seed, *, dataset="digits", model="convnet", recipe=
             "mean": [0.3],
             "std": [0.4],
         },
-        "method": {"name": method, "distribution": "erk"},
+        "method": {"name": method, "distribution": "uniform" if method == "gmp_uniform" else "erk"},
         "model": {"name": model},
         "recipe": {
             "name": recipe,

@@ -182,7 +182,7 @@ def warmed(method, accuracies, version):
     made = runs(method, accuracies)
     for record in made:
         record["code"]["results"] = version
-        record["config"]["method"]["distribution"] = "uniform"
+        record["config"]["recipe"]["warmup_epochs"] = 1
     return made
 
 
@@ -266,7 +266,7 @@ def test_a_variant_does_not_take_the_place_of_a_default_that_failed():
 
 def test_a_variant_that_stands_alone_is_ranked():
     clone = varied("rigl", (0.95, 0.951, 0.952), distribution="uniform")
-    assert ranks([*clone, *BELOW]) == {"rigl": "1", "static": "2"}
+    assert ranks([*clone, *BELOW]) == {"rigl [distribution=uniform]": "1", "static": "2"}
 
 
 def reaching(sparsities, sparsity=0.9):

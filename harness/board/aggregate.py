@@ -15,8 +15,12 @@ from harness.board import eligible, grouping, levels
 from harness.board.tables import Row, Table
 from harness.records import Record, is_trial
 from harness.records.identity import of_record
+from methods import methods
 
 Files = Mapping[str, Record]
+
+_PLACES = frozenset(("distribution", "dense_layers"))
+"""Settings that say where masks are: shown wherever they are not a method's defaults."""
 
 
 def tables(files: Files) -> list[Table]:
@@ -112,7 +116,7 @@ def _words(variant: dict[str, Any], names: list[str]) -> str:
 
 
 def _tell_methods_apart(rows: list[Row]) -> None:
-    """Append what differs to the name of a method that has several rows at one sparsity."""
+    """Append to a method's name what differs between its rows of one sparsity, and where masks are put otherwise."""
     by_name: dict[str, dict[float, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         by_name[row.name][row.sparsity].append(row.settings)
@@ -121,7 +125,8 @@ def _tell_methods_apart(rows: list[Row]) -> None:
         for name, levels in by_name.items()
     }
     for row in rows:
-        if names := differing[row.name]:
+        placed = _PLACES.intersection(eligible.changed(row)) if row.name in methods() else frozenset()
+        if names := sorted(placed.union(differing[row.name])):
             row.method = f"{row.name} [{_words(row.settings, names)}]"
 
 

@@ -123,16 +123,20 @@ def _one_for_each_method(rows: Sequence[Row]) -> None:
 
 
 def _distance(row: Row) -> tuple[int, str, str]:
-    """Order the variants of a method: fewest settings that are not its defaults, then the oldest; never by result.
+    """Order the variants of a method: fewest settings that are not its defaults, then the oldest; never by result."""
+    oldest = min(run["provenance"]["finished"] or "" for run in (row.example, *row.runs.values()))
+    return len(changed(row)), oldest, canonical(row.settings)
+
+
+def changed(row: Row) -> list[str]:
+    """Return the names of a row's settings that are not its method's defaults.
 
     What the recipe sets for the method is a default here, as it is where runs are composed.
     """
     method = methods().get(row.name)
     recipe = (row.example["config"].get("recipe") or {}).get("name")
     usual = (vars(method) if method else {}) | recipes.of_method(str(recipe), row.name)
-    changed = sum(not _same(usual.get(name), value) for name, value in row.settings.items())
-    oldest = min(run["provenance"]["finished"] or "" for run in (row.example, *row.runs.values()))
-    return changed, oldest, canonical(row.settings)
+    return [name for name, value in row.settings.items() if not _same(usual.get(name), value)]
 
 
 def _same(usual: object, value: object) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import config
 from harness.board import Summary
 from harness.cli import layout
 from harness.config import RunConfig
 from harness.console import printable, say, shown
 from harness.records import Record, reached, reliability
+from methods import methods
 
 if TYPE_CHECKING:  # they take torch, which a board does not
     from harness.executors.base import Finished
@@ -19,9 +21,15 @@ if TYPE_CHECKING:  # they take torch, which a board does not
 
 
 def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
-    """Say that a sparsity was given to a method without masks."""
-    if not run.method.masked and any(override.startswith("sparsity=") for override in overrides):
+    """Say that a sparsity, or a setting of masks, was given to a method without masks."""
+    if run.method.masked:
+        return
+    given = {override.partition("=")[0] for override in overrides}
+    if "sparsity" in given:
         say(f"{run.method.name} has no masks: its sparsity is 0")
+    for name, usual in config.unused(run.method).items():
+        if f"method.{name}" in given:
+            say(f"{run.method.name} has no masks: method.{name} changes nothing and is {usual}")
 
 
 def row(result: "Finished") -> None:
@@ -67,7 +75,7 @@ def plan(runs: "Sequence[Planned]") -> None:
     rows = [
         {
             "key": planned.key,
-            "method": planned.run.method.name,
+            "method": planned.run.method.name + placed(planned.run),
             "task": f"{planned.run.dataset.name}/{planned.run.model.name}",
             "sparsity": f"{planned.run.sparsity:g}",
             "seed": str(planned.run.seed),
@@ -93,6 +101,14 @@ def plan(runs: "Sequence[Planned]") -> None:
         print("~: estimated from untrained weights, since the method's own decisions place the weights")
     done = len(runs) - len(todo)
     print(f"{_count(len(runs), 'run')}, {done} done; the rest will train {sum(known):.3g} FLOPs{timed}")
+
+
+def placed(run: RunConfig) -> str:
+    """Say where the masks of a run are, as far as that is not its method's default: ``" [distribution=uniform]"``."""
+    usual = methods()[run.method.name].distribution
+    found = [] if run.method.distribution == usual else [f"distribution={run.method.distribution}"]
+    found += [f"dense_layers={run.dense_layers}"] if run.dense_layers else []
+    return f" [{', '.join(found)}]" if found else ""
 
 
 def _about(price: "Price", figure: str) -> str:

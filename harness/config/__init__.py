@@ -3,7 +3,7 @@
 Importing it takes neither Hydra nor torch; Hydra is imported when a run is composed.
 """
 
-from harness.config.compose import checked, resolve
+from harness.config.compose import checked, resolve, unused
 from harness.config.names import GROUPS, choices
 from harness.config.schema import (
     BudgetConfig,
@@ -31,4 +31,5 @@ __all__ = [
     "resolve",
     "several",
     "to_dict",
+    "unused",
 ]
