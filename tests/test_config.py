@@ -8,9 +8,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness import config
+from harness.cli import tables
 from harness.config import compose, names, values
 from harness.config.schema import RunConfig
 from harness.errors import UnfitError, UsageError
+from harness.places import ROOT
+from harness.records import identity
 from harness.vocabulary import TRACKERS
 from methods import Method, Probe, methods
 from methods.parts.patterns import Pattern
@@ -48,7 +51,7 @@ def test_a_slip_is_told_what_was_probably_meant(override, said):
     assert said in refusal(override)
 
 
-@pytest.mark.parametrize("override", ["method=lottery", "dataset=mnist1234", "xyz=1", "model=transformer"])
+@pytest.mark.parametrize("override", ["method=lottery", "dataset=penguins", "xyz=1", "model=transformer"])
 def test_what_is_not_near_gets_no_suggestion_but_the_list(override):
     line = refusal(override)
     assert "allowed are" in line
@@ -242,3 +245,55 @@ def test_what_a_method_declares_is_in_the_plain_form_and_what_it_cannot_have_is_
         config.checked(run)
     usual = config.to_dict(config.resolve(["method=rigl"]))
     assert not {"reaches", "pattern", "probe"} & set(usual)
+
+
+@pytest.mark.parametrize("setting", ["method.distribution=uniform", "method.interval=7"])
+def test_what_decides_on_masks_alone_makes_no_other_dense_run(setting):
+    plain, given = config.resolve(["method=dense"]), config.resolve(["method=dense", setting])
+    assert identity.settings(config.to_dict(plain)) == identity.settings(config.to_dict(given))
+    assert config.resolve(["method=static", "method.distribution=uniform"]).method.distribution == "uniform"
+
+
+def own_recipe(tmp_path, monkeypatch, methods_of_it):
+    folder = tmp_path / "benchmarks" / "recipe"
+    folder.mkdir(parents=True)
+    text = (ROOT / "benchmarks" / "recipe" / "digits.yaml").read_text()
+    (folder / "mine.yaml").write_text(
+        text.partition("methods:")[0].replace("name: digits", "name: mine") + f"methods: {methods_of_it}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("methods_of_it", "said"),
+    [
+        ("{rigll: {fraction: 0.4}}", "unknown method in recipe.methods of recipe mine 'rigll'"),
+        ("{rigl: {fractoin: 0.4}}", "did you mean 'fraction'?"),
+        ("{rigl: 0.4}", "recipe mine: recipe.methods.rigl is '0.4', not settings of the method"),
+    ],
+)
+def test_what_a_recipe_misspells_for_any_method_is_refused(tmp_path, monkeypatch, methods_of_it, said):
+    own_recipe(tmp_path, monkeypatch, methods_of_it)
+    assert said in refusal("recipe=mine", "method=dense")
+
+
+def test_a_recipe_may_have_settings_of_a_method_from_elsewhere_and_says_so(tmp_path, monkeypatch, capsys):
+    own_recipe(tmp_path, monkeypatch, "{somebodys_own: {speed: 3}, rigl: {fraction: 0.4}, set: null}")
+    assert config.resolve(["recipe=mine", "method=rigl"]).method.fraction == 0.4
+    assert config.resolve(["recipe=mine", "method=set"]).method.name == "set"
+    said = "recipe mine has settings for 'somebodys_own', which is no method here: they are not used\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_plan_names_where_masks_are_if_that_is_not_the_default():
+    placed = config.resolve(["method=rigl", "method.distribution=uniform", "dense_layers=[fc*]"])
+    assert tables.placed(placed) == " [distribution=uniform, dense_layers=['fc*']]"
+    assert not tables.placed(config.resolve(["method=gmp_uniform"]))
+    assert not tables.placed(config.resolve(["method=dense", "method.distribution=uniform"]))
+
+
+def test_a_setting_that_a_method_without_masks_leaves_unused_is_said_to_be(capsys):
+    given = ["method=dense", "sparsity=0.9", "method.distribution=uniform"]
+    tables.notice_dense(given, config.resolve(given))
+    said = "dense has no masks: its sparsity is 0\ndense has no masks: method.distribution changes nothing and is erk\n"
+    assert capsys.readouterr().err == said

@@ -1,6 +1,7 @@
 """From overrides to a `RunConfig`: Hydra composes the tree, once for each set of choices."""
 
 import copy
+import dataclasses
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from harness.budget.kinds import KINDS
 from harness.config import check as limits
 from harness.config import overrides as reader
+from harness.config import recipes
 from harness.config.names import TUNED
 from harness.config.schema import RunConfig
 from harness.config.values import Value
 from harness.errors import UsageError
 from harness.places import OwnFiles, own_settings, settings_files, tree
-from methods import methods
+from methods import Method, methods
+from methods.base import overrides
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -50,7 +53,10 @@ def resolve(overrides: list[str]) -> RunConfig:
 
 
 def checked(run: RunConfig) -> RunConfig:
-    """Return a run whose values are within their limits; the sparsity of a method without masks becomes 0.
+    """Return a run whose values are within their limits.
+
+    Of a method without masks the sparsity becomes 0, and what decides on masks alone its default, so that one training
+    has one key.
 
     Raises:
         UsageError: A value is out of range; the message names it and what is allowed.
@@ -58,7 +64,15 @@ def checked(run: RunConfig) -> RunConfig:
     limits.check(run)
     if not run.method.masked:
         run.sparsity = 0.0
+        for name, usual in unused(run.method).items():
+            setattr(run.method, name, usual)
     return run
+
+
+def unused(method: Method) -> dict[str, Any]:
+    """Return the default of each setting of a method without masks that it leaves unused; nothing for any other."""
+    names = () if method.masked else ("distribution",) if overrides(method, "event") else ("distribution", "interval")
+    return {field.name: field.default for field in dataclasses.fields(method) if field.name in names}
 
 
 @lru_cache(maxsize=1024)
@@ -74,6 +88,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         chosen = dict(groups)
         shared = tuple(group for group in groups if group[0] != "method")
         config = copy.deepcopy(_tree(shared, own))
+        recipes.check_methods(config.recipe.name, config.recipe.methods)
         if "method" in chosen:
             config.method = _of_method(chosen["method"])
         for name, value in _of_dataset(chosen, dict(settings), own):
