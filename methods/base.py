@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.declarations import Event, Learned, Look, Moment, Probe, Rewinding
-from methods.parts.distributions import DISTRIBUTIONS, Shape, layer_counts
+from methods.parts.distributions import DISTRIBUTIONS, Shape, checked_counts, layer_counts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,8 +103,14 @@ class Method:
             shapes: Weight shapes.
             density: Global density; the total is within one weight of it.
             active: Active weights so far; None before the first step.
+
+        Raises:
+            ValueError: `layer_densities` do not average to ``density``, although the method is ``exact``.
         """
-        return layer_counts(shapes, self.layer_densities(shapes, density), density)
+        densities = self.layer_densities(shapes, density)
+        if self.exact:
+            return checked_counts(shapes, densities, density, self.name)
+        return layer_counts(shapes, densities, density)
 
     def start(self, masks: Masks, target: float) -> None:
         """Set the initial masks. Called once, before the first step; what `probe` asked for can be read from masks."""

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from layers import NET, Layers
 from runs import small, trainer
 
+from harness.errors import UsageError
+from harness.training.prepare import sized
 from methods import Moment, build
 from methods.parts.distributions import Shapes, balanced, er, erk, exact_counts, layer_counts, uniform
 
@@ -145,3 +147,19 @@ def test_layer_counts_are_rounded_and_their_total_is_exact_to_one_weight(shapes,
 def test_rounding_errors_of_many_layers_do_not_add_up():
     shapes = [(5, 5)] * 100
     assert abs(sum(layer_counts(shapes, [0.26] * 100, 0.26)) - 650) <= 1
+
+
+@pytest.mark.parametrize(
+    ("densities", "said"),
+    [
+        ([0.3, 0.3, 0.3, 0.3], "average to 0.3, a sparsity of 0.7, and not to 0.1, the sparsity of 0.9"),
+        ([1.5, 0.1, 0.1, 0.1], "the density of layer 0, 1.5, is not in [0, 1]"),
+    ],
+)
+def test_layer_densities_of_another_sparsity_are_refused_before_training(monkeypatch, densities, said):
+    run = small("static")
+    monkeypatch.setattr(type(run.method), "layer_densities", lambda self, shapes, density: densities)
+    with pytest.raises(UsageError) as refused:
+        sized(run)
+    assert "sparsity 0.9 on convnet: method 'static'" in str(refused.value)
+    assert said in str(refused.value)

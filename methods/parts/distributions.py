@@ -142,6 +142,34 @@ def layer_counts(shapes: Sequence[Shape], densities: Sequence[float], density: f
     return counts
 
 
+def checked_counts(shapes: Sequence[Shape], densities: Sequence[float], density: float, method: str) -> list[int]:
+    """Return `layer_counts` of densities that a method has set, having made sure that they are what was asked for.
+
+    Args:
+        shapes: Weight shapes.
+        densities: Layer densities.
+        density: Global density.
+        method: Whose they are, for the message.
+
+    Raises:
+        ValueError: They do not average to ``density``, to the weight, or one is not a density.
+    """
+    counts = layer_counts(shapes, densities, density)
+    sizes = [math.prod(shape) for shape in shapes]
+    for layer, (count, size) in enumerate(zip(counts, sizes, strict=True)):
+        if not 0 <= count <= size:
+            raise ValueError(
+                f"method {method!r}: the density of layer {layer}, {densities[layer]:.6g}, is not in [0, 1]"
+            )
+    if abs(sum(counts) - round(density * sum(sizes))) > 1:
+        found = sum(d * n for d, n in zip(densities, sizes, strict=True)) / sum(sizes)
+        raise ValueError(
+            f"method {method!r}: its layer densities average to {found:.6g}, a sparsity of {1 - found:.6g}, and not "
+            f"to {density:.6g}, the sparsity of {1 - density:.6g} that is asked for"
+        )
+    return counts
+
+
 def exact_counts(
     shapes: Sequence[Shape], densities: Sequence[float], density: float, active: Sequence[int] | None = None
 ) -> list[int]:
