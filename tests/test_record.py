@@ -320,6 +320,7 @@ MORE = {
     ("topology", 0, "gradient"): ([1, 2, 3], [1.5]),
     ("metrics", "test_right"): ("eJwDAAAAAAE=", "x" * 200_001),
     ("tuning",): (TUNED, TUNED | {"chosen": "guessed"}),
+    ("provenance", "unlimited"): (["memory", "pids"], "memory"),
     ("provenance", "looks"): (
         {"margin": 0.5, "looks": [3, 5, 8], "spending": [0.01, 0.02, 0.02]},
         {"margin": 0.5, "looks": [3, -5], "spending": None},

@@ -48,7 +48,7 @@ ADDED: dict[str, Any] = {
 }
 """Keys that schema 1 lacks, and what they are taken to be when such a record is read (`record.upgrade`)."""
 
-RARE = ("active_neurons", "probe", "looks", "package", "tuning", "network", "reliability")
+RARE = ("active_neurons", "probe", "unlimited", "ranks", "looks", "package", "tuning", "network", "reliability")
 """Keys that a record has only where its run has something to say in them."""
 
 _MOST_POINTS = 100_000
@@ -124,18 +124,20 @@ PROVENANCE = keys(
         "hostname_hash": MAYBE_NAME,
         "gpu": keys({"name": NAME, "driver": MAYBE_NAME, "count": STEP}, null=True),
         "cpu": MAYBE_NAME,
-        "python": MAYBE_NAME,
-        "torch": MAYBE_NAME,
-        "cuda": MAYBE_NAME,
+        **dict.fromkeys(("python", "torch", "cuda"), MAYBE_NAME),
         "cudnn": {**STEP, "type": ["string", "integer", "null"], "maxLength": LONGEST_NAME},
         "started": TIME,
         "finished": TIME,
         "resumed": MAYBE_TRUE,
         # Operators without a deterministic algorithm that the run used.
         "nondeterministic": {"type": ["array", "null"], "items": NAME, "maxItems": MOST_NAMES},
+        # Limits of a container, by the names of its settings, that its engine could not keep.
+        "unlimited": items(NAME, MOST_NAMES),
+        # Of a run of several processes.
+        "ranks": keys({"count": STEP, "backend": NAME, "batch_statistics": MAYBE_NAME}, null=True),
         "looks": LOOKS,
     },
-    optional=("package", "nondeterministic", "looks"),
+    optional=("package", "nondeterministic", "unlimited", "ranks", "looks"),
 )
 
 CODE = keys(

@@ -196,6 +196,7 @@ def _made(path: Path, record: Record) -> Section:
         "results version": code["results"],
         "code from outside": ", ".join(foreign),
         "data": _digits(made["data_sha256"]),
+        "limits that were not kept": ", ".join(made.get("unlimited") or []),
         "nondeterministic operators": ", ".join(made.get("nondeterministic") or []),
         "network": f"{units.size(kept['bytes'])}, {_digits(kept['sha256'])}" if kept else None,
         "ruleset": ruleset.words(record),
