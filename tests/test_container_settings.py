@@ -8,8 +8,11 @@ from harness import config
 from harness.config import RunnerConfig
 from harness.containers import box
 from harness.containers.content import SUITE, ImageError, ImageFiles, Pins
+from harness.containers.engine import Engine
 from harness.errors import UsageError
 from harness.runners.choose import choose
+
+OF_ROOT = Engine(podman=False, rootless=False, unkept=())
 
 
 @pytest.mark.parametrize(
@@ -28,11 +31,11 @@ from harness.runners.choose import choose
 )
 def test_a_limit_that_makes_no_sense_is_named(field, value, message):
     with pytest.raises(UsageError, match=message):
-        box.check(RunnerConfig(name="docker", **{field: value}))
+        box.check(RunnerConfig(name="docker", **{field: value}), OF_ROOT)
 
 
 def test_the_defaults_are_allowed():
-    box.check(RunnerConfig(name="docker"))
+    box.check(RunnerConfig(name="docker"), OF_ROOT)
 
 
 def test_threads_follow_a_limit_on_cpus_but_not_against_the_callers_word(monkeypatch):

@@ -12,7 +12,7 @@ import docker
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from harness.config import RunnerConfig
-from harness.containers.engine import is_podman
+from harness.containers.engine import Engine, describe
 from harness.containers.orphans import owner_labels
 from harness.errors import UsageError
 
@@ -65,9 +65,11 @@ class Box:
         """Return the arguments of ``client.containers.create``.
 
         Raises:
-            UsageError: A limit makes no sense.
+            UsageError: A limit makes no sense, or the engine cannot keep it.
         """
-        check(self.limits)
+        engine = describe(client)
+        check(self.limits, engine)
+        limits = _kept(self.limits, engine)
         mounts = [Mount(inside, str(here), "bind", read_only=True) for here, inside in self.readable.items()]
         mounts += [Mount(inside, str(here), "bind") for here, inside in self.writable.items()]
         gpus = [DeviceRequest(device_ids=[self.gpu], capabilities=[["gpu"]])] if self.gpu else None
@@ -81,10 +83,7 @@ class Box:
             "working_dir": SOURCE,
             "mounts": mounts,
             "device_requests": gpus,
-            "mem_limit": self.limits.memory,
-            "memswap_limit": self.limits.memory,
-            "nano_cpus": int(self.limits.cpus * 1e9) if self.limits.cpus else None,
-            "pids_limit": self.limits.pids,
+            **limits,
             "shm_size": self.limits.shm,
             "ulimits": rlimits(),
             "network_mode": "none",
@@ -94,15 +93,16 @@ class Box:
             "security_opt": ["no-new-privileges"],
             "init": True,
             "log_config": LogConfig(type="json-file", config={"max-size": "16m", "max-file": "1"}),
-            **identity(client),
+            "user": user(engine),
         }
 
 
-def check(limits: RunnerConfig) -> None:
+def check(limits: RunnerConfig, engine: Engine) -> None:
     """Check the limits before the engine does, whose messages name no setting.
 
     Raises:
-        UsageError: One of them makes no sense; the message names it and what is allowed.
+        UsageError: One of them makes no sense, or was chosen and cannot be kept; the message names it and what is
+            allowed.
     """
     for name in ("memory", "shm"):
         value = getattr(limits, name)
@@ -117,6 +117,24 @@ def check(limits: RunnerConfig) -> None:
         raise UsageError(f"runner.pids {limits.pids} is too few processes and threads to train with: at least 16")
     if limits.timeout is not None and not (math.isfinite(limits.timeout) and limits.timeout > 0):
         raise UsageError(f"runner.timeout {limits.timeout} is not a positive number of seconds")
+    for name in engine.unkept:
+        value, default = getattr(limits, name), getattr(RunnerConfig, name)
+        if value != default:
+            raise UsageError(
+                f"runner.{name} {value!r} cannot be kept: the {'rootless ' if engine.rootless else ''}container engine "
+                f"was given no cgroup controller for it (see docker/README.md); allowed is the default, {default!r}, "
+                "which is then no limit"
+            )
+
+
+def _kept(limits: RunnerConfig, engine: Engine) -> dict[str, Any]:
+    """Return the settings of the limits that the engine can keep: it may refuse a container with any other."""
+    most: dict[str, dict[str, Any]] = {
+        "memory": {"mem_limit": limits.memory, "memswap_limit": limits.memory},
+        "cpus": {"nano_cpus": int(limits.cpus * 1e9)} if limits.cpus else {},
+        "pids": {"pids_limit": limits.pids},
+    }
+    return {name: value for limit in most if limit not in engine.unkept for name, value in most[limit].items()}
 
 
 def environment(limits: RunnerConfig) -> dict[str, str]:
@@ -140,22 +158,14 @@ def rlimits() -> list[Ulimit]:
     return [Ulimit(name=name, soft=most, hard=most) for name, most in limits.items()]
 
 
-def identity(client: docker.DockerClient) -> dict[str, Any]:
-    """Return the settings that make the container's files the caller's and its processes unprivileged.
+def user(engine: Engine) -> str:
+    """Return the user and group inside that make the container's files the caller's and its processes unprivileged.
 
-    A caller who is root gets an unprivileged user too. A rootless engine maps users: the container's root is the
-    caller there, and Podman can keep the caller's own ID.
+    A caller who is root gets an unprivileged user too. A rootless engine's root inside is the caller outside.
     """
-    uid, gid = os.getuid(), os.getgid()
-    if uid == 0:
-        return {"user": f"{UNPRIVILEGED}:{UNPRIVILEGED}"}
-    if not _is_rootless(client):
-        return {"user": f"{uid}:{gid}"}
-    return {"user": f"{uid}:{gid}", "userns_mode": "keep-id"} if is_podman(client) else {"user": "0:0"}
-
-
-def _is_rootless(client: docker.DockerClient) -> bool:
-    return any("rootless" in str(option) for option in client.info().get("SecurityOptions") or [])
+    if engine.rootless:
+        return "0:0"
+    return f"{UNPRIVILEGED}:{UNPRIVILEGED}" if os.getuid() == 0 else f"{os.getuid()}:{os.getgid()}"
 
 
 def give_to_container(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import docker
@@ -29,19 +31,18 @@ class NoEngineError(UsageError):
     """No container engine answers; the message lists the addresses tried and why each failed."""
 
 
-def _sockets() -> list[str]:
-    """Return the addresses to try, in order: only the caller's choice if there is one, else Docker's, then Podman's."""
-    if chosen := os.environ.get("DOCKER_HOST"):
-        return [chosen]
-    podman = Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")) / "podman/podman.sock"
-    paths = [Path("/var/run/docker.sock"), podman, Path("/run/podman/podman.sock")]
-    return [f"unix://{path}" for path in paths if path.exists()]
+def _sockets() -> list[Path]:
+    """Return where engines put their sockets: Docker's and Podman's of the machine, then those of this user."""
+    own = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    docker_socket, podman_socket = "docker.sock", "podman/podman.sock"
+    return [Path("/var/run", docker_socket), own / docker_socket, own / podman_socket, Path("/run", podman_socket)]
 
 
 def connect(timeout: float = 60.0) -> docker.DockerClient:
     """Return a client of the first engine that answers.
 
-    ``DOCKER_HOST`` is followed; the active context of Docker's command line is not, for a record must not depend on it.
+    ``DOCKER_HOST`` alone is tried if it is set, else the sockets of Docker and Podman. The active context of Docker's
+    command line is not followed, for a record must not depend on it.
 
     Args:
         timeout: Seconds after which a request counts as lost.
@@ -49,9 +50,10 @@ def connect(timeout: float = 60.0) -> docker.DockerClient:
     Raises:
         NoEngineError: None answers.
     """
-    sockets = _sockets()
+    chosen = os.environ.get("DOCKER_HOST")
+    there = [path for path in _sockets() if path.exists()]
     failures = []
-    for address in sockets:
+    for address in [chosen] if chosen else [f"unix://{path}" for path in there]:
         environment = {**os.environ, "DOCKER_HOST": address}
         try:
             client = docker.from_env(use_context=False, environment=environment, timeout=int(timeout))
@@ -59,8 +61,11 @@ def connect(timeout: float = 60.0) -> docker.DockerClient:
             return client
         except LOST as error:
             failures.append(f"{address}: {explain(error)}")
-    where = "; ".join(failures) or "there is no Docker or Podman socket, and DOCKER_HOST is not set"
-    raise NoEngineError(f"no container engine answers ({where})")
+    if not chosen:
+        absent = ", ".join(str(path) for path in _sockets() if path not in there)
+        failures += [f"no socket at {absent}"] if absent else []
+        failures.append("DOCKER_HOST is not set")
+    raise NoEngineError(f"no container engine answers ({'; '.join(failures)})")
 
 
 def explain(error: BaseException) -> str:
@@ -75,10 +80,41 @@ def explain(error: BaseException) -> str:
     return " ".join(text.split())[:300] or type(error).__name__
 
 
-def is_podman(client: docker.DockerClient) -> bool:
-    """Tell whether the engine behind the Docker API is Podman."""
+CONTROLLERS = {"memory": ("memory", "MemoryLimit"), "cpus": ("cpu", "CpuCfsQuota"), "pids": ("pids", "PidsLimit")}
+"""Limits of `RunnerConfig`, the controller of cgroups that keeps each, and what ``docker info`` calls it."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What an engine says of itself.
+
+    Attributes:
+        podman: Whether it is Podman behind Docker's API.
+        rootless: Whether it runs as an ordinary user, who is root in its containers.
+        unkept: Limits of `RunnerConfig` that it cannot keep, since it was given no cgroup controller for them.
+    """
+
+    podman: bool
+    rootless: bool
+    unkept: tuple[str, ...]
+
+
+@lru_cache
+def describe(client: docker.DockerClient) -> Engine:
+    """Return what an engine says of itself; it is asked once."""
     components = client.version().get("Components") or []
-    return any("Podman" in str(component.get("Name")) for component in components)
+    if any("Podman" in str(component.get("Name")) for component in components):
+        # By Docker's API, Podman tells the machine's controllers, not those of its user, and not that it is rootless.
+        answer = client.api.get(f"{client.api.base_url}/v4.0.0/libpod/info", timeout=client.api.timeout)
+        answer.raise_for_status()
+        host = answer.json()["host"]
+        rootless = bool(host["security"]["rootless"])
+        given = host.get("cgroupControllers") or []
+        unkept = [limit for limit, (controller, _) in CONTROLLERS.items() if rootless and controller not in given]
+        return Engine(True, rootless, tuple(unkept))
+    info = client.info()
+    rootless = any("rootless" in str(option) for option in info.get("SecurityOptions") or [])
+    return Engine(False, rootless, tuple(limit for limit, (_, name) in CONTROLLERS.items() if not info.get(name)))
 
 
 def require_disk(client: docker.DockerClient, need: int, purpose: str) -> None:

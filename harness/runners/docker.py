@@ -28,7 +28,7 @@ from harness.containers import box as boxes
 from harness.containers import orphans
 from harness.containers.box import Box
 from harness.containers.content import SUITE, ImageFiles, VerifiedImage, image_files
-from harness.containers.engine import connect
+from harness.containers.engine import connect, describe
 from harness.containers.image import verify
 from harness.containers.output import Output
 from harness.containers.supervise import GRACE_SECONDS, LARGEST_FOLDER, supervise
@@ -74,9 +74,12 @@ class DockerRunner:
             command: Program that takes the request and the folder.
 
         Raises:
-            harness.containers.content.ImageError: There is no image that may be run.
+            UsageError: There is no image that may be run, or root asks another user's rootless engine.
         """
         self.client = client
+        self._engine = describe(client)
+        if self._engine.rootless and os.getuid() == 0:
+            raise UsageError("the engine is rootless, so its user cannot read what root hands it: run as that user")
         self._command = list(command)
         self.image = verify(client, image_files(image))
         # The referee must not run in an image that a method's author put together.
@@ -90,7 +93,9 @@ class DockerRunner:
         """
         requested = json.loads(request.read_text())
         config = requested["config"]
-        boxes.check(limits)
+        boxes.check(limits, self._engine)
+        if unlimited := [name for name in self._engine.unkept if getattr(limits, name) is not None]:
+            on_event({"event": "log", "text": f"this engine cannot limit {' or '.join(unlimited)}; the record says so"})
         orphans.stop(self.client, requested["key"], int(GRACE_SECONDS))
         workplace = _workplace(folder / self.workplace)
         resumable = any((workplace / name).exists() for name in CHECKPOINTS)
@@ -118,7 +123,7 @@ class DockerRunner:
             # No score is published that the referee has not measured.
             left["metrics"].update(test_accuracy=None, test_top5=None, test_loss=None, test_right=None)
             left.pop("reliability", None)
-        _publish(left, requested, gpu, folder)
+        _publish(left, requested, gpu, unlimited, folder)
         return ending
 
     def _train(self, box: Box, workplace: Path, on_event: OnEvent, log: Path) -> Ending:
@@ -227,7 +232,7 @@ def _left(workplace: Path, told: dict[str, Any], ending: Ending) -> Record:
     raise RefusedError(ending.status or "failed", ending.reason or problem)
 
 
-def _publish(left: Record, requested: dict[str, Any], gpu: Gpu | None, folder: Path) -> None:
+def _publish(left: Record, requested: dict[str, Any], gpu: Gpu | None, unlimited: list[str], folder: Path) -> None:
     """Write the record that counts: what was checked from inside, what the outside knows from outside."""
     described = {name: left["config"][name] for name in DESCRIBED if name in left["config"]}
     left["config"] = {**requested["config"], **described}
@@ -235,6 +240,8 @@ def _publish(left: Record, requested: dict[str, Any], gpu: Gpu | None, folder: P
     # The inside has a host name of its own and cannot be trusted to say which GPU it had.
     left["provenance"]["hostname_hash"] = sha256(platform.node().encode()).hexdigest()[:12]
     left["provenance"]["gpu"] = {"name": gpu.name, "driver": gpu.driver, "count": 1} if gpu else None
+    left["provenance"].pop("unlimited", None)
+    left["provenance"].update({"unlimited": unlimited} if unlimited else {})
     write(left, folder / "record.json")
 
 
