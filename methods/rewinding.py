@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from methods.parts.masks import Masks
 
 _MOST = 100  # rounds
-_WRITTEN = 0.01  # rounds by which the digits of a sparsity such as 0.892626 for 1 - 0.8^10 may miss
+_DIGITS = 0.0005  # of a density: a paper writes a sparsity to three decimals, 0.893 for 1 - 0.8^10
+_NEAR = 0.2  # of a round: what those decimals may be worth where few weights remain
+_MISSED = 0.01  # of a round: what more decimals, as in 0.36 for 1 - 0.8^2, always may
 _LOOK = Look("#009988", "star")
 
 
@@ -30,7 +32,8 @@ class WeightRewinding(Method):
     Attributes:
         rounds: Prunings, each followed by training from ``rewind_to`` to the end; 1 is one-shot.
         share: Share of the remaining weights that each round prunes instead (0.2 in the papers), in as many rounds
-            as the sparsity takes, the last of which prunes the rest; 0 for ``rounds`` equal shares.
+            as the sparsity takes, the last of which prunes the rest; 0 for ``rounds`` equal shares. A sparsity that is
+            that of whole rounds to three decimals (0.893 for ten fifths) takes these.
         rewind_to: Schedule position to return to. Renda et al.: epoch 12 of 182 for weights, 0 for LR rewinding.
         rewind_weights: Whether weights return too.
     """
@@ -82,7 +85,10 @@ class WeightRewinding(Method):
         if not self.share:
             return self.rounds
         # A target that whole rounds reach up to its written digits needs no further round.
-        rounds = max(math.ceil(math.log(target) / math.log1p(-self.share) - _WRITTEN), 1)
+        exact = math.log(target) / math.log1p(-self.share)
+        whole = round(exact)
+        meant = abs((1 - self.share) ** whole - target) <= _DIGITS and abs(exact - whole) <= _NEAR
+        rounds = max(whole if meant else math.ceil(exact - _MISSED), 1)
         if rounds > _MOST:
             raise ValueError(f"method.share: {self.share} would take {rounds:,} rounds to this sparsity, over {_MOST}")
         return rounds

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import shutil
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ from harness.errors import UsageError
 from harness.plan import grid
 from harness.plan.chains import chains
 from harness.plan.planned import plan
-from methods import Event, Method, Rewinding, registry
+from harness.records import identity
+from methods import Event, Method, Moment, Rewinding, registry
 
 
 def fifth(method, sparsity, **more):
@@ -95,9 +97,27 @@ def test_a_run_that_is_done_gets_no_checkpoint_to_begin_from(tmp_path):
     assert not list(tmp_path.glob("runs/*"))
 
 
-@pytest.mark.parametrize("written", [0.892626, 0.8926258176])
-def test_a_sparsity_of_few_digits_takes_no_further_round(written):
-    assert fifth("lth_rewind", written).method.rewinding(1 - written).rounds == 10
+@pytest.mark.parametrize(
+    ("written", "rounds"),
+    [
+        *((sparsity, 10) for sparsity in (0.893, 0.892626, 0.8926258176)),
+        *((0.36, 2), (0.59, 4), (0.965, 15), (0.972, 16), (0.986, 19)),
+        *((0.5, 4), (0.9, 11), (0.95, 14), (0.98, 18), (0.99, 21)),  # of no whole number of fifths
+    ],
+)
+def test_a_sparsity_that_a_paper_rounds_takes_no_further_round(written, rounds):
+    run = fifth("lth_rewind", written)
+    assert run.method.rewinding(1 - written).rounds == rounds
+    assert run.method.density(Moment(0, 1.0, 1.0, None, rounds), 1 - written) == 1 - written
+
+
+def test_the_results_version_tells_the_sparsities_that_take_a_round_less():
+    run = fifth("lth_rewind", 0.9)
+    settings = identity.settings(config.to_dict(run))
+    for sparsity in (number / 1000 for number in range(1, 1000)):
+        before = max(math.ceil(math.log(1 - sparsity) / math.log1p(-0.2) - 0.01), 1)
+        fewer = run.method.rewinding(1 - sparsity).rounds < before
+        assert (identity.results_version(settings | {"sparsity": sparsity}) == "3") == fewer
 
 
 def test_a_share_that_would_take_ever_so_many_rounds_is_refused():

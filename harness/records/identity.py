@@ -15,6 +15,7 @@ Schema 1 records are carried over: see `harness.records.schema_1`.
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,7 @@ from typing import Any
 from harness.records import schema_1
 from harness.records.record import whole_budget
 
-RESULTS = "2"
+RESULTS = "3"
 """Version of the results of the project's own code."""
 
 Settings = dict[str, Any]
@@ -65,6 +66,16 @@ def _affected_by_2(settings: Settings) -> bool:
     )
 
 
+def _affected_by_3(settings: Settings) -> bool:
+    method, density = settings["method"], 1 - settings["sparsity"]
+    share = method.get("share") if "rewind_to" in method else 0
+    if not share or not 1e-9 < share < 1 or not 0 < density < 1:
+        return False
+    rounds = math.log(density) / math.log1p(-share)
+    whole = round(rounds)
+    return whole > 0 and 0.01 < rounds - whole <= 0.2 and abs((1 - share) ** whole - density) <= 0.0005
+
+
 def _joins_a_rest(dataset: Settings, batch_size: int | None) -> bool:
     """Say whether the images left at the end of an epoch join the batch before (`harness.budget.epoch`)."""
     samples = (dataset.get("train_examples") or 0) - (dataset.get("val_examples") or 0)
@@ -78,6 +89,11 @@ HISTORY = (
         "warm-up counts the coming step; uniform densities and learning-rate drops of rewinding rounds are exact; "
         "a small rest of an epoch joins the batch before it; CUDA kernels are deterministic",
         _affected_by_2,
+    ),
+    Change(
+        "3",
+        "a sparsity that whole rounds of a rewinding method's share reach to three decimals takes no further round",
+        _affected_by_3,
     ),
 )
 
