@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from harness.errors import UnfitError, UsageError
 from harness.plan import grid
 from harness.plan.planned import plan
 from methods import methods
@@ -77,3 +78,69 @@ def test_a_method_that_is_named_is_not_left_out():
     assert "sr_ste" not in {run.method.name for run in grid.runs("smoke", ["seed=0"], lambda line: None)}
     with pytest.raises(ValueError, match="sparsity"):
         list(grid.runs("smoke", ["seed=0", "method=[sr_ste]"]))
+
+
+def suite_of(tmp_path, monkeypatch, text):
+    folder = tmp_path / "benchmarks" / "suite"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("base: {dataset: digits, device: cpu, runner: local}\n" + text)
+    monkeypatch.chdir(tmp_path)
+
+
+def cells(*overrides, told=None):
+    found = grid.runs("mine", list(overrides), (told if told is not None else []).append)
+    return [(run.seed, run.sparsity, run.method.name, run.recipe.lr) for run in found]
+
+
+UNION = """
+grid:
+  - {method: dense, recipe.lr: [0.01, 0.1], seed: [0, 1]}
+  - {method: [static, rigl], sparsity: [0.9, 0.95], seed: [0, 1]}
+  - {method: rigl, sparsity: [0.95, 0.98], seed: 0}
+"""
+
+
+def test_a_suite_is_the_union_of_its_grids_each_run_once_and_seeds_outermost(tmp_path, monkeypatch):
+    suite_of(tmp_path, monkeypatch, UNION)
+    found = cells()
+    both = [(0.0, "dense", 0.01), (0.0, "dense", 0.1)]
+    both += [(sparsity, method, 0.1) for sparsity in (0.9, 0.95) for method in ("static", "rigl")]
+    assert found == [(0, *run) for run in (*both, (0.98, "rigl", 0.1))] + [(1, *run) for run in both]
+
+
+def test_an_override_of_an_axis_of_any_grid_replaces_it_in_all(tmp_path, monkeypatch):
+    suite_of(tmp_path, monkeypatch, UNION)
+    found = cells("seed=3", "sparsity=[0.5,0.8]", "recipe.lr=0.2", "method=set")
+    assert found == [(3, 0.5, "set", 0.2), (3, 0.8, "set", 0.2)]
+
+
+def test_a_method_that_one_grid_names_is_not_left_out_of_the_other(tmp_path, monkeypatch):
+    suite_of(tmp_path, monkeypatch, "grid: [{method: baseline, sparsity: 0.9}, {method: sr_ste, sparsity: 0.9}]")
+    with pytest.raises(UnfitError, match="sr_ste"):
+        cells()
+
+
+def test_an_axis_of_what_dense_does_not_use_trains_it_once(tmp_path, monkeypatch):
+    axes = "grid: {method: [dense, static], method.distribution: [erk, uniform], sparsity: [0.5, 0.9], seed: 0}"
+    suite_of(tmp_path, monkeypatch, axes)
+    runs = plan(grid.runs("mine", []))
+    assert sorted((run.run.method.name, run.run.method.distribution) for run in runs) == [
+        ("dense", "erk"),
+        *(2 * [("static", "erk")]),
+        *(2 * [("static", "uniform")]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("grid: []", "a list of such grids"),
+        ("grid: [rigl]", "a list of such grids"),
+        ("grid: [{method: rigl}, {seed: []}]", "the list seed of grid is empty"),
+        ("grid: {method: rigl}\nmore: 1", "a list of such grids"),
+    ],
+)
+def test_what_is_no_suite_is_refused(tmp_path, monkeypatch, text, said):
+    suite_of(tmp_path, monkeypatch, text)
+    with pytest.raises(UsageError, match=said):
+        cells()

@@ -68,9 +68,12 @@ def suites() -> str:
     for path in sorted((TREE / "suite").glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         about = " ".join(line.removeprefix("#").strip() for line in _head(text))
-        grid = yaml.safe_load(text)["grid"]
-        runs = " × ".join(f"{len(each)} {name}" for name, each in grid.items() if isinstance(each, list))
-        rows.append([f"`{path.stem}`", about, runs])
+        found = yaml.safe_load(text)["grid"]
+        grids = found if isinstance(found, list) else [found]
+        runs = (
+            " × ".join(f"{len(each)} {name}" for name, each in grid.items() if isinstance(each, list)) for grid in grids
+        )
+        rows.append([f"`{path.stem}`", about, " + ".join(filter(None, runs))])
     return table(["suite", "what it is", "grid"], rows)
 
 

@@ -14,6 +14,9 @@ from harness.places import settings_files
 from methods import methods
 from methods.comparison import DenseComparison
 
+Grid = dict[str, list[Any]]
+"""Values by setting: the runs of a grid are those of their product."""
+
 
 def names() -> list[str]:
     """Every suite there is."""
@@ -27,10 +30,11 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
 
     Args:
         name: Of a file in ``benchmarks/suite``, of the current folder or of the project: ``base`` holds overrides of
-            every run, ``grid`` lists of values.
+            every run, ``grid`` lists of values, or a list of such grids whose runs the suite has together.
             ``method: all`` stands for every registered method, and the name of a family for its members. One of these
             is left out where it cannot have the sparsity, the model or the budget; a method named itself is not.
-        overrides: Of every run; one that names an axis of the grid replaces it (``seed=0`` or ``method=[rigl,set]``).
+        overrides: Of every run; one that names an axis of a grid replaces it in all grids (``seed=0`` or
+            ``method=[rigl,set]``).
         tell: Takes a line about each cell that is left out.
 
     Raises:
@@ -40,15 +44,11 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
         raise UsageError(f"a suite needs a name: SUITE=name or --suite name, one of {', '.join(names())}")
     if name not in names():
         raise unknown("suite", name, names())
-    suite = _read(name)
-    grid, rest = _grid(suite, overrides)
-    optional = _expanded(grid)
-    axes = sorted(grid, key=lambda axis: (axis != "seed", axis != "sparsity"))
-    base = [f"{k}={v}" for k, v in suite["base"].items()]
+    base, grids = _read(name)
+    grids, rest = _replaced(grids, overrides)
     told: set[str] = set()
     found = False
-    for values in itertools.product(*(grid[axis] for axis in axes)):
-        cell = {axis: f"{axis}={value}" for axis, value in zip(axes, values, strict=True)}
+    for cell, optional in _cells(grids):
         try:
             run = config.resolve([*base, *cell.values(), *rest])
             if run.method.name in optional:
@@ -68,39 +68,57 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
         raise UsageError(f"suite {name}: none of its methods can have these sparsities, models and budgets")
 
 
-def _read(name: str) -> dict[str, Any]:
-    """Return the content of a suite's file.
+def _read(name: str) -> tuple[list[str], list[Grid]]:
+    """Return the overrides of every run of a suite, and its grids.
 
     Raises:
-        UsageError: It cannot be read, or is not a suite.
+        UsageError: Its file cannot be read, or is not a suite.
     """
     path = settings_files("suite")[name]
     try:
         suite = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"suite {name}: {path} cannot be read: {' '.join(str(error).split())}") from None
-    parts = [suite.get(part, {}) for part in ("base", "grid")] if isinstance(suite, dict) else []
-    if not parts or not set(suite) <= {"base", "grid"} or not all(isinstance(part, dict) for part in parts):
-        raise UsageError(
-            f"suite {name}: {path} has to hold grid: with lists of values and may hold base: with settings"
-        )
-    return {"base": parts[0], "grid": parts[1]}
+    if isinstance(suite, dict) and set(suite) <= {"base", "grid"}:
+        base, grids = suite.get("base", {}), _listed(suite.get("grid", {}))
+        if grids and all(isinstance(part, dict) for part in (base, *grids)):
+            found = [{str(axis): _listed(values) for axis, values in grid.items()} for grid in grids]
+            if empty := next((axis for grid in found for axis, values in grid.items() if not values), None):
+                raise UsageError(f"suite {name}: {path}: the list {empty} of grid is empty, which leaves no runs")
+            return [f"{setting}={_text(value)}" for setting, value in base.items()], found
+    raise UsageError(
+        f"suite {name}: {path} has to hold grid: with lists of values, or a list of such grids, and may hold base: "
+        f"with settings"
+    )
 
 
-def _grid(suite: dict[str, Any], overrides: list[str]) -> tuple[dict[str, list[Any]], list[str]]:
-    """Return the axes of a suite with the overrides that replace one, and the other overrides."""
-    grid: dict[str, list[Any]] = {axis: _listed(values) for axis, values in suite["grid"].items()}
-    rest = []
-    for override in overrides:
-        key, _, value = override.partition("=")
-        if key in grid:
-            grid[key] = list(config.several(key, value))
-        else:
-            rest.append(override)
-    return grid, rest
+def _replaced(grids: list[Grid], overrides: list[str]) -> tuple[list[Grid], list[str]]:
+    """Return grids with the overrides that replace an axis of any of them, and the other overrides."""
+    axes = {axis for grid in grids for axis in grid}
+    given = [override.partition("=") for override in overrides]
+    replaced: Grid = {axis: list(config.several(axis, value)) for axis, _, value in given if axis in axes}
+    rest = [override for override, (axis, *_) in zip(overrides, given, strict=True) if axis not in axes]
+    return [grid | replaced for grid in grids], rest
 
 
-def _expanded(grid: dict[str, list[Any]]) -> set[str]:
+def _cells(grids: list[Grid]) -> list[tuple[dict[str, str], set[str]]]:
+    """Return the cells of grids, each once and seeds outermost: an override by axis, and methods that may be left out.
+
+    A method may be left out of a cell if nothing but a group names it in the grids of the cell.
+    """
+    found: dict[tuple[tuple[str, str], ...], tuple[dict[str, str], set[str]]] = {}
+    for grid in grids:
+        optional = _expanded(grid)
+        axes = sorted(grid, key=lambda axis: (axis != "seed", axis != "sparsity"))
+        for values in itertools.product(*(grid[axis] for axis in axes)):
+            cell = {axis: f"{axis}={_text(value)}" for axis, value in zip(axes, values, strict=True)}
+            key = tuple(sorted(cell.items()))
+            found[key] = (cell, optional & found[key][1] if key in found else optional)
+    seeds = list(dict.fromkeys(cell.get("seed") for cell, _ in found.values()))
+    return sorted(found.values(), key=lambda item: seeds.index(item[0].get("seed")))
+
+
+def _expanded(grid: Grid) -> set[str]:
     """Replace groups of methods by their members, in place; return the methods that nothing but a group names."""
     named = [str(value) for value in grid.get("method", [])]
     if "method" in grid:
@@ -119,6 +137,10 @@ def _members(value: str) -> list[str]:
 
 def _listed(values: Any) -> list[Any]:
     return values if isinstance(values, list) else [values]
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value)
 
 
 def _require_fit(run: RunConfig) -> None:
