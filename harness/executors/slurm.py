@@ -118,7 +118,7 @@ class Slurm:
         self._name = f"sparsebench-{secrets.token_hex(4)}"
         self._folder = folder / self._name.replace("sparsebench", "slurm")
         self._told: dict[str, tuple[Path, int]] = {}
-        self._queue = slurm_queue.Queue(self._name)
+        self._queue = slurm_queue.Queue(self._name, options.exclude)
 
     def submit(self, batches: Sequence[Sequence[Chain]], avoid: Collection[str], *, again: bool) -> list[str]:
         """See `Engine.submit`."""

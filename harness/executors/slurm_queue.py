@@ -47,9 +47,14 @@ def other_nodes(avoid: Collection[str], partition: str | None) -> list[str]:
 class Queue:
     """The jobs that have one name."""
 
-    def __init__(self, name: str) -> None:
-        """Take a name that no other jobs have."""
-        self._name = name
+    def __init__(self, name: str, exclude: str | None) -> None:
+        """Prepare.
+
+        Args:
+            name: That no other jobs have.
+            exclude: Nodes that the jobs are never to take.
+        """
+        self._name, self._exclude = name, exclude or ""
         self._missed: dict[str, int] = {}
 
     def over(self, jobs: Collection[str]) -> Mapping[str, str]:
@@ -86,12 +91,22 @@ class Queue:
         self.stop(kill=True)
 
     def _states(self) -> dict[str, str] | None:
-        """Return the state of each job that Slurm still knows; None if it does not answer."""
-        done = _run("squeue", "--me", f"--name={self._name}", "--noheader", "--array", "--states=all", "--format=%i %T")
+        """Return the state of each job that Slurm still knows; None if it does not answer.
+
+        A job that avoids a node, and for which all others have gone, may take any.
+        """
+        done = _run(
+            "squeue", "--me", f"--name={self._name}", "--noheader", "--array", "--states=all", "--format=%i %T %r"
+        )
         if done is None or done.returncode:
             return None
-        pairs = (line.split() for line in done.stdout.splitlines())
-        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+        found = {}
+        for line in done.stdout.splitlines():
+            job, state, reason = (*line.split(maxsplit=2), "", "")[:3]
+            found[job] = state
+            if reason.startswith("ReqNodeNotAvail"):
+                _run("scontrol", "update", f"job={job}", f"ExcNodeList={self._exclude}")
+        return found
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str] | None:
