@@ -31,8 +31,8 @@ class LeNet(nn.Module):
         self.conv2 = nn.Conv2d(channels[0], channels[1], _KERNEL)
         rows, columns = (_pooled(_pooled(side + 2 * padding)) for side in shape[1:])
         sizes = (channels[1] * rows * columns, *hidden, classes)
-        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes[:-1]))
-        self.classifier = nn.Linear(*sizes[-2:])
+        self.hidden = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairwise(sizes[:-1]))
+        self.classifier = nn.Linear(sizes[-2], sizes[-1])
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images [batch, channels, height, width] to logits [batch, classes]."""
