@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +118,7 @@ class User:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
+            "TMPDIR": str(self.home),
             "XDG_RUNTIME_DIR": str(self.home / "run"),
             "PYTHONPATH": f"{ROOT}:{packages}",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -130,7 +132,7 @@ class User:
         """Return exit status, output and errors of a command."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with self.popen(*command, **pipes, **options) as process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=600)
         return process.returncode, out, err
 
     def can_run(self, *command):
@@ -140,16 +142,22 @@ class User:
             return False
 
 
+@contextmanager
+def _home(uid):
+    """Make a folder that belongs to the user, which pytest's own do not let anybody else into."""
+    with tempfile.TemporaryDirectory(prefix="sparsebench-rootless-") as home:
+        os.chown(home, uid, uid)
+        yield Path(home)
+
+
 @pytest.fixture(scope="module")
 def user():
-    home = Path(tempfile.mkdtemp(prefix="sparsebench-rootless-"))
     uid = NOBODY if os.getuid() == 0 else os.getuid()
-    if os.getuid() == 0:
+    if uid == NOBODY:
         with pytest.raises(KeyError):
             pwd.getpwuid(uid)
-        os.chown(home, uid, uid)
-    yield _with_python(User(uid, home))
-    shutil.rmtree(home)
+    with _home(uid) as home:
+        yield _with_python(User(uid, home))
 
 
 def _with_python(user):
@@ -263,25 +271,23 @@ def test_root_does_not_use_the_engine_of_a_user(podman, monkeypatch):
         available()
 
 
-def test_a_whole_run_in_a_rootless_engine_is_verified_and_its_files_are_the_users(user, tmp_path):
+def test_a_whole_run_in_a_rootless_engine_is_verified_and_its_files_are_the_users(user):
     address = os.environ.get("SPARSEBENCH_ROOTLESS")
     if not address:
         pytest.skip("SPARSEBENCH_ROOTLESS names no rootless engine that has the suite's image")
     uid = os.stat(address.removeprefix("unix://")).st_uid
-    home = Path(tempfile.mkdtemp(prefix="sparsebench-rootless-"))
-    os.chown(home, uid, uid)
-    owner = User(uid, home, user.python)
     task = ["method=rigl", "dataset=digits", "budget=steps:40", "evaluations=2", "device=cpu", "recipe.threads=1"]
     records = {}
-    for runner in ("docker", "local"):
-        command = [user.python, "-m", "harness.cli", "run", *task, f"runner={runner}", f"output={home / runner}"]
-        status, _, err = owner.run(*command, environment={"DOCKER_HOST": address})
-        assert status == 0, err
-        (path,) = (home / runner / "records").glob("*.json")
-        records[runner] = json.loads(path.read_text())
+    with _home(uid) as home:
+        owner = User(uid, home, user.python)
+        for runner in ("docker", "local"):
+            command = [user.python, "-m", "harness.cli", "run", *task, f"runner={runner}", f"output={home / runner}"]
+            status, _, err = owner.run(*command, environment={"DOCKER_HOST": address})
+            assert status == 0, err
+            (path,) = (home / runner / "records").glob("*.json")
+            records[runner] = json.loads(path.read_text())
+        assert {path.stat().st_uid for path in home.rglob("*")} == {uid}
     inside, outside = records["docker"], records["local"]
     assert (inside["runner"], inside["status"]) == ("docker", "done")
     assert inside["metrics"] == outside["metrics"]
     assert inside["topology"] == outside["topology"]
-    assert {path.stat().st_uid for path in home.rglob("*")} == {uid}
-    shutil.rmtree(home)
