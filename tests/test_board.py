@@ -226,3 +226,11 @@ def test_the_readme_table_names_hardware_and_versions_and_marks_local_runs():
     assert "AMD EPYC 9B45, 2 cores; torch 2.11.0" in text
     assert "granet (local)" in text
     assert "3 seeds, ± half a 95 % interval" in text
+
+
+def test_seeds_too_far_apart_for_an_interval_are_shown_themselves():
+    """It read 44.40 ± 420.58."""
+    table = only_table([make("set", 0.9, seed, accuracy=share) for seed, share in enumerate((0.113, 0.775))])
+    (row,) = table.rows
+    assert wording.estimated(row) == "44.40 (2 seeds from 11.30 to 77.50, too far apart for an interval)"
+    assert wording.accuracy(row) == "44.40 (seeds from 11.30 to 77.50)"

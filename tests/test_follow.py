@@ -6,7 +6,7 @@ import pytest
 from runs import small
 
 from harness.cli import follow
-from harness.cli.display import Display
+from harness.cli.display import Display, validation
 from harness.executors.local import LocalExecutor
 from harness.plan.planned import plan
 from harness.records import load_files
@@ -24,3 +24,10 @@ def test_runs_are_stopped_and_recorded_when_the_display_fails(tmp_path, monkeypa
         follow.follow(LocalExecutor(), runs, [[run] for run in runs])
     records, _ = load_files(tmp_path / "records")
     assert [record["status"] for record in records.values()] == ["interrupted"]
+
+
+@pytest.mark.parametrize(
+    ("images", "said"), [(1, "100.00% of 1"), (99, "100.00% of 99"), (100, "100.00%"), (None, "100.00%")]
+)
+def test_an_accuracy_on_few_validation_images_says_on_how_many(images, said):
+    assert validation(1.0, images) == said

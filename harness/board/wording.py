@@ -29,6 +29,8 @@ def estimated(row: Row) -> str:
     lost = f", {row.lost} lost" if row.lost else ""
     if half is None:
         return f"{100 * mean:.2f} (1 seed, no interval{lost})"
+    if row.accuracy.says_nothing:
+        return f"{100 * mean:.2f} ({seeds} from {_span_of_seeds(row)}, too far apart for an interval{lost})"
     wide = sampling.half_width(row)
     whole = f"; ± {100 * wide:.2f} with other test images" if wide is not None else ""
     return f"{100 * mean:.2f} ± {100 * half:.2f} ({seeds}{lost}{whole})"
@@ -42,7 +44,15 @@ def accuracy(row: Row | None) -> str:
     if row.accuracy is None:
         return lost
     mean, half, _ = row.accuracy
-    return f"{100 * mean:.2f}" + ("" if half is None else f" ± {100 * half:.2f}") + (f", {lost}" if lost else "")
+    interval = "" if half is None else f" ± {100 * half:.2f}"
+    if row.accuracy.says_nothing:
+        interval = f" (seeds from {_span_of_seeds(row)})"
+    return f"{100 * mean:.2f}{interval}" + (f", {lost}" if lost else "")
+
+
+def _span_of_seeds(row: Row) -> str:
+    found = [100 * value for value in row.accuracies.values()]
+    return f"{min(found):.2f} to {max(found):.2f}"
 
 
 def ranked_accuracy(row: Row | None) -> Markdown:

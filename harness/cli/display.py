@@ -15,6 +15,8 @@ from harness.console import printable, say
 
 _LEAST_SECONDS = 0.5
 """Before a rate is told: what is trained elsewhere is heard of in bursts."""
+_FEW = 100
+"""Validation images below which their number stands beside an accuracy."""
 
 
 class Display:
@@ -49,20 +51,21 @@ class Display:
             self._bars.stop()
 
     @contextmanager
-    def run(self, title: str) -> Iterator[Callable[[dict[str, Any]], None]]:
+    def run(self, title: str, images: int | None = None) -> Iterator[Callable[[dict[str, Any]], None]]:
         """Show one run; gives what takes its events.
 
         Args:
             title: What the run is called.
+            images: How many it is validated on, if known.
         """
         rate = _Rate()
         if self._bars is None:
             self.say(f"{title}: setting up")
-            yield lambda event: self._print(title, event, rate)
+            yield lambda event: self._print(title, event, rate, images)
             return
         bar = self._bars.add_task(title, total=1.0, figures="setting up", left=None)
         try:
-            yield lambda event: self._move(bar, event, rate)
+            yield lambda event: self._move(bar, event, rate, images)
         finally:
             self._bars.remove_task(bar)
 
@@ -73,21 +76,21 @@ class Display:
         else:
             say(line)
 
-    def _move(self, bar: TaskID, event: dict[str, Any], rate: "_Rate") -> None:
+    def _move(self, bar: TaskID, event: dict[str, Any], rate: "_Rate", images: int | None) -> None:
         if event["event"] == "log":
             self.say(event["text"])
         if event["event"] == "progress" and self._bars is not None:
             speed, left = rate.update(event)
-            self._bars.update(bar, completed=event["progress"], figures=_figures(event, speed), left=left)
+            self._bars.update(bar, completed=event["progress"], figures=_figures(event, speed, images), left=left)
 
-    def _print(self, title: str, event: dict[str, Any], rate: "_Rate") -> None:
+    def _print(self, title: str, event: dict[str, Any], rate: "_Rate", images: int | None) -> None:
         if event["event"] == "log":
             self.say(event["text"])
         if event["event"] == "progress":
             speed, left = rate.update(event)
             if event["evaluated"]:
                 more = "" if left is None else f"  {clock(left)} left"
-                figures = _figures(event, speed)
+                figures = _figures(event, speed, images)
                 self.say(f"{title}: {event['progress']:4.0%}  step {event['step']}  {figures}{more}")
 
 
@@ -117,10 +120,15 @@ class _TimeLeft(ProgressColumn):
         return Text("" if left is None else f"{clock(left)} left", style="cyan")
 
 
-def _figures(event: dict[str, Any], rate: float | None) -> str:
+def validation(accuracy: float, images: int | None) -> str:
+    """Return a validation accuracy, and of how many images if they are few."""
+    return f"{accuracy:.2%}" + (f" of {images}" if images is not None and images < _FEW else "")
+
+
+def _figures(event: dict[str, Any], rate: float | None, images: int | None) -> str:
     parts = [f"loss {event['loss']:.3f}"]
     if event["val_accuracy"] is not None:
-        parts.append(f"val {event['val_accuracy']:.2%}")
+        parts.append(f"val {validation(event['val_accuracy'], images)}")
     parts.append(f"density {event['density']:.2%}")
     if rate is not None:
         parts.append(f"{rate:,.0f} img/s")

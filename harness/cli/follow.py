@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from harness.cli.display import Display
+from harness.cli.display import Display, validation
 from harness.executors.base import Executor, Finished, Progressed, Started
 from harness.exporters.callback import Exports
 from harness.plan.planned import Planned
@@ -47,7 +47,10 @@ def _show(executor: Executor, runs: Sequence[Planned]) -> list[Finished]:
                 match event:
                     case Started():
                         stack = ExitStack()
-                        shown[key] = (stack, stack.enter_context(display.run(title)))
+                        shown[key] = (
+                            stack,
+                            stack.enter_context(display.run(title, event.planned.run.dataset.val_examples)),
+                        )
                     case Progressed() if key in shown:
                         shown[key][1](event.message)
                     case Progressed() if event.message["event"] == "log":  # it waits, or its job was lost
@@ -86,5 +89,5 @@ def _outcome(event: Finished) -> str:
     if (accuracy := metrics.get("test_accuracy")) is not None:
         return f"{event.status} {accuracy:.2%}"
     if event.status == "done":  # a trial of a tuning, which leaves the test set alone
-        return f"done, validation {metrics['val_accuracy']:.2%}"
+        return f"done, validation {validation(metrics['val_accuracy'], event.planned.run.dataset.val_examples)}"
     return event.status

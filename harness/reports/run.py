@@ -56,7 +56,7 @@ def _lead(record: Record) -> list[str]:
     if record["status"] != "done":
         return [state, f"why: {record['reason'] or 'no reason given'}"]
     if is_trial(record):
-        scored = f"validation accuracy {percent(metrics['val_accuracy'])}; a trial of tuning has no test accuracy"
+        scored = f"validation accuracy {_validation(record)}; a trial of tuning has no test accuracy"
     else:
         scored = f"test accuracy {percent(metrics['test_accuracy'])}"
     ratio = units.ratio(record["cost"]["train_flops_ratio"])
@@ -71,13 +71,20 @@ def _result(record: Record) -> Section:
         "test accuracy": percent(metrics["test_accuracy"]),
         "test top-5": percent(metrics["test_top5"]),
         "test loss": number(metrics["test_loss"]),
-        "validation accuracy": percent(metrics["val_accuracy"]),
+        "validation accuracy": _validation(record),
         "sparsity": f"{number(metrics['sparsity'])} of {number(record['sparsity'])} requested",
         "active weights": f"{number(metrics['active'])} of {number(metrics['maskable'])}",
         "non-zero weights": number(metrics["nonzero"]),
         "explored weights": percent(metrics["exploration_rate"]),
     }
     return Section("Result", facts=_known(facts))
+
+
+def _validation(record: Record) -> str:
+    """Return the validation accuracy, and of how many images."""
+    images = record["config"]["dataset"].get("val_examples")
+    accuracy = percent(record["metrics"]["val_accuracy"])
+    return accuracy if accuracy == UNKNOWN or not images else f"{accuracy} of {number(images)}"
 
 
 def _reliability(record: Record) -> Section:
