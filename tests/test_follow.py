@@ -13,7 +13,7 @@ from harness.records import load_files
 
 
 def test_runs_are_stopped_and_recorded_when_the_display_fails(tmp_path, monkeypatch):
-    def fail(self, title, event, rate):
+    def fail(*given):
         raise ValueError("cannot be shown")
 
     monkeypatch.setattr(Display, "_print", fail)
