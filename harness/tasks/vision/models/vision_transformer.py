@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.tasks.vision.models.registry import Shape, register, scaled
 
 _PATCHES = (7, 4)  # pixels of a side, in the order of preference
-_DEPTH, _HEADS, _HEAD_WIDTH, _EXPANSION = 6, 4, 16, 2
+_DEPTH, _HEADS, _HEAD_WIDTH, _HIDDEN = 6, 4, 16, 128
 _SPREAD = 0.02
 """Standard deviation of class token, positions and head at the start, as in DeiT (Touvron et al. 2021)."""
 
@@ -36,13 +36,13 @@ class _Attention(nn.Module):
 class _Block(nn.Module):
     """Attention and a perceptron of one hidden layer, each after a normalisation and beside a shortcut."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width)
         self.attention = _Attention(width)
         self.norm2 = nn.LayerNorm(width)
-        self.hidden = nn.Linear(width, _EXPANSION * width)
-        self.output = nn.Linear(_EXPANSION * width, width)
+        self.hidden = nn.Linear(width, hidden)
+        self.output = nn.Linear(hidden, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = tokens + self.attention(self.norm1(tokens))
@@ -54,19 +54,20 @@ class VisionTransformer(nn.Module):
 
     Args:
         patch: Pixels of a patch's side.
-        head_width: Numbers of a token that belong to one of the four heads of attention.
         classes: Number of classes.
         shape: Of one image.
+        scale: Multiplies the width of each of the four heads of attention and that of the perceptrons, each for
+            itself: many small steps, so that a narrower net finds one near its size.
     """
 
-    def __init__(self, patch: int, head_width: int, classes: int, shape: Shape) -> None:
+    def __init__(self, patch: int, classes: int, shape: Shape, scale: float = 1.0) -> None:
         super().__init__()
         channels, height, across = shape
-        width = _HEADS * head_width
+        width, hidden = _HEADS * scaled(_HEAD_WIDTH, scale), scaled(_HIDDEN, scale)
         self.patches = nn.Conv2d(channels, width, patch, stride=patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.positions = nn.Parameter(torch.zeros(1, 1 + (height // patch) * (across // patch), width))
-        self.blocks = nn.Sequential(*(_Block(width) for _ in range(_DEPTH)))
+        self.blocks = nn.Sequential(*(_Block(width, hidden) for _ in range(_DEPTH)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
         self._initialise()
@@ -95,14 +96,14 @@ def vit_tiny(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """Six blocks of width 64 with 4 heads, perceptrons twice as wide: 200,384 maskable weights on 28x28 images.
 
     Our choice of sizes, for a CPU. Patches are of 7x7 pixels if they tile the image (28x28: 16 patches), otherwise of
-    4x4 (32x32: 64 patches). ``width`` multiplies the width of each head; there are always four.
+    4x4 (32x32: 64 patches). ``width`` multiplies the widths of heads and perceptrons; there are always four heads.
     """
     fitting = [patch for patch in _PATCHES if shape[1] % patch == shape[2] % patch == 0]
     if not fitting:
         raise UsageError(
             f"model 'vit_tiny' has patches of 7x7 or 4x4 pixels, which do not tile images of {shape[1]}x{shape[2]}"
         )
-    return VisionTransformer(fitting[0], scaled(_HEAD_WIDTH, width), classes, shape)
+    return VisionTransformer(fitting[0], classes, shape, width)
 
 
 @register
@@ -110,7 +111,7 @@ def vit_b_16(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """Torchvision's ViT-B/16 with fresh weights: 86,292,480 maskable weights on 224x224 images of 1000 classes.
 
     Its head starts as DeiT's and not at zero, which would pass no gradient on: SNIP could not rank the other layers.
-    ``width`` multiplies the width of each of the 12 heads, and the perceptrons with it.
+    ``width`` multiplies the widths of heads and perceptrons; there are always 12 heads.
     """
     from torchvision.models.vision_transformer import VisionTransformer as Published  # here: slow to import
 
@@ -119,7 +120,7 @@ def vit_b_16(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
             f"model 'vit_b_16' needs square images of a multiple of 16 pixels, not of {shape[1]}x{shape[2]}"
         )
     size = 12 * scaled(64, width)
-    model = Published(shape[1], 16, 12, 12, size, 4 * size, num_classes=classes)
+    model = Published(shape[1], 16, 12, 12, size, scaled(3072, width), num_classes=classes)
     if shape[0] != 3:
         model.conv_proj = nn.Conv2d(shape[0], size, 16, stride=16)
         nn.init.normal_(model.conv_proj.weight, std=model.conv_proj.weight[0].numel() ** -0.5)
