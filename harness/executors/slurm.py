@@ -128,7 +128,13 @@ class Slurm:
             raise UsageError(f"{self._folder}: cannot be made ({error.strerror})") from None
         wait = self._wait or again  # what a lost job has left is nobody else's to end
         sent = [
-            Batch([[packed(run) for run in chain] for chain in batch], os.getcwd(), self._looks, wait, self._at_once)
+            Batch(
+                [[packed(run) for run in chain] for chain in batch],
+                os.getcwd(),
+                self._looks,
+                wait,
+                self._options.runs_at_once,
+            )
             for batch in batches
         ]
         files = [self._folder / f"{len(self._told) + number}.jsonl" for number in range(len(sent))]
@@ -168,16 +174,15 @@ class Slurm:
         if tidy:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    @property
-    def _at_once(self) -> int:
-        return self._options.runs_at_once
-
     def _executor(self, avoid: Collection[str]) -> submitit.SlurmExecutor:
         options = self._options
         asked = {name: value for name, value in vars(options).items() if name not in (*_OWN, "time")}
         more = {name: value for name, value in asked.items() if value is not None} | options.sbatch
         if avoid:
             more["exclude"] = ",".join(filter(None, (options.exclude, *sorted(avoid))))
+        # A batch is trained by one process, and not every srun takes the CPUs over from sbatch.
+        srun = ["--nodes=1", "--ntasks=1"]
+        srun += [f"--cpus-per-task={options.cpus_per_task}"] if options.cpus_per_task else []
         executor = submitit.SlurmExecutor(self._folder, max_num_timeout=options.requeues)
         executor.update_parameters(
             job_name=self._name,
@@ -186,8 +191,7 @@ class Slurm:
             signal_delay_s=options.signal_seconds,
             setup=options.setup or None,
             stderr_to_stdout=True,
-            # srun does not take this over from sbatch in all versions
-            srun_args=[f"--cpus-per-task={options.cpus_per_task}"] if options.cpus_per_task else None,
+            srun_args=srun,
             additional_parameters={"requeue": True, **more},
         )
         return executor
