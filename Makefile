@@ -132,11 +132,11 @@ $(READY): docker/dev.lock docker/build.lock pyproject.toml
 	@mkdir -p build
 	@exec 9>build/setup.lock; ! command -v flock >/dev/null || flock 9; \
 	if [ $@ -nt docker/dev.lock ] && [ $@ -nt docker/build.lock ] && [ $@ -nt pyproject.toml ]; then exit 0; fi; \
-	echo "setting up $(VENV) (once; about 7 GB, some minutes)" >&2; \
+	echo "setting up $(VENV) (once; about 7 GB, 2 to 15 minutes; build/setup.log shows how far it is)" >&2; \
 	$(PYTHON) -m venv $(VENV) || { echo "sparsebench: $(PYTHON) -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }; \
-	pip() { $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$@"; }; { \
+	pip() { $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check "$$@"; }; { \
 		pip --no-deps --require-hashes -r docker/build.lock && \
 		pip --no-deps --no-build-isolation --require-hashes -r docker/dev.lock && \
 		pip --no-build-isolation --no-deps -e .; \
-	} >build/setup.log 2>&1 || { cat build/setup.log >&2; echo "sparsebench: the set-up failed, see above" >&2; exit 2; }; \
+	} >build/setup.log 2>&1 || { tail -n 40 build/setup.log >&2; echo "sparsebench: the set-up failed, see above" >&2; exit 2; }; \
 	touch $@

@@ -17,6 +17,7 @@ from harness.board.board import read
 from harness.board.page import data as page_data
 from harness.places import ROOT
 from harness.records import RecordError, deployments, record_name, write
+from harness.reports import deployment as report
 
 RATIO = {"dense_seconds": 0.004, "seconds": 0.002, "speedup": 2.0, "low": 1.9, "high": 2.1}
 
@@ -205,6 +206,15 @@ def test_a_deployment_of_another_network_is_named_and_not_counted(tmp_path):
     assert reasons[1] == f"no record of the run {other['key']} that it was measured for"
     assert reasons[2] == reasons[3] == "was measured with another network than the one that the run's record names"
     assert all(not row.deployed for table in board.tables for row in table.rows)
+
+
+def test_a_page_says_what_its_intervals_leave_open(made):
+    (clear,) = report.page(made).lead[1:]
+    assert clear.endswith("; measured speed-up 2× (1.8–2.2) at batch 1, 2× (1.8–2.2) at batch 32")
+    made["latency"][1].update(low=0.5, high=9.0)
+    speed, busy = report.page(made).lead[1:]
+    assert speed.endswith("2× (0.5–9) at batch 32 (not shown to differ)")
+    assert "measure again when it is idle" in busy
 
 
 def test_every_view_of_the_board_shows_measured_speed(tmp_path):

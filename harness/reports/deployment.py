@@ -14,6 +14,8 @@ _MEASURED = (
     "with its 95 % interval. Dense and sparse took turns after a warm-up."
 )
 
+_WIDE = 2.0  # ends of an interval, as a ratio; in the table of docs/deploy.md, from an idle machine, at most 1.6
+
 
 def page(made: Deployment) -> Page:
     """Return the page of a deployment.
@@ -25,8 +27,10 @@ def page(made: Deployment) -> Page:
     task = f"{about['dataset']}/{about['model']}"
     title = f"{about['method']} on {task}, sparsity {about['sparsity']:.6g}, seed {about['seed']}"
     flops = "" if made["flops_ratio"] is None else f"{units.ratio(made['flops_ratio'])} the FLOPs of its dense form; "
-    speed = ", ".join(f"{_times(each)} at batch {each['batch']}" for each in made["latency"])
+    speed = ", ".join(f"{_with_interval(each)} at batch {each['batch']}{_unclear(each)}" for each in made["latency"])
     lead = [f"measured on {conditions(made)}", f"{flops}measured speed-up {speed}"]
+    if any(_wide(each) for each in (*made["latency"], (made["training"] or {}).get("all") or {})):
+        lead.append("Other work slowed this machine while it measured (see the intervals): measure again when it is idle.")
     return Page(title, lead, [_latency(made), _size(made), _layers(made), _training(made)])
 
 
@@ -155,6 +159,16 @@ def _training(made: Deployment) -> Section:
     )
     headers = ["layer", "shape", "dense", "sparse", "measured speed-up"]
     return Section(title, tables=[Table(headers, rows, words=2)], notes=[note])
+
+
+def _unclear(ratio: Mapping[str, Any]) -> str:
+    """Return words for a speed-up whose interval holds 1."""
+    return " (not shown to differ)" if ratio["low"] is not None and ratio["low"] <= 1 <= ratio["high"] else ""
+
+
+def _wide(ratio: Mapping[str, Any]) -> bool:
+    """Whether an interval of a speed-up is so wide that its figures say little."""
+    return ratio.get("low") is not None and bool(ratio["high"] > _WIDE * ratio["low"])
 
 
 def _times(ratio: Mapping[str, Any]) -> str:
