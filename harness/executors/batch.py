@@ -20,7 +20,7 @@ from harness import config, plugins
 from harness.board.spending import Plan
 from harness.errors import UsageError
 from harness.executors.base import Event, Finished, Progressed, Started
-from harness.executors.causes import MachineError
+from harness.executors.causes import MachineError, is_of_machine
 from harness.executors.local import LocalExecutor
 from harness.executors.sharing import share
 from harness.plan.planned import Planned, identified
@@ -43,6 +43,8 @@ Tell = Callable[[Message], None]
 
 _BETWEEN_SECONDS = 2.0
 """Between two messages of a run's progress that is no evaluation."""
+_STOP_SECONDS = 2.0
+"""For the reason why a run was ended from outside to be known."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,14 @@ class Worker:
             case Started():
                 return {"key": key, "event": "taken", "host": platform.node()}
             case Finished():
+                status = event.status
+                # What stops a job may reach its runs before it reaches this process, and end one that is being set up.
+                if event.record is not None and is_of_machine(event.record) and self._stop.wait(_STOP_SECONDS):
+                    status = "interrupted"
                 return {
                     "key": key,
                     "event": "ended",
-                    "status": event.status,
+                    "status": status,
                     "trained": event.trained,
                     "left": event.left,
                 }

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from harness.executors.batch import Batch, Message, packed
 from harness.executors.elsewhere import Elsewhere
 from harness.executors.engine import Chain
 from harness.executors.jobs import batches, expected_seconds
-from harness.executors.slurm_job import Job
+from harness.executors.slurm_job import STOP, Job
 from harness.plan.listing import FOLDER
 
 _OWN = ("jobs", "minutes_per_job", "runs_per_job", "runs_at_once", "requeues", "signal_seconds", "setup", "sbatch")
@@ -166,6 +167,8 @@ class Slurm:
 
     def stop(self, jobs: Collection[str], *, kill: bool) -> None:
         """See `Engine.stop`."""
+        with suppress(OSError):
+            (self._folder / STOP).touch()
         self._queue.stop(kill=kill)
 
     def close(self, *, tidy: bool) -> None:

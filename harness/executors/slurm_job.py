@@ -1,4 +1,8 @@
-"""What a job of the Slurm executor does; submitit calls it on its node."""
+"""What a job of the Slurm executor does; submitit calls it on its node.
+
+Slurm sends its signals to every process of a job, the runs among them. Of SIGUSR2, with which it warns of the time
+limit, they must not know, for it would end them. SIGTERM has them write checkpoints, as it does anyway.
+"""
 
 import json
 import os
@@ -8,9 +12,13 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+from submitit import JobEnvironment
 from submitit.core.utils import DelayedSubmission
 
 from harness.executors.batch import Batch, Message, Worker
+
+STOP = "stop"
+"""The file, beside that of the messages, that has jobs stop."""
 
 
 class Job:
@@ -36,6 +44,8 @@ class Job:
         worker = self._worker = Worker(batch, tell)
 
         def train() -> None:
+            # What this thread starts has the mask too.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]})
             try:
                 tell({"key": None, "event": "node", "name": os.environ.get("SLURMD_NODENAME", "")})
                 ended.extend(worker.train())
@@ -48,6 +58,8 @@ class Job:
         self._thread.start()
         while self._thread.is_alive():
             self._thread.join(1.0)
+            if told.with_name(STOP).exists():
+                worker.stop()
         if errors:
             raise errors[0]
         return ended

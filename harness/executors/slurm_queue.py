@@ -74,12 +74,8 @@ class Queue:
         return found
 
     def stop(self, *, kill: bool) -> None:
-        """Have jobs that wait leave, and those that run write checkpoints and end; or end them at once."""
-        if kill:
-            _run("scancel", "--me", f"--name={self._name}")
-            return
-        _run("scancel", "--me", f"--name={self._name}", "--state=PENDING")
-        _run("scancel", "--me", f"--name={self._name}", "--state=RUNNING", "--signal=TERM")
+        """Cancel the jobs that wait, or all."""
+        _run("scancel", "--me", f"--name={self._name}", *(() if kill else ("--state=PENDING",)))
 
     def leave(self) -> None:
         """Wait for the jobs to end, whose runs have ended, and cancel those that do not."""
