@@ -30,7 +30,9 @@ def page(made: Deployment) -> Page:
     speed = ", ".join(f"{_with_interval(each)} at batch {each['batch']}{_unclear(each)}" for each in made["latency"])
     lead = [f"measured on {conditions(made)}", f"{flops}measured speed-up {speed}"]
     if any(_wide(each) for each in (*made["latency"], (made["training"] or {}).get("all") or {})):
-        lead.append("Other work slowed this machine while it measured (see the intervals): measure again when it is idle.")
+        lead.append(
+            "Other work slowed this machine while it measured (see the intervals): measure again when it is idle."
+        )
     return Page(title, lead, [_latency(made), _size(made), _layers(made), _training(made)])
 
 
