@@ -3,13 +3,14 @@
 import math
 import time
 from contextlib import suppress
+from typing import Any
 
 from harness import generators
-from harness.machine.meter import Meter
+from harness.machine.meter import WHOLE, Meter
 from harness.records import Record, bits
 from harness.records.record import is_trial
 from harness.seeds import derive
-from harness.tasks.vision.data import Batches
+from harness.tasks.vision.data import Batches, decoded
 from harness.tasks.vision.reliability import measured
 from harness.tasks.vision.score import evaluate
 from harness.training.checkpoint import Checkpoints
@@ -100,4 +101,11 @@ def measure(result: Record, trainer: Trainer, meter: Meter, checkpoints: Checkpo
         throttled=clocks.throttled,
         power_capped=clocks.power_capped,
     )
+    if (share := meter.cpu_share) is not None and share < WHOLE and _computes_throughout(result["config"]):
+        cost["core"] = share
     cost["seconds"].update(total=checkpoints.elapsed, **trainer.watch.seconds)
+
+
+def _computes_throughout(config: dict[str, Any]) -> bool:
+    """Whether training keeps a core busy: it waits neither for a GPU nor for files nor for other processes."""
+    return config["device"] == "cpu" and not decoded(config["dataset"]) and config.get("nproc", 1) == 1
