@@ -9,7 +9,7 @@ from runs import at_step, record, small, train
 
 from harness.machine.meter import Meter
 from harness.machine.throttling import CAPPED, ClockWatch
-from harness.training import sealed
+from harness.training import report, sealed
 
 HOT = pynvml.nvmlClocksEventReasonSwThermalSlowdown
 BRAKED = pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown | pynvml.nvmlClocksEventReasonHwSlowdown
@@ -104,3 +104,17 @@ def test_a_gpu_tells_its_energy_and_its_clocks():
     assert meter.energy_joules > 0
     assert meter.clocks.samples >= 2
     assert 0 <= meter.clocks.throttled <= 1
+
+
+def test_a_thread_that_does_not_compute_has_little_of_a_core():
+    with Meter("cpu") as meter:
+        time.sleep(0.05)
+    assert meter.cpu_share < 0.5
+
+
+@pytest.mark.parametrize(("whole", "told"), [(1.01, True), (0.0, False)])
+def test_a_run_that_had_too_little_of_a_core_says_how_much(tmp_path, monkeypatch, whole, told):
+    monkeypatch.setattr(report, "WHOLE", whole)
+    cost = record(small("static"), tmp_path)["cost"]
+    assert ("core" in cost) is told
+    assert 0 < cost.get("core", 1) <= 1

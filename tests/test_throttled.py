@@ -114,3 +114,14 @@ def test_the_checker_takes_a_throttled_run(tmp_path):
         resealed(each)
         write(each, tmp_path / record_name(each))
     assert list(check(sorted(tmp_path.iterdir())).values()) == [[], [], []]
+
+
+@pytest.mark.parametrize(("packed", "words"), [(1, "shared with other work"), (2, "shared by 2 runs")])
+def test_a_run_that_had_a_quarter_of_a_core_shared_the_machine(packed, words):
+    made = make("set", 0.9, 0)
+    assert list(only_table([made]).rows[0].usage) == ["AMD EPYC 9B45, 2 cores"]
+    made["cost"]["core"] = 0.25
+    made["config"]["packed"] = packed
+    assert validate(made) == []
+    ((name, usage),) = only_table([made]).rows[0].usage.items()
+    assert (name, usage.undisturbed) == (f"AMD EPYC 9B45, 2 cores ({words})", False)

@@ -203,6 +203,7 @@ def disturbances(record: Record) -> list[str]:
     throttled = record["cost"].get("throttled") or 0
     return [
         *([f"shared by {packed:g} runs"] if packed > 1 else []),
+        *(["shared with other work"] if packed == 1 and record["cost"].get("core") is not None else []),
         *(["throttled"] if throttled > THROTTLED else []),
     ]
 

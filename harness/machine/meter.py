@@ -1,6 +1,7 @@
 """Peak memory, energy and clocks of a run."""
 
 import resource
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -10,11 +11,16 @@ import torch
 
 from harness.machine.throttling import ClockWatch
 
+WHOLE = 0.8
+"""Share of the time from which on a thread that computes is taken to have had a core to itself."""
+
 
 class Meter:
-    """Measures from entry to exit.
+    """Measures from entry to exit, of the thread that enters.
 
     Attributes:
+        cpu_share: Processor time of the thread by the time that passed; on a CPU, at most 1. What waits for a GPU or
+            for files has less without having been disturbed.
         peak_memory_bytes: Most device memory allocated at once; on a CPU, the process's largest resident size.
         energy_joules: The GPU's, by NVML; None on a CPU or where the driver does not count it.
         clocks: How often the GPU was throttled; has no samples on a CPU or where the driver gives none.
@@ -24,12 +30,15 @@ class Meter:
         self._cuda = device == "cuda"
         self._handle = _handle() if self._cuda else None
         self._before: float | None = None
+        self._clocks = (0.0, 0.0)
+        self.cpu_share: float | None = None
         self.peak_memory_bytes = 0
         self.energy_joules: float | None = None
         self.clocks = ClockWatch(self._slow_downs)
 
     def __enter__(self) -> Self:
         """Start."""
+        self._clocks = _clocks()
         if self._cuda:
             torch.cuda.reset_peak_memory_stats()
             self._before = self._joules()
@@ -40,6 +49,8 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Read."""
+        used, passed = (now - before for now, before in zip(_clocks(), self._clocks, strict=True))
+        self.cpu_share = min(used / passed, 1.0) if passed > 0 else None
         if not self._cuda:
             self.peak_memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             return
@@ -62,6 +73,10 @@ class Meter:
             with suppress(pynvml.NVMLError):
                 return int(pynvml.nvmlDeviceGetCurrentClocksEventReasons(self._handle))
         return None
+
+
+def _clocks() -> tuple[float, float]:
+    return time.thread_time(), time.perf_counter()
 
 
 def _handle() -> Any:

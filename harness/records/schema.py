@@ -48,7 +48,7 @@ ADDED: dict[str, Any] = {
 }
 """Keys that schema 1 lacks, and what they are taken to be when such a record is read (`record.upgrade`)."""
 
-RARE = ("active_neurons", "probe", "unlimited", "ranks", "looks", "package", "tuning", "network", "reliability")
+RARE = ("active_neurons", "probe", "unlimited", "ranks", "looks", "package", "tuning", "network", "reliability", "core")
 """Keys that a record has only where its run has something to say in them."""
 
 _MOST_POINTS = 100_000
@@ -88,11 +88,10 @@ COST = keys(
         "seconds": keys(dict.fromkeys(("total", "train", "eval", "topology", "setup"), AMOUNT)),
         "peak_memory_bytes": COUNT,
         "energy_joules": AMOUNT,
-        # Shares of the run during which the GPU was slowed down or at its power limit (`harness.machine.throttling`).
-        "throttled": FRACTION,
-        "power_capped": FRACTION,
+        # Shares of the run: with the GPU slowed down, at its power limit, on a core where that is too little of it.
+        **dict.fromkeys(("throttled", "power_capped", "core"), FRACTION),
     },
-    optional=("probe", "throttled", "power_capped"),
+    optional=("probe", "throttled", "power_capped", "core"),
 )
 
 # The plan of a suite that adds seeds until its rows are resolved.

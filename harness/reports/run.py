@@ -117,6 +117,7 @@ def _cost(record: Record) -> Section:
         "peak memory": units.memory(cost["peak_memory_bytes"]),
         "energy": units.energy(cost["energy_joules"]),
         "GPU throttled": percent(cost.get("throttled")),
+        "had a core": percent(cost.get("core")),
         "GPU at its power limit": percent(cost.get("power_capped")),
     }
     return Section("Cost", facts=_known(facts))
