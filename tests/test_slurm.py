@@ -253,6 +253,14 @@ def test_a_machine_without_slurm_is_said(monkeypatch, tmp_path):
         executor(tmp_path)
 
 
+@pytest.mark.parametrize(("runs", "jobs"), [(0, 0), (1, 1), (24, 24), (1000, 1000), (2500, 834)])
+def test_no_array_is_larger_than_slurm_usually_takes(runs, jobs, monkeypatch):
+    monkeypatch.setattr(slurm, "expected_seconds", lambda run: 10_000)
+    found = slurm.pack(Options(), [[number] for number in range(runs)])
+    assert len(found) == jobs
+    assert [number for job in found for (number,) in job] == list(range(runs))
+
+
 def test_the_file_of_the_project_names_every_option():
     text = (places.TREE / "executor" / "slurm.yaml").read_text()
     assert all(f"\n{field.name}:" in text for field in dataclasses.fields(Options))

@@ -6,12 +6,15 @@ it is requeued; a job that is lost, or cancelled by somebody, is submitted again
 """
 
 import json
+import math
 import os
 import secrets
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,8 @@ from harness.plan.listing import FOLDER
 
 _OWN = ("jobs", "minutes_per_job", "runs_per_job", "runs_at_once", "requeues", "signal_seconds", "setup", "sbatch")
 """Options that are none of sbatch."""
+_MOST_JOBS = 1000
+"""In an array, where Slurm's ``MaxArraySize`` is not set; long runs then share jobs too, which are requeued."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +94,21 @@ def make(
     slurm_queue.require()
     options = options if jobs is None else replace(options, jobs=jobs)
 
-    def pack(chains: Sequence[Chain]) -> list[list[Chain]]:
-        found = batches(
-            chains,
-            expected_seconds,
-            at_least=options.jobs,
-            per_job=60 * options.minutes_per_job * options.runs_at_once,
-            most=options.runs_per_job,
-        )
-        return [list(batch) for batch in found]
-
     engine = Slurm(options, output.resolve() / FOLDER, None if looks is None else looks.as_record(), wait=wait)
-    return Elsewhere(engine, pack, retries=retries, max_failures=max_failures)
+    return Elsewhere(engine, partial(pack, options), retries=retries, max_failures=max_failures)
+
+
+def pack(options: Options, chains: Sequence[Chain]) -> list[list[Chain]]:
+    """Return which chains share a job."""
+    found = batches(
+        chains,
+        expected_seconds,
+        at_least=options.jobs,
+        per_job=60 * options.minutes_per_job * options.runs_at_once,
+        most=options.runs_per_job,
+    )
+    merged = math.ceil(len(found) / _MOST_JOBS) or 1
+    return [list(chain.from_iterable(found[start : start + merged])) for start in range(0, len(found), merged)]
 
 
 class Slurm:
@@ -130,7 +138,7 @@ class Slurm:
         wait = self._wait or again  # what a lost job has left is nobody else's to end
         sent = [
             Batch(
-                [[packed(run) for run in chain] for chain in batch],
+                [[packed(run) for run in runs] for runs in batch],
                 os.getcwd(),
                 self._looks,
                 wait,
