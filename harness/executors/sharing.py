@@ -29,5 +29,8 @@ def share(chains: Sequence[Sequence[Planned]], jobs: int | None, tell: Callable[
         most = math.ceil(len(chains) / places)
         jobs = places * packing.best(missing[0], most=most, tell=tell).jobs if missing else 1
     packed = math.ceil(jobs / places)
-    marked = [[replace(planned, run=replace(planned.run, packed=packed)) for planned in chain] for chain in chains]
-    return jobs, marked
+
+    def mark(planned: Planned) -> Planned:  # others of its node may be of other jobs, which who sent it knows
+        return replace(planned, run=replace(planned.run, packed=max(packed, planned.run.packed)))
+
+    return jobs, [[mark(planned) for planned in chain] for chain in chains]
