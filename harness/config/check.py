@@ -42,6 +42,8 @@ def check(run: RunConfig) -> None:
     if run.model.width > _WIDEST:
         raise UsageError(f"model.width {run.model.width:g} is over the largest allowed, {_WIDEST}")
     _check_recipe(run.recipe)
+    if run.nproc > run.recipe.batch_size:
+        raise UsageError(f"nproc {run.nproc} is over recipe.batch_size {run.recipe.batch_size}, which it divides")
     _check_budget(run.budget)
     if run.corruptions:
         check_corruptible(run.dataset)
@@ -66,12 +68,25 @@ def check_plain(run: RunConfig) -> None:
         raise UsageError("corruptions=true scores the test set, which test=false leaves alone: drop one of them")
     _positive("evaluations", run.evaluations)
     _positive("packed", run.packed)
+    _check_nproc(run)
     _not_negative("checkpoint_seconds", run.checkpoint_seconds)
     _at_most("workers", run.workers, _WORKERS_PER_CORE, least=0)
     for name in TRACKERS:
         _check_tracker(name, getattr(run, name))
     if not run.output:
         raise UsageError("output is empty; name a folder, for example output=results")
+
+
+def _check_nproc(run: RunConfig) -> None:
+    _at_most("nproc", run.nproc, _WORKERS_PER_CORE)
+    if run.nproc == 1:
+        return
+    if run.graph:
+        raise UsageError(
+            f"graph=true records the steps of one process, nproc={run.nproc} has several: drop one of them"
+        )
+    if run.runner.gpu is not None:
+        raise UsageError(f"runner.gpu names one GPU, nproc={run.nproc} takes {run.nproc}: use CUDA_VISIBLE_DEVICES")
 
 
 def _check_tracker(name: str, where: str) -> None:

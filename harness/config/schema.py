@@ -143,15 +143,16 @@ class RunConfig:
     """One run, resolved; ``benchmarks/config.yaml`` says what each setting is.
 
     ``plugins`` names the files that a method, a model or a data set comes from: ``{"method": "/path/file.py:Class"}``.
-    ``test`` is false for trials, which leave the test set alone; ``tuned`` names a file of chosen settings. A plan
-    fills in what a dense net for comparison needs (`harness.plan.comparison`): ``budget_share``, the share of the
-    budget that the run may spend, and ``reference``, size and costs of the net that a narrower one is compared with.
+    ``test`` is false for trials, which leave the test set alone. A plan fills in what a dense net for comparison needs
+    (`harness.plan.comparison`): ``budget_share``, the share of the budget that the run may spend, and ``reference``,
+    size and costs of the net that a narrower one is compared with.
 
     Attributes:
         sparsity: Share of the maskable weights that the final masks remove, in [0, 1).
         seed: Seed of everything that is random in the run.
         device: What it computes on; ``auto`` takes CUDA if there is a device.
         loader: What decodes image folders; ``auto`` takes DALI on CUDA, else torchvision.
+        nproc: Processes that divide each training batch and average their gradients; on CUDA each has a GPU.
         output: Folder of records, networks and board.
         tuned: File of settings that ``tune`` has chosen, or ``true`` for the one in ``OUTPUT/tuning`` that fits.
     """
@@ -168,6 +169,7 @@ class RunConfig:
     loader: str = "auto"
     workers: int = 4
     packed: int = 1
+    nproc: int = 1
     evaluations: int = 20
     test: bool = True
     corruptions: bool = False
@@ -195,8 +197,7 @@ PARTS = {
 }
 """The typed groups of settings; a method, the sixth group, is a dataclass of its own."""
 
-
-_NEWER: dict[str, Any] = {"test": True, "corruptions": False, "budget_share": 1.0, "reference": {}}
+_NEWER: dict[str, Any] = {"test": True, "corruptions": False, "nproc": 1, "budget_share": 1.0, "reference": {}}
 """Settings that `to_dict` leaves out at these values."""
 
 

@@ -6,7 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -117,17 +117,58 @@ def hold(
         yield None
         return
     chosen = candidates(uuid, visible(installed()))
-    held = ", ".join(gpu.uuid for gpu in chosen)
+    with reserve(chosen, _waiting("a GPU", chosen, on_event), shared=shared) as gpu:
+        yield gpu
+
+
+@contextmanager
+def hold_several(count: int, on_event: Callable[[dict[str, Any]], None]) -> Iterator[list[Gpu]]:
+    """Hold several GPUs for a run on CUDA, alone; as long as it cannot have all of them it has none.
+
+    Args:
+        count: How many.
+        on_event: See `hold`.
+
+    Raises:
+        UsageError: There are fewer.
+    """
+    chosen = candidates(None, visible(installed()))
+    if len(chosen) < count:
+        raise UsageError(f"nproc={count} takes {count} GPUs, and this process sees {len(chosen)}")
+    waiting = _waiting(f"{count} GPUs", chosen, on_event)
+    while True:
+        with ExitStack() as after:
+            held: list[Gpu] = []
+            for gpu in chosen:
+                with suppress(_TakenError):
+                    held.append(after.enter_context(reserve([gpu], _give_up)))
+                if len(held) == count:
+                    yield held
+                    return
+        waiting()
+        time.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))  # not in step with another run that needs several
+
+
+class _TakenError(Exception):
+    """Another run holds a GPU."""
+
+
+def _give_up() -> None:
+    raise _TakenError
+
+
+def _waiting(what: str, gpus: list[Gpu], on_event: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+    """Return what tells once that a run waits."""
+    held = ", ".join(gpu.uuid for gpu in gpus)
     said: list[dict[str, Any]] = []
 
     def waiting() -> None:
         # Later ones are empty, but an event is how a run is told to stop.
-        event = {"event": "waiting"} if said else {"event": "log", "text": f"waiting for a GPU: other runs hold {held}"}
-        said.append(event)
-        on_event(event)
+        first = {"event": "log", "text": f"waiting for {what}: other runs hold {held}"}
+        said.append({"event": "waiting"} if said else first)
+        on_event(said[-1])
 
-    with reserve(chosen, waiting, shared=shared) as gpu:
-        yield gpu
+    return waiting
 
 
 @contextmanager

@@ -152,7 +152,8 @@ def settled(run: RunConfig) -> RunConfig:
     if loader == "auto" and data.decoded(vars(run.dataset)):
         loader = "dali" if device == "cuda" and data.DALI else "torchvision"
     dataset = replace(run.dataset, **data.found(vars(run.dataset)))
-    graph = device == "cuda" and run.method.recordable if run.graph is None else run.graph
+    recordable = device == "cuda" and run.nproc == 1 and run.method.recordable
+    graph = recordable if run.graph is None else run.graph
     ready = replace(run, dataset=dataset, device=device, loader=loader, graph=graph)
     return comparison.solved(applied(ready))
 
@@ -161,7 +162,7 @@ class _Planner:
     """Plans runs that share runners, folders of records and sources, each of which is looked at once."""
 
     def __init__(self) -> None:
-        self._choices: dict[tuple[str, str | None], Choice] = {}
+        self._choices: dict[tuple[str, str | None, int], Choice] = {}
         self._existing: dict[str, Existing] = {}
 
     def __call__(self, run: RunConfig) -> Planned:
@@ -174,7 +175,7 @@ class _Planner:
         return Planned(run, identities[0], sources, choice, self._existing[folder].find(cell, identities))
 
     def _choice(self, run: RunConfig) -> Choice:
-        wanted = (run.runner.name, run.runner.image or run.method.image)
+        wanted = (run.runner.name, run.runner.image or run.method.image, run.nproc if run.device == "cuda" else 1)
         if wanted not in self._choices:
             self._choices[wanted] = choose(run)
         return self._choices[wanted]

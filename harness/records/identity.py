@@ -35,7 +35,7 @@ _KEY_RULE = 2
 #: What records lack that were made before a setting existed.
 DEFAULTS: Settings = {"evaluations": 20, "loader": "auto", "dense_layers": []}
 #: Later settings that are left out at these values, so that the keys of older runs stay.
-LEFT_OUT: Settings = {"test": True, "budget_share": 1.0}
+LEFT_OUT: Settings = {"test": True, "nproc": 1, "budget_share": 1.0}
 MODEL_LEFT_OUT: Settings = {"width": 1.0}
 
 

@@ -11,7 +11,7 @@ def choose(run: RunConfig) -> Choice:
 
     ``docker`` and ``local`` are binding; ``auto`` takes a container where an engine answers and has the image of the
     present Dockerfile and locks, else a process on this machine. The engine is queried each time: code that plans many
-    runs keeps the choice for those of one ``runner.name`` and image.
+    runs keeps the choice for those of one ``runner.name`` and image, and of one number of GPUs.
 
     Raises:
         UsageError: ``docker`` is requested and there is no engine, or no image that may be run.
@@ -19,6 +19,8 @@ def choose(run: RunConfig) -> Choice:
     if run.runner.name == "local":
         return Choice(LocalRunner(), "runner local: requested")
     try:
+        if run.device == "cuda" and run.nproc > 1:
+            raise UsageError(f"nproc={run.nproc} takes {run.nproc} GPUs, and a container gets one: use runner=local")
         return _docker(run)
     except UsageError as error:
         if run.runner.name == "docker":

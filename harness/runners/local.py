@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,25 @@ class LocalRunner:
         """Train a request; of the limits only ``timeout`` and ``gpu`` apply. See `harness.runners.base.Runner.run`."""
         config = json.loads(request.read_text())["config"]
         try:
-            with gpus.hold(config["device"], limits.gpu, on_event, shared=config["packed"] > 1) as gpu:
-                child = Process(_inside, request, folder, log, gpu.uuid if gpu else None)
+            with _gpus(config, limits, on_event) as held:
+                child = Process(_inside, request, folder, log, held)
                 return _supervise(child, limits.timeout, on_event, log)
         except KeyboardInterrupt:
             return Ending(
                 "interrupted", "interrupted; run it again to resume from its checkpoint (--force begins anew)"
             )
+
+
+@contextmanager
+def _gpus(config: dict[str, Any], limits: RunnerConfig, on_event: OnEvent) -> Iterator[str | None]:
+    """Hold the GPUs of a run, one for each of its processes; None for a run on the CPU."""
+    count = config.get("nproc", 1)
+    if config["device"] == "cuda" and count > 1:
+        with gpus.hold_several(count, on_event) as several:
+            yield ",".join(gpu.uuid for gpu in several)
+        return
+    with gpus.hold(config["device"], limits.gpu, on_event, shared=config["packed"] > 1) as gpu:
+        yield gpu.uuid if gpu else None
 
 
 def _supervise(child: Process, timeout: float | None, on_event: OnEvent, log: Path) -> Ending:
@@ -92,10 +105,10 @@ def _pass_on(connection: Connection, on_event: OnEvent) -> tuple[bool, bool]:
     return bool(told), True
 
 
-def _inside(outside: Connection, request: Path, folder: Path, log: Path, gpu: str | None) -> int:
+def _inside(outside: Connection, request: Path, folder: Path, log: Path, held: str | None) -> int:
     """Be the child: train, printing into the log."""
-    if gpu is not None:  # CUDA reads it when it starts, which it has not in the server
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    if held is not None:  # CUDA reads it when it starts, which it has not in the server
+        os.environ["CUDA_VISIBLE_DEVICES"] = held
     _print_into(log)
     from harness.training.worker import work
 

@@ -20,6 +20,7 @@ from harness.errors import first_line
 from harness.machine.meter import Meter
 from harness.machine.oom import ran_out_of_memory
 from harness.training import sealed
+from harness.training.ranks import Ranks
 from harness.training.sealed import DamagedError
 from harness.training.trainer import Emit, Trainer
 
@@ -62,6 +63,7 @@ class Checkpoints:
         self._key, self._meter, self._emit = key, meter, emit
         self._started, self._before = started, 0.0
         self._said = ""
+        self._processes = 1
         self.resumed = False
 
     @property
@@ -69,15 +71,31 @@ class Checkpoints:
         """Seconds that the run has taken so far, in earlier processes too."""
         return self._before + time.perf_counter() - self._started
 
-    def resume(self, anew: Callable[[], Trainer]) -> Trainer:
+    def resume(self, anew: Callable[[], Trainer], ranks: Ranks | None = None) -> Trainer:
         """Restore the run from its newest checkpoint that can be used, if there is one.
 
         Args:
             anew: Makes a trainer at the start of the run, for after a checkpoint that did not fit.
+            ranks: The processes of the run, which restore what their leader could; None for this one alone.
 
         Returns:
             The trainer, restored or at its start.
         """
+        paths = (None, self._path, self._before_path)
+        if ranks is None:
+            return self._resume(anew)[0]
+        self._processes = ranks.count
+        used = None
+        if ranks.leads:
+            self.trainer, used = self._resume(anew)
+        path = paths[int(ranks.of_leader(paths.index(used)))]
+        if path is not None and not ranks.leads:
+            self._restore(sealed.read(path))
+        ranks.totals(0)  # nothing is written before all have read it
+        return self.trainer
+
+    def _resume(self, anew: Callable[[], Trainer]) -> tuple[Trainer, Path | None]:
+        """Return the trainer, and the checkpoint that it was restored from, if any."""
         for unfinished in (self._new, sealed.part_of(self._new)):
             sealed.remove(unfinished)
         for path in (self._path, self._before_path):
@@ -92,8 +110,8 @@ class Checkpoints:
                 self.trainer = anew()
             else:
                 self.resumed = True
-                break
-        return self.trainer
+                return self.trainer, path
+        return self.trainer, None
 
     def check_room(self) -> None:
         """Say so if the disk has too little room for checkpoints."""
@@ -119,11 +137,14 @@ class Checkpoints:
 
     def _state(self, key: str) -> dict[str, Any]:
         clocks = self._meter.clocks.state_dict()
-        return {"key": key, "elapsed": self.elapsed, "clocks": clocks, "trainer": self.trainer.state_dict()}
+        state = {"key": key, "elapsed": self.elapsed, "clocks": clocks, "trainer": self.trainer.state_dict()}
+        return state if self._processes == 1 else {**state, "nproc": self._processes}
 
     def _restore(self, state: Any) -> None:
         if not isinstance(state, dict) or not isinstance(state.get("trainer"), dict):
             raise DamagedError("not a checkpoint")
+        if (found := state.get("nproc", 1)) != self._processes:
+            raise DamagedError(f"of a run with nproc={found}, this one has nproc={self._processes}")
         if state.get("key") != self._key:
             raise DamagedError("of another run")
         elapsed = float(state["elapsed"])

@@ -43,16 +43,25 @@ def hessian_product(
 
 
 def gradient_and_hessian_product(
-    loss: Loss, part: Part, parameters: Sequence[Tensor]
+    loss: Loss, part: Part, parameters: Sequence[Tensor], total: Callable[[list[Tensor]], None] | None = None
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return the gradient of the mean loss over one part, and the Hessian times it, from a single graph.
 
     See `hessian_product`; it would repeat the forward and the backward pass.
+
+    Args:
+        loss: Mean loss.
+        part: What it is taken of.
+        parameters: See `hessian_product`.
+        total: Adds to the gradient, in place, what other processes have found on their parts; the product is then
+            this part's Hessian times the whole gradient.
     """
     images, labels, share = part
     with sdpa_kernel(SDPBackend.MATH):
         found = torch.autograd.grad(share * loss(images, labels), parameters, create_graph=True, materialize_grads=True)
         gradients = [each.detach().clone() for each in found]
+        if total is not None:
+            total(gradients)
         torch.stack([(one * other).sum() for one, other in zip(found, gradients, strict=True)]).sum().backward()
     return gradients, [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
 

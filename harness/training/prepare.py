@@ -28,6 +28,7 @@ from harness.budget.tracing import is_small
 from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.tasks.vision import data, models
+from harness.training.ranks import smallest_part
 
 
 @dataclass(frozen=True)
@@ -217,15 +218,14 @@ def _check_densities(run: RunConfig, costs: Costs, reference: Costs) -> list[str
 
 def _check_rest(run: RunConfig, budget: Budget, train_samples: int) -> list[str]:
     """Refuse a last batch that the model cannot train on; note one that is larger than the others."""
-    batch_size = run.recipe.batch_size
-    last = last_batch(train_samples, batch_size)
-    total = budget.clock().total_steps
-    if total is not None and total < steps_per_epoch(train_samples, batch_size):
-        last = batch_size  # it ends before the last batch of an epoch
-    if last == 1 and (why := _single_image_error(_Architecture.of(run))):
+    batch_size, total = run.recipe.batch_size, budget.clock().total_steps
+    ends = total is not None and total < steps_per_epoch(train_samples, batch_size)  # before an epoch's last batch
+    last = batch_size if ends else last_batch(train_samples, batch_size)
+    if smallest_part(run.nproc, min(last, batch_size)) == 1 and (why := _single_image_error(_Architecture.of(run))):
+        where = "the last batch of each epoch holds" if run.nproc == 1 else f"at nproc={run.nproc} a process has"
         raise UsageError(
-            f"recipe.batch_size {batch_size}: the last batch of each epoch holds 1 of {train_samples:,} images, and "
-            f"{run.model.name} cannot train on a single one ({why})"
+            f"recipe.batch_size {batch_size}: {where} 1 of {train_samples:,} images, and {run.model.name} cannot train "
+            f"on a single one ({why})"
         )
     if last > batch_size:
         rest = f"a rest of {last - batch_size} is too small for a batch of its own"

@@ -34,6 +34,7 @@ from harness.training.derivatives import (
     hessian_product,
     parameters_of,
 )
+from harness.training.ranks import Ranks
 from methods import Masks, Probe
 
 
@@ -66,7 +67,9 @@ class Probed:
         return self.compute_flow()
 
 
-def probe(run: RunConfig, model: nn.Module, layers: Layers, batches: Batches) -> Probed | None:
+def probe(
+    run: RunConfig, model: nn.Module, layers: Layers, batches: Batches, ranks: Ranks | None = None
+) -> Probed | None:
     """Compute what a run's method requests before the first step.
 
     Args:
@@ -74,6 +77,7 @@ def probe(run: RunConfig, model: nn.Module, layers: Layers, batches: Batches) ->
         model: Initialised, on its device.
         layers: The masked weights.
         batches: Of the training split; the beginning of epoch 0 is read, augmented as in training.
+        ranks: The processes of the run, each of which takes its part of the images; None for this one alone.
 
     Returns:
         What was found; None if the method does not probe.
@@ -88,18 +92,23 @@ def probe(run: RunConfig, model: nn.Module, layers: Layers, batches: Batches) ->
     found = Probed(partial(_flow, run, model, layers), wanted.flows)
     if wanted.batches or wanted.per_class:
         parts, parameters = _parts(run, wanted, batches), parameters_of(layers)
+        total = None if ranks is None else ranks.sum
         loss = partial(_loss, model, wanted.temperature, run.recipe.label_smoothing)
         products: list[Tensor] = []
         if wanted.hessian and is_one_batch(wanted, run.dataset.classes, batches.batch_size):
             with _untouched(run, model, training=True):
                 (part,) = parts()
-                gradients, products = gradient_and_hessian_product(loss, part, parameters)
+                gradients, products = gradient_and_hessian_product(loss, part, parameters, total)
         else:
             with _untouched(run, model, training=True):
                 gradients = gradient(loss, parts(), parameters)
+            if total is not None:
+                total(gradients)
             if wanted.hessian:
                 with _untouched(run, model, training=True):
                     products = hessian_product(loss, parts(), parameters, gradients)
+        if total is not None and products:
+            total(products)
         found.gradients = _usable(run, "gradient", by_layer(gradients, layers), layers)
         if wanted.hessian:
             found.hessian_gradients = _usable(run, "Hessian-gradient product", by_layer(products, layers), layers)
@@ -149,24 +158,35 @@ def _parts(run: RunConfig, wanted: Probe, batches: Batches) -> Callable[[], Iter
         images, labels = _of_each_class(run, wanted.per_class, batches)
         # Pieces of at most a batch, so that a probe takes no more memory than a step, but for the second derivative.
         pieces = math.ceil(len(labels) / batches.batch_size)
-        split = list(zip(images.tensor_split(pieces), labels.tensor_split(pieces), strict=True))
+        number, count = batches.share
+        split = [
+            (one.tensor_split(count)[number], its.tensor_split(count)[number])
+            for one, its in zip(images.tensor_split(pieces), labels.tensor_split(pieces), strict=True)
+        ]
+        if not all(len(its) for _, its in split):
+            raise UsageError(f"nproc={count}: method {run.method.name} probes {len(labels)} images, too few for each")
         return lambda: ((one.to(run.device), its.to(run.device), len(its) / len(labels)) for one, its in split)
-    return lambda: ((*batch, 1 / wanted.batches) for batch in islice(batches.epoch(0), wanted.batches))
+    # All of them are whole batches (`harness.budget.probe.check`), or this process's parts of these.
+    return lambda: (
+        (images, labels, len(labels) / batches.batch_size / wanted.batches)
+        for images, labels in islice(batches.epoch(0), wanted.batches)
+    )
 
 
 def _of_each_class(run: RunConfig, count: int, batches: Batches) -> tuple[Tensor, Tensor]:
     """Return the first ``count`` images of each class in the order of epoch 0, and their labels, on the CPU."""
     missing = [count] * run.dataset.classes
     found: list[tuple[Tensor, Tensor]] = []
-    for images, labels in batches.epoch(0):
-        places = []
-        for place, label in enumerate(labels.tolist()):
-            if missing[label]:
-                missing[label] -= 1
-                places.append(place)
-        found.append((images[places].cpu(), labels[places].cpu()))  # of many classes they take gigabytes
-        if not any(missing):
-            break
+    with batches.whole():
+        for images, labels in batches.epoch(0):
+            places = []
+            for place, label in enumerate(labels.tolist()):
+                if missing[label]:
+                    missing[label] -= 1
+                    places.append(place)
+            found.append((images[places].cpu(), labels[places].cpu()))  # of many classes they take gigabytes
+            if not any(missing):
+                break
     for label, left in enumerate(missing):
         if left:
             raise UsageError(

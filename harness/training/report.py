@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -89,15 +90,27 @@ def network(trainer: Trainer) -> Network:
     return Network(trainer.model.state_dict(), dict(trainer.masks.tensors()))
 
 
-def measure(result: Record, trainer: Trainer, meter: Meter, checkpoints: Checkpoints) -> None:
-    """Fill in time, memory and energy once the run is over."""
+def measure(
+    result: Record, trainer: Trainer, meter: Meter, checkpoints: Checkpoints, others: Sequence[float] | None
+) -> None:
+    """Fill in time, memory and energy once the run is over.
+
+    Args:
+        result: The record.
+        trainer: Of this process.
+        meter: Of this process.
+        checkpoints: They know of earlier processes.
+        others: Memory and energy of the run's other processes at the same time; None if they are not known.
+    """
     cost, clocks = result["cost"], meter.clocks
     with suppress(RuntimeError):  # of a device that an error has spoilt nothing can be read
         trainer.watch.settle()
+    memory, energy = others or (0, 0)
+    seen = others is not None and not checkpoints.resumed and meter.energy_joules is not None
     cost.update(
-        peak_memory_bytes=meter.peak_memory_bytes,
+        peak_memory_bytes=None if others is None else meter.peak_memory_bytes + int(memory),
         # The meter has seen only a part of a resumed run.
-        energy_joules=None if checkpoints.resumed else meter.energy_joules,
+        energy_joules=(meter.energy_joules or 0) + energy if seen else None,
         throttled=clocks.throttled,
         power_capped=clocks.power_capped,
     )

@@ -8,6 +8,7 @@ from harness.config import RunConfig
 from harness.machine.precision import precision
 from harness.tasks.vision.data import Batches
 from harness.training.graph import RecordedStep
+from harness.training.ranks import Averaging, Ranks
 from harness.training.topology import Topology
 from methods import Event
 
@@ -21,12 +22,22 @@ class Step:
         optimizer: Of the model's parameters.
         topology: The masks, attached to the optimiser, and what the method does in each step.
         batches: Make images and labels of picks.
+        ranks: The processes of the run, which average gradients and loss; None for this one alone.
     """
 
     def __init__(
-        self, run: RunConfig, model: nn.Module, optimizer: torch.optim.Optimizer, topology: Topology, batches: Batches
+        self,
+        run: RunConfig,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        topology: Topology,
+        batches: Batches,
+        *,
+        ranks: Ranks | None = None,
     ) -> None:
         self._model, self._optimizer, self._masks, self._batches = model, optimizer, topology.masks, batches
+        trained = (parameter for group in optimizer.param_groups for parameter in group["params"])
+        self._average = None if ranks is None else Averaging(ranks, trained)
         self._each_step, self._refreezes = topology.each_step, topology.refreezes
         self._device = torch.device(run.device)
         self._batch_size, self._smoothing = run.recipe.batch_size, run.recipe.label_smoothing
@@ -81,6 +92,8 @@ class Step:
         else:
             with self._masks.forward.training():
                 loss = self._differentiated(images, labels)
+        if self._average is not None:
+            loss = self._average(loss, len(labels))
         if event is not None and (event.dense_gradient or event.gradient):
             self._masks.hold_gradients(dense=event.dense_gradient)
         if self._each_step is not None:

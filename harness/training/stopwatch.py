@@ -141,10 +141,17 @@ class DeviceStopwatch(Stopwatch):
         return len(self._queued) > AHEAD or expected >= self._left()
 
 
-def of(device: torch.device, course: Course) -> Stopwatch:
-    """Return a stopwatch for what a device does along the course of a run."""
+def of(device: torch.device, course: Course, spend: Spend | None = None) -> Stopwatch:
+    """Return a stopwatch for what a device does along the course of a run.
+
+    Args:
+        device: Of the run.
+        course: Its budget may be one of seconds.
+        spend: Takes what is booked in the place of the course.
+    """
+    spend = spend or course.elapse
     if device.type != "cuda":
-        return Stopwatch(course.elapse)
+        return Stopwatch(spend)
     left = (lambda: course.clock.left) if course.clock.kind.timed else None
     # Blocking: a host that waits leaves its core to loaders and to other runs.
-    return DeviceStopwatch(lambda: torch.cuda.Event(enable_timing=True, blocking=True), course.elapse, left)
+    return DeviceStopwatch(lambda: torch.cuda.Event(enable_timing=True, blocking=True), spend, left)

@@ -15,6 +15,7 @@ from harness.tasks.vision.data import Batches
 from harness.training import probing
 from harness.training.history import History
 from harness.training.prepare import Task
+from harness.training.ranks import Ranks
 from methods import Event, Masks
 from methods.base import overrides
 
@@ -30,7 +31,14 @@ class Topology:
         refreezes: Whether the optimiser's weight decay reaches weights that are not trained, and has to be undone.
     """
 
-    def __init__(self, run: RunConfig, task: Task, optimizer: torch.optim.Optimizer, history: History) -> None:
+    def __init__(
+        self,
+        run: RunConfig,
+        task: Task,
+        optimizer: torch.optim.Optimizer,
+        history: History,
+        ranks: Ranks | None = None,
+    ) -> None:
         """Make the masks, dense at first.
 
         Args:
@@ -38,12 +46,13 @@ class Topology:
             task: Its masked weights.
             optimizer: Of the model's parameters; what the method learns besides is added to it.
             history: Where topology is noted.
+            ranks: The processes of the run, whose masks have to agree; None for this one alone.
 
         Raises:
             UsageError: Steps are to be recorded, and those of the method cannot be.
         """
         self._run, self._method, self._target = run, run.method, 1 - run.sparsity
-        self._layers, self._history = task.layers, history
+        self._layers, self._history, self._ranks = task.layers, history, ranks
         generator = torch.Generator().manual_seed(derive(run.seed, "masks"))
         self.masks = Masks(task.layers, generator, task.costs.shapes)
         self.masks.attach(optimizer)
@@ -71,7 +80,7 @@ class Topology:
             batches: Of the training split, for a probe.
         """
         if self.probes:
-            self.masks.probed = probing.probe(self._run, model, self._layers, batches)
+            self.masks.probed = probing.probe(self._run, model, self._layers, batches, self._ranks)
         self._method.start(self.masks, self._target)
         self.masks.probed = None
         if self._has("redraws"):
@@ -90,7 +99,17 @@ class Topology:
         """Let the method change the masks at the event of an iteration."""
         self._method.update(self.masks, iteration.moment, self._target)
         self.masks.release_gradients()
+        self.require_agreement(iteration.moment.step)
         self.charge()
+
+    def require_agreement(self, step: int) -> None:
+        """Require that all processes of the run have the same masks after ``step`` steps.
+
+        Raises:
+            UnequalRanksError: They have not.
+        """
+        if self._ranks is not None:
+            self._ranks.require_equal(self.masks, step)
 
     def finish(self, step: int) -> None:
         """Set the last masks, after ``step`` steps; from now on the network is as it is published."""

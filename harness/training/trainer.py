@@ -20,12 +20,14 @@ from harness.training.history import History
 from harness.training.learning_rate import Rates
 from harness.training.prepare import Task
 from harness.training.promises import Promises
+from harness.training.ranks import Ranks
 from harness.training.rewinding import RewindPoint
 from harness.training.step import Step
 from harness.training.topology import Topology
 
 LOG_SECONDS = 0.5
 Emit = Callable[[dict[str, Any]], None]
+Call = Callable[[], object]
 
 
 class DivergedError(Exception):
@@ -44,13 +46,14 @@ class Trainer:
         watch: Seconds by what they were spent on.
     """
 
-    def __init__(self, run: RunConfig, task: Task, splits: Data) -> None:
+    def __init__(self, run: RunConfig, task: Task, splits: Data, ranks: Ranks | None = None) -> None:
         """Put the model on its device and draw the masks.
 
         Args:
             run: What to train.
             task: Made from it by `harness.training.prepare.prepare`.
             splits: The data set.
+            ranks: The processes of the run; None for this one alone.
         """
         self._run, self._splits = run, splits
         self._device = torch.device(run.device)
@@ -58,12 +61,12 @@ class Trainer:
         self.model = placed(task.model, self._device)
         self.optimizer = optimizers.build(run, task)
         self.history = History()
-        self._topology = Topology(run, task, self.optimizer, self.history)
+        self._topology = Topology(run, task, self.optimizer, self.history, ranks)
         self.masks = self._topology.masks
         self.course = task.course(run)
         self.watch = stopwatch.of(self._device, self.course)
         self._rates = Rates(run.recipe, self.course)
-        self._step = Step(run, self.model, self.optimizer, self._topology, splits.train)
+        self._step = Step(run, self.model, self.optimizer, self._topology, splits.train, ranks=ranks)
         self._promises = Promises(self.masks, 1 - run.sparsity, run.method)
         self._rewinding = run.method.rewinding(1 - run.sparsity)
         self._rewind_point = RewindPoint(self._rewinding)
@@ -74,13 +77,7 @@ class Trainer:
         if not self._topology.probes:  # else once it is known that no checkpoint takes the place of all this
             self._topology.start(self.model, splits.train)
 
-    def train(
-        self,
-        emit: Emit,
-        checkpoint: Callable[[], object],
-        stop: Callable[[], bool],
-        before_last: Callable[[], object] | None = None,
-    ) -> bool:
+    def train(self, emit: Emit, checkpoint: Call, stop: Callable[[], bool], before_last: Call | None = None) -> bool:
         """Train until the budget is spent.
 
         Args:
@@ -103,6 +100,7 @@ class Trainer:
             self.course.require_step()
         logged = saved = time.monotonic()
         self._rewind_point.keep_if_due(self.course, self._tensors, self.optimizer)
+        self._topology.require_agreement(self.course.ledger.steps)
         self._topology.say_empty(emit)
         while not self.course.clock.done:
             if stop():
@@ -209,18 +207,22 @@ class Trainer:
         self.watch.book("train")
         self._promises.check(self.course.ledger.steps)
         with self.masks.used():
-            score = evaluate(self.model, self._splits.val)
+            accuracy = self._validated()
         self._evaluated = int(position * self._evaluations)
         self.history.note_point(
             step=self.course.ledger.steps,
             progress=self.course.clock.progress,
             train_loss=loss,
-            val_accuracy=score.accuracy,
+            val_accuracy=accuracy,
             density=self.masks.density,
             lr=self._rates.at(position),
         )
         self._step.forget_loss()
         self.watch.book("eval")
+
+    def _validated(self) -> float:
+        """Return the accuracy on the validation split."""
+        return evaluate(self.model, self._splits.val).accuracy
 
     def _mean_loss(self) -> float:
         mean = self._step.mean_loss()

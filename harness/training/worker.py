@@ -11,7 +11,6 @@ import json
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -22,27 +21,22 @@ import torch
 
 from harness import generators, plugins
 from harness.config import RunConfig, from_dict
-from harness.errors import UsageError, first_line
+from harness.errors import UsageError
 from harness.machine import provenance
 from harness.machine.allocator import keep_freed_memory
 from harness.machine.meter import Meter
-from harness.machine.oom import ran_out_of_memory
 from harness.records import Record, empty, write
 from harness.seeds import derive
 from harness.tasks.vision.data import Data
 from harness.tasks.vision.inputs import load_data
-from harness.training import network, report, workplace
+from harness.training import endings, launch, network, report, workplace
 from harness.training.checkpoint import Checkpoints
 from harness.training.determinism import Nondeterministic, require_deterministic
+from harness.training.endings import INTERRUPTED, StoppedError
 from harness.training.prepare import Task, prepare
+from harness.training.ranked import RankedTrainer
+from harness.training.ranks import Ranks
 from harness.training.trainer import DivergedError, Emit, Trainer
-
-INTERRUPTED = 130
-"""Exit status of a run that was told to stop."""
-
-
-class _StoppedError(Exception):
-    """The run was told to stop; the message says what was saved of it."""
 
 
 def main() -> int:
@@ -67,35 +61,41 @@ def work(request: Path, folder: Path, emit: Emit) -> int:
     stopped = _catch_stop()
     try:
         with workplace.hold(folder, stopped, emit):
-            return _work(requested, folder, emit, stopped)
+            trained, leave = partial(_trained, requested, folder, emit, stopped), partial(_leave, folder, emit)
+            if (count := requested["config"].get("nproc", 1)) > 1:
+                return launch.train(count, trained, leave, folder / "record.json", partial(_begun, requested))
+            return leave(trained())
     except workplace.OccupiedError as error:
         print(error, file=sys.stderr)  # whatever is in the folder is not this process's to replace
         return 1
 
 
-def _work(requested: dict[str, Any], folder: Path, emit: Emit, stopped: Callable[[], bool]) -> int:
-    started = time.perf_counter()
+def _begun(requested: dict[str, Any]) -> Record:
+    """Return the record of a run that begins."""
     known: dict[str, Any] = {name: requested.get(name) for name in ("code", "image")}
     result = empty(requested["config"], requested["key"], requested["runner"], **known)
     result["provenance"].update(requested["provenance"], started=_now(), resumed=False)
+    return result
+
+
+def _trained(requested: dict[str, Any], folder: Path, emit: Emit, stopped: Callable[[], bool]) -> Record:
+    """Train, in this process, and return the record."""
+    started = time.perf_counter()
+    result = _begun(requested)
     with Nondeterministic() as unsure:
+        run = _Run(requested, folder, result, emit, stopped)
         try:
-            _Run(requested, folder, result, emit, stopped).train()
-        except _StoppedError as stop:
-            result.update(status="interrupted", reason=f"told to stop; {stop}")
-        except DivergedError as error:
-            result.update(status="diverged", reason=str(error))
-        except UsageError as error:
-            result.update(status="failed", reason=str(error))
-        except Exception as error:  # whatever a method's code raises is this run's end, not the harness's
-            traceback.print_exc()
-            if ran_out_of_memory(error):
-                result.update(status="out_of_memory", reason=first_line(error))
-            else:
-                result.update(status="failed", reason=f"{type(error).__name__}: {first_line(error)}")
+            run.train()
+        except Exception as error:
+            endings.note(result, error, run.ranks)
     result["provenance"].update(finished=_now(), nondeterministic=unsure.names)
     if result["cost"]["seconds"]["total"] is None:
         result["cost"]["seconds"]["total"] = time.perf_counter() - started
+    return result
+
+
+def _leave(folder: Path, emit: Emit, result: Record) -> int:
+    """Write the record; return the exit status."""
     try:
         workplace.write(partial(write, result, folder / "record.json"), folder)
     except OSError as error:
@@ -109,8 +109,8 @@ def settle_process(run: RunConfig) -> None:
     """Give this process what a run needs: the recipe's threads, freed memory kept, deterministic algorithms."""
     keep_freed_memory()
     require_deterministic()
-    if run.recipe.threads:
-        torch.set_num_threads(run.recipe.threads)
+    if run.recipe.threads or run.nproc > 1:
+        torch.set_num_threads(run.recipe.threads or max(1, torch.get_num_threads() // run.nproc))
 
 
 class _Run:
@@ -122,19 +122,20 @@ class _Run:
         self._request, self._folder = request, folder
         self._result, self._emit, self._stopped = result, emit, stopped
         self._started = time.perf_counter()
+        self.ranks: Ranks | None = None
 
     def train(self) -> None:
         """Train to the end and fill in the record.
 
         Raises:
-            _StoppedError: It was told to stop.
+            StoppedError: It was told to stop.
         """
         run, task, splits = self._set_up()
-        trainer, meter = Trainer(run, task, splits), Meter(run.device)
+        trainer, meter = self._trainer(run, task, splits), Meter(run.device)
         checkpoints = Checkpoints(
             self._folder, self._request["key"], trainer, meter, started=self._started, emit=self._emit
         )
-        trainer = checkpoints.resume(partial(_anew, self._request, splits))
+        trainer = checkpoints.resume(partial(self._anew, splits), self.ranks)
         if run.checkpoint_seconds:
             checkpoints.check_room()
         self._result["provenance"]["resumed"] = checkpoints.resumed
@@ -142,9 +143,18 @@ class _Run:
         for note in task.notes:
             self._emit({"event": "log", "text": note})
         self._emit({"event": "started", "budget": vars(run.budget), "train_samples": task.train_samples})
+        if self.ranks is not None and not self.ranks.leads:
+            with meter:
+                self._spend(task, trainer, checkpoints)
+            self.ranks.totals(meter.peak_memory_bytes, meter.energy_joules or 0)
+            self._result["status"] = "done"
+            return
+        others = None if self.ranks else [0.0, 0.0]  # memory and energy of the other processes
         try:
             with meter:
                 spent = self._spend(task, trainer, checkpoints)
+                if self.ranks is not None:
+                    others = self.ranks.totals(0, 0)
                 # Also before the test set is scored, for whatever may happen there.
                 saved = checkpoints.save() if run.checkpoint_seconds or not spent else False
                 if spent:
@@ -153,10 +163,10 @@ class _Run:
             checkpoints.discard()  # from there it would only diverge again
             raise
         finally:  # what a run cost that did not end well counts too, in earlier processes as well
-            report.measure(self._result, trainer, meter, checkpoints)
+            report.measure(self._result, trainer, meter, checkpoints, others)
         if not spent:
             resume = "run it again to resume from its checkpoint (--force begins anew)"
-            raise _StoppedError(resume if saved else "its checkpoint could not be written")
+            raise StoppedError(resume if saved else "its checkpoint could not be written")
 
     def _set_up(self) -> tuple[RunConfig, Task, Data]:
         """Make model and data ready."""
@@ -169,15 +179,35 @@ class _Run:
             raise UsageError("device=cuda was requested and there is no CUDA device here; device=cpu trains on the CPU")
         self._result["provenance"].update(provenance.machine(run.device))
         task = prepare(run)
+        if run.nproc > 1:
+            self._join(run, task)
         self._result["config"].update(task.describe())
         self._stop_early()
         splits = load_data(run)
         self._stop_early()
         return run, task, splits
 
+    def _join(self, run: RunConfig, task: Task) -> None:
+        """Join the other processes of the run; only the leader is heard."""
+        self.ranks = Ranks.join(run.nproc, run.device)
+        made = self._result["provenance"]
+        made["ranks"] = self.ranks.described(task.model)
+        if made["gpu"] is not None:
+            made["gpu"]["count"] = run.nproc
+        if not self.ranks.leads:
+            self._emit = lambda event: None
+
+    def _trainer(self, run: RunConfig, task: Task, splits: Data) -> Trainer:
+        return Trainer(run, task, splits) if self.ranks is None else RankedTrainer(run, task, splits, self.ranks)
+
+    def _anew(self, splits: Data) -> Trainer:
+        """Return a trainer at the start of the run, which shares nothing but the data with another one."""
+        run = from_dict(self._request["config"])
+        return self._trainer(run, prepare(run), splits)
+
     def _stop_early(self) -> None:
         if self._stopped():
-            raise _StoppedError("it had not begun to train")
+            raise StoppedError("it had not begun to train")
 
     def _spend(self, task: Task, trainer: Trainer, checkpoints: Checkpoints) -> bool:
         """Train until the budget is spent; return whether it is, and the run was not told to stop."""
@@ -197,12 +227,6 @@ class _Run:
         except OSError as error:
             text = f"the trained network could not be written: {error.strerror or error}"
             self._emit({"event": "log", "text": text})
-
-
-def _anew(request: dict[str, Any], splits: Data) -> Trainer:
-    """Return a trainer at the start of a run, which shares nothing but the data with another one."""
-    run = from_dict(request["config"])
-    return Trainer(run, prepare(run), splits)
 
 
 def _catch_stop() -> Callable[[], bool]:

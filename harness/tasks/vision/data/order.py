@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -20,11 +21,13 @@ class Batches(ABC):
         batch_size: Samples of one batch; the last one of an epoch may be smaller, or in training a little larger
             (`harness.budget.epoch`).
         training: Whether these are trained on; what is evaluated is cut into batches and a rest.
+        share: Which part of each batch is served, and of how many, where several processes divide the batches.
     """
 
     samples: int
     batch_size: int
     training: bool
+    share: tuple[int, int] = (0, 1)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -41,6 +44,15 @@ class Batches(ABC):
         Yields:
             Tensors on the device, the first dimension of each being the samples of the batch.
         """
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Serve whole batches meanwhile."""
+        before, self.share = self.share, (0, 1)
+        try:
+            yield
+        finally:
+            self.share = before
 
     def batch(self, *pick: Tensor) -> tuple[Tensor, Tensor]:
         """Return the batch of a pick; nothing here waits for the device, so that a CUDA graph can hold it.
@@ -64,6 +76,21 @@ def bounds(samples: int, batch_size: int, *, training: bool) -> list[tuple[int, 
         return [(begin, min(begin + batch_size, samples)) for begin in range(0, samples, batch_size)]
     last = samples - last_batch(samples, batch_size)
     return [*((begin, begin + batch_size) for begin in range(0, last, batch_size)), (last, samples)]
+
+
+def part(cuts: list[tuple[int, int]], share: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return one of several parts of each batch, as equal as can be, that together are the batch in its order.
+
+    Args:
+        cuts: Where each batch begins and ends.
+        share: Number of the part, from 0, and how many there are; parts without a sample are left out.
+    """
+    number, count = share
+    if count == 1:
+        return cuts
+    sizes = [(begin, end - begin) for begin, end in cuts]
+    parts = [(begin + size * number // count, begin + size * (number + 1) // count) for begin, size in sizes]
+    return [(begin, end) for begin, end in parts if begin < end]
 
 
 def hold_out(labels: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

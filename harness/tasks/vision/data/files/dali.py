@@ -168,7 +168,7 @@ class DaliBatches(FileBatches):
         """
         # Workers are started before the pipeline: they are forked without its threads. They end with the epoch even
         # where the traceback of an error holds on to what was going on.
-        with closing(self._reading.epoch(index, start)) as batches:
+        with closing(self._reading.epoch(index, start, self.share)) as batches:
             # One an epoch: it is made in an instant, and one that was left in the middle still has batches of that.
             decoder = self._pipeline_for(largest_batch(self.samples, self.batch_size))
             with _InUse() as in_use:

@@ -142,7 +142,7 @@ class FolderBatches(FileBatches):
         Raises:
             UsageError: If an image cannot be read.
         """
-        for batch in self._reading.epoch(index, start):
+        for batch in self._reading.epoch(index, start, self.share):
             yield tuple(part.to(self._device, non_blocking=True) for part in batch)
 
     def batch(self, *pick: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harness.errors import UsageError
-from harness.tasks.vision.data.order import bounds, shuffled
+from harness.tasks.vision.data.order import bounds, part, shuffled
 
 Key = tuple[int, int]
 """Epoch and index of a sample: workers keep no state, so any of them gives the same picture."""
@@ -56,13 +56,18 @@ class Reading(Generic[Sample, Batch]):
             persistent_workers=workers > 0 and seed is not None,
         )
 
-    def epoch(self, index: int, start: int = 0) -> Generator[Batch, None, None]:
+    def epoch(self, index: int, start: int = 0, share: tuple[int, int] = (0, 1)) -> Generator[Batch, None, None]:
         """Start the workers, and return the batches of epoch ``index`` from step ``start`` on.
+
+        Args:
+            index: Of the epoch.
+            start: Of its batches.
+            share: Which part of each batch to read (`harness.tasks.vision.data.order.part`).
 
         Raises:
             UsageError: If a file cannot be read, when its batch is requested.
         """
-        self._sampler.epoch, self._sampler.start = index, start
+        self._sampler.epoch, self._sampler.start, self._sampler.share = index, start, share
         # What workers are forked with is never theirs to collect: the end of a DALI pipeline, say, would wait for
         # threads that a fork does not copy.
         gc.freeze()
@@ -97,7 +102,7 @@ class _Stack(Generic[Sample, Batch]):
 
 
 class _EpochSampler(Sampler[list[Key]]):
-    """Gives the loader the batches of one epoch; set ``epoch`` and ``start`` before iterating.
+    """Gives the loader the batches of one epoch; set ``epoch``, ``start`` and ``share`` before iterating.
 
     It stays with its loader over all epochs, so worker processes are started once.
     """
@@ -105,6 +110,7 @@ class _EpochSampler(Sampler[list[Key]]):
     def __init__(self, samples: int, batch_size: int, seed: int | None) -> None:
         self.epoch = 0
         self.start = 0
+        self.share = (0, 1)
         self._bounds = bounds(samples, batch_size, training=seed is not None)
         self._samples = samples
         self._seed = seed
@@ -115,5 +121,5 @@ class _EpochSampler(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         epoch = self.epoch
         order = torch.arange(self._samples) if self._seed is None else shuffled(self._samples, self._seed, epoch)
-        for begin, end in self._bounds[self.start :]:
+        for begin, end in part(self._bounds[self.start :], self.share):
             yield [(epoch, index) for index in order[begin:end].tolist()]

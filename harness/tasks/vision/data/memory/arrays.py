@@ -7,7 +7,7 @@ from torch import Tensor
 
 from harness.tasks.vision.data.memory.augment import CropFlip
 from harness.tasks.vision.data.normalise import Normalise
-from harness.tasks.vision.data.order import Batches, bounds, shuffled
+from harness.tasks.vision.data.order import Batches, bounds, part, shuffled
 from methods.parts.transfer import moved
 
 NORMALISED_BYTES = 512 * 2**20
@@ -61,7 +61,8 @@ class ArrayBatches(Batches):
         draws = None
         if self._augment is not None and self._seed is not None:
             draws = moved(self._augment.draw(self.samples, self._seed, index), device)
-        for begin, end in bounds(self.samples, self.batch_size, training=self.training)[start:]:
+        cuts = bounds(self.samples, self.batch_size, training=self.training)[start:]
+        for begin, end in part(cuts, self.share):
             chosen = order[begin:end]
             yield (chosen,) if draws is None else (chosen, draws[chosen])
 
