@@ -197,7 +197,7 @@ def test_a_config_survives_its_plain_form():
     again = config.from_dict({**plain, "later": 1})
     assert config.to_dict(again) == plain
     assert config.from_dict(plain, method=False).method is None
-    out = {"test", "corruptions", "budget_share", "reference"}  # at their defaults
+    out = {"test", "corruptions", "nproc", "budget_share", "reference"}  # at their defaults
     out |= {"plugins", "tuned", "keep", *TRACKERS}  # always
     assert {f.name for f in dataclasses.fields(RunConfig)} - out | {"rules"} == set(plain)
     assert set(plain["model"]) == {"name"}
