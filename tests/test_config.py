@@ -297,3 +297,47 @@ def test_a_setting_that_a_method_without_masks_leaves_unused_is_said_to_be(capsy
     tables.notice_dense(given, config.resolve(given))
     said = "dense has no masks: its sparsity is 0\ndense has no masks: method.distribution changes nothing and is erk\n"
     assert capsys.readouterr().err == said
+
+
+LONG = ("recipe.lr_shape=step", "budget=epochs:20", "recipe.batch_size=10")  # of digits: 130 steps an epoch
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        (["recipe.milestones=[10 epochs,15epochs]"], ["recipe.milestones=[0.5,0.75]"]),
+        (["recipe.milestones=['1300 steps', 0.75]"], ["recipe.milestones=[0.5,0.75]"]),
+        (["recipe.milestones=[10 epochs]", "budget=epochs:20x5"], ["recipe.milestones=[0.1]", "budget=epochs:20x5"]),
+        (["recipe.milestones=[1 epoch]", "budget=steps:520"], ["recipe.milestones=[0.25]", "budget=steps:520"]),
+        (["method=rigl", "method.interval=2 epochs"], ["method=rigl", "method.interval=260"]),
+        (["method=rigl", "method.interval=0.5 epochs"], ["method=rigl", "method.interval=65"]),
+        (["method=rigl", "method.interval=7 steps"], ["method=rigl", "method.interval=7"]),
+        (["method=set", "recipe.methods.set.interval=1 epoch"], ["method=set", "method.interval=130"]),
+    ],
+)
+def test_lengths_may_be_written_in_epochs_or_steps_and_make_the_same_run(given, same):
+    first, second = config.resolve([*LONG, *given]), config.resolve([*LONG, *same])
+    assert identity.settings(config.to_dict(first)) == identity.settings(config.to_dict(second))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["recipe.milestones=[30 epochs]"], "30 epochs is after the end of the run, 2600 steps"),
+        (["recipe.milestones=[3 epochs]", "budget=flops:0.5"], "a budget of flops does not say how long the run is"),
+        (["recipe.milestones=[3 epochs]", "method=lth_rewind"], "the rounds of lth_rewind share the budget"),
+        (["recipe.milestones=[3 epochs,later]"], "'later' is no share such as 0.5"),
+        (["recipe.milestones=[3 weeks]"], "'3 weeks' is not a number"),
+        (["method=rigl", "method.interval=0.001 epochs"], "is less than a step, of which an epoch has 130"),
+        (["method=rigl", "method.interval=[1 epoch]"], "is not a whole number"),
+        (["recipe.milestones=[3 epochs]", "budget=epochs:0"], "budget.amount 0.0 is not a positive number"),
+    ],
+)
+def test_a_length_that_cannot_be_had_is_refused(given, said):
+    assert said in refusal(*LONG, *given)
+
+
+def test_a_recipe_may_say_an_interval_in_epochs(tmp_path, monkeypatch):
+    own_recipe(tmp_path, monkeypatch, "{rigl: {interval: 2 epochs}, set: {interval: 3}}")
+    run = config.resolve(["recipe=mine", "method=rigl", "recipe.batch_size=10"])
+    assert run.method.interval == run.recipe.methods["rigl"]["interval"] == 260

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.budget.kinds import KINDS
 from harness.config import check as limits
+from harness.config import lengths, recipes
 from harness.config import overrides as reader
-from harness.config import recipes
 from harness.config.names import TUNED
 from harness.config.schema import RunConfig
 from harness.config.values import Value
@@ -98,8 +98,14 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
                 _set(config, name, value)
         # What the recipe sets for this method comes before the command line, which has the last word.
         tuned = config.recipe.methods.get(config.method.name) or {}
-        for name, value in [*((f"method.{field}", value) for field, value in tuned.items()), *settings]:
-            _set(config, name, value)
+        given = {f"method.{field}": value for field, value in tuned.items()} | dict(settings)
+        for name, value in given.items():
+            if not lengths.is_late(name, value):
+                _set(config, name, value)
+        lengths.settle_recipe(config)
+        for name, value in given.items():
+            if lengths.is_late(name, value):
+                _set(config, name, lengths.resolved(name, value, config))
         run = OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_explain(error)) from None
@@ -108,6 +114,8 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
     except ValueError as error:  # from a method's own check
         raise UsageError(str(error)) from None
     assert isinstance(run, RunConfig)
+    if lengths.is_written(given.get(lengths.MILESTONES)) and overrides(run.method, "rewinding"):
+        lengths.require_own_rounds(run.budget.rounds, run.method.name)
     return run
 
 

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.budget.kinds import KINDS
-from harness.config import names, values
+from harness.config import lengths, names, values
 from harness.config.values import Value
 from harness.errors import UsageError, cut, short, unknown
 from methods import Method, methods
@@ -61,8 +62,17 @@ def read(overrides: Iterable[str]) -> Overrides:
         if name in ("budget", "budget.kind"):
             _budget(found, text)
         elif name not in names.GROUPS:
-            found.values[name] = values.read(name, names.setting(name, method), text)
+            found.values[name] = _value(name, names.setting(name, method), text)
     return found
+
+
+def _value(name: str, kind: Any, text: str) -> Value:
+    """Read a value, or leave it as it is written if it is a length with a unit."""
+    if lengths.may_be(name):
+        written = tuple(values.several(name, text)) if name == lengths.MILESTONES and values.is_list(text) else text
+        if lengths.is_written(written):
+            return written
+    return values.read(name, kind, text)
 
 
 def _split(override: str) -> tuple[str, str]:
