@@ -341,3 +341,11 @@ def test_a_recipe_may_say_an_interval_in_epochs(tmp_path, monkeypatch):
     own_recipe(tmp_path, monkeypatch, "{rigl: {interval: 2 epochs}, set: {interval: 3}}")
     run = config.resolve(["recipe=mine", "method=rigl", "recipe.batch_size=10"])
     assert run.method.interval == run.recipe.methods["rigl"]["interval"] == 260
+
+
+def test_lenet_300_100_is_another_name_of_mlp():
+    runs = [config.resolve(["dataset=fashion_mnist", f"model={name}"]) for name in ("mlp", "lenet_300_100")]
+    first, second = (identity.settings(config.to_dict(run)) for run in runs)
+    assert first == second
+    assert first["model"]["name"] == "mlp"
+    assert {"mlp", "lenet_300_100"} <= set(config.choices("model"))

@@ -94,3 +94,8 @@ def test_a_spread_is_called_what_it_is(tmp_path, note, spread):
     table = only_table([ran("erk")])
     (number,), _ = reference.read(folder_with(tmp_path, f"A,digits,convnet,p,static,erk,0.9,88,0.1,,,{note}"))
     assert wording.published_cells(number, table)[2] == f"88 ± 0.1 ({spread})"
+
+
+def test_a_paper_may_call_a_model_by_its_other_name(tmp_path):
+    (number,), _ = reference.read(folder_with(tmp_path, "A,mnist,lenet_300_100,p,static,uniform,0.9,88,,,,"))
+    assert number.model == "mlp"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.board.published import Published
+from harness.config.names import MODEL_ALIASES
 from harness.errors import cut
 from harness.places import PROJECT
 from harness.records import Problem
@@ -80,6 +81,7 @@ def _csv(path: Path) -> tuple[list[Published], list[Problem]]:
 
 def _from_row(row: dict[str, str]) -> Published:
     texts = {name: row[name] or "" for name in _TEXTS}
+    texts["model"] = MODEL_ALIASES.get(texts["model"], texts["model"])
     base, stretch = texts["method"], 1.0
     if stretched := re.fullmatch(r"(.+)_(\d+(?:\.\d+)?)x", base):
         base, stretch = stretched[1], float(stretched[2])

@@ -21,6 +21,10 @@ TUNED = "recipe.methods"
 """What a recipe sets for single methods: ``recipe.methods.rigl.interval``."""
 
 
+MODEL_ALIASES = {"lenet_300_100": "mlp"}
+"""Other names of models; a run has the model's own."""
+
+
 def choices(group: str) -> list[str]:
     """Return the names that a group offers, or every suite for the group ``suite``."""
     if group == "method":
@@ -79,7 +83,15 @@ def _unknown(name: str, allowed: dict[str, Any]) -> UsageError:
 def _members(group: str, own: OwnFiles) -> tuple[str, ...]:
     """Return what the tree and installed packages offer, without importing a package."""
     installed = entry_points.names(f"sparsebench.{group}s") if group in ("dataset", "model") else []
-    return tuple(sorted({*settings_files(group, own), *installed}))
+    others = MODEL_ALIASES if group == "model" else {}
+    return tuple(sorted({*settings_files(group, own), *installed, *others}))
+
+
+def own_name(group: str, name: str) -> str:
+    """Return the name of a member by one of its names; a settings file of that name comes first."""
+    if group != "model" or name in settings_files(group):
+        return name
+    return MODEL_ALIASES.get(name, name)
 
 
 @lru_cache

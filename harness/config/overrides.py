@@ -102,7 +102,7 @@ def _choose(found: Overrides, group: str, text: str) -> None:
         if group in _FROM_A_FILE and text.endswith(".py"):
             raise UsageError(f"{group}={short(text)} names a file: write {group}=FILE.py:NAME, with what it defines")
         raise unknown(group, text, allowed)
-    found.groups[group] = text
+    found.groups[group] = names.own_name(group, text)
     found.plugins.pop(group, None)
 
 
