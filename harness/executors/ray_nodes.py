@@ -49,8 +49,10 @@ class Nodes:
     def wants(self, planned: Planned) -> Wants:
         """Return what a run takes of a node."""
         run, options, boxed = planned.run, self._options, planned.choice.image is not None
-        cpus = options.cpus if options.cpus is not None else (boxed and run.runner.cpus) or run.recipe.threads or 1
-        gpus = 0.0 if run.device != "cuda" else 1.0 if options.gpus is None else options.gpus
+        cpus = options.cpus or (boxed and run.runner.cpus) or run.nproc * (run.recipe.threads or 1)
+        gpus = 0.0
+        if run.device == "cuda":  # of several processes each has one of its own
+            gpus = (options.gpus or 1.0) if run.nproc == 1 else max(options.gpus or 1.0, float(run.nproc))
         memory = 0.0
         if options.memory is not None:
             memory = size("executor.memory", options.memory)
