@@ -9,6 +9,7 @@ comes back into the folder of the run here, where `harness.executors.execute` do
 import hashlib
 import json
 import os
+import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import places
-from harness.errors import UsageError
+from harness.errors import UsageError, first_line
 from harness.executors.base import Event
 from harness.executors.batch import packed, unpacked
 from harness.executors.engine import Chain
@@ -27,8 +28,6 @@ from harness.records.store import write_atomic
 from harness.runners.base import Choice, OnEvent
 
 REQUEST, RECORD = "request.json", "record.json"
-LARGEST = 16 * 1024**3
-"""Bytes of the largest file that is sent."""
 
 Files = dict[str, bytes]
 """Contents by path in the folder of a run."""
@@ -137,6 +136,9 @@ def train(parcel: Parcel, on_event: OnEvent) -> Answer:
             return Answer(ending, refused, files=_left(folder))
         except UsageError as error:
             return Answer(None, why=str(error))
+        except OSError as error:  # a full disk there, for example: another machine may be tried
+            why = f"on {platform.node()}: {error.strerror or first_line(error)}"
+            return Answer(Ending("failed", why), refused=True)
 
 
 def _planned(parcel: Parcel, scratch: str) -> Planned:
@@ -178,7 +180,7 @@ def _left(folder: Path) -> Files:
 def _read(folder: Path) -> Files:
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST:
+        if path.is_file() and not path.is_symlink():
             found[str(path.relative_to(folder))] = path.read_bytes()
     return found
 

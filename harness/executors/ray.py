@@ -37,6 +37,7 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what happens to nodes, which Ray prints on stdout
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as Ray will do; it warns of it otherwise
+    "RAY_worker_niceness": "0",  # not the least important processes of a machine that others use too
     "RAY_agent_register_timeout_ms": "120000",  # else a node that starts on a busy machine gives up after 15 seconds
 }
 _LOOK_SECONDS = 0.2

@@ -45,6 +45,7 @@ class Nodes:
         self.cluster = cluster
         self._options, self._jobs = options, jobs
         self._memory = cluster.largest("memory")
+        self._largest: dict[Wants, int] = {}
 
     def wants(self, planned: Planned) -> Wants:
         """Return what a run takes of a node."""
@@ -66,7 +67,10 @@ class Nodes:
             share = self._options.gpus
             packed = int(1 / share + 1e-9) if share else 1
         else:
-            packed = min(max(self.cluster.room(self.wants(planned)), default=1), self._jobs or sys.maxsize)
+            wants = self.wants(planned)
+            if wants not in self._largest:
+                self._largest[wants] = max(self.cluster.room(wants), default=1)
+            packed = min(self._largest[wants], self._jobs or sys.maxsize)
         return replace(planned, run=replace(planned.run, packed=max(packed, 1)))
 
     def at_once(self, wants: Wants) -> int:
