@@ -1,6 +1,7 @@
 """Runs of several processes: what each computes, that all agree, and how they end."""
 
 import hashlib
+import inspect
 import json
 import os
 import signal
@@ -13,12 +14,14 @@ import torch.distributed as dist
 from runs import METHODS, small
 from test_processes import gone
 
-from harness import config
+import methods
+from harness import config, plugins
 from harness.config import RunnerConfig, resolve
 from harness.config.check import check
 from harness.errors import UsageError
 from harness.machine import gpus
 from harness.plan.planned import settled
+from harness.records.source import source_digest
 from harness.runners import choose
 from harness.runners.local import LocalRunner
 from harness.runners.processes import Process, unfinished
@@ -199,15 +202,12 @@ def test_the_parts_of_a_batch_are_the_batch(count):
         assert max(end - begin for each in parts for begin, end in each) <= size // count + 2
 
 
-def requested(folder, run):
+def run_locally(folder, run, on_event=lambda event: None, **more):
+    """Train a run as its command does, with more in its request; return the record."""
     path = folder / "request.json"
-    path.write_text(json.dumps({"config": config.to_dict(run), "key": "0" * 16, "runner": "local", "provenance": {}}))
-    return path
-
-
-def run_locally(folder, run, on_event=lambda event: None):
-    """Train a run as its command does; return the record."""
-    LocalRunner().run(requested(folder, run), folder, RunnerConfig(name="local"), on_event, folder / "log.txt")
+    request = {"config": config.to_dict(run), "key": "0" * 16, "runner": "local", "provenance": {}, **more}
+    path.write_text(json.dumps(request))
+    LocalRunner().run(path, folder, RunnerConfig(name="local"), on_event, folder / "log.txt")
     assert unfinished() == []
     return json.loads((folder / "record.json").read_text())
 
@@ -283,6 +283,19 @@ def test_what_several_processes_cannot_do_is_refused(overrides, said, monkeypatc
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     with pytest.raises(UsageError, match=said.replace(".", r"\.")):
         resolve(overrides)
+
+
+def test_a_run_whose_masks_differ_fails_by_name(tmp_path, forgotten):
+    file = tmp_path / "unequal.py"
+    imports = ("import os", "from dataclasses import dataclass", "from sparsebench import Event, Method")
+    file.write_text("\n".join([*imports, inspect.getsource(Unequal)]))
+    run = of_two("static")
+    name = plugins.load("method", f"{file}:Unequal")
+    run.method = methods.methods()[name]
+    sources = {"method": source_digest(run.method)}
+    ended = run_locally(tmp_path, run, plugins={"method": f"{file}:Unequal"}, sources=sources)
+    assert (ended["status"], ended["cost"]["steps"]) == ("failed", 4)
+    assert ended["reason"].startswith("at step 4 the masks of process 2 of 2 are not those of the first: ")
 
 
 def test_a_batch_with_fewer_images_than_processes_is_refused():
