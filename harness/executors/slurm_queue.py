@@ -65,10 +65,11 @@ class Queue:
         found = {}
         for job in jobs:
             state = states.get(job, "gone from the queue")
-            if job not in states or state in _OVER:
+            if job not in states or _is_over(state):
                 self._missed[job] = self._missed.get(job, 0) + 1
                 if self._missed[job] > 1:  # one that is being requeued may look so for a moment
                     found[job] = state
+                    _run("scancel", job)  # one that is held is of no more use
             else:
                 self._missed.pop(job, None)
         return found
@@ -81,7 +82,7 @@ class Queue:
         """Wait for the jobs to end, whose runs have ended, and cancel those that do not."""
         deadline = time.monotonic() + _LEAVE_SECONDS
         while time.monotonic() < deadline:
-            if all(state in _OVER for state in (self._states() or {}).values()):
+            if all(map(_is_over, (self._states() or {}).values())):
                 return
             time.sleep(1.0)
         self.stop(kill=True)
@@ -89,7 +90,8 @@ class Queue:
     def _states(self) -> dict[str, str] | None:
         """Return the state of each job that Slurm still knows; None if it does not answer.
 
-        A job that avoids a node, and for which all others have gone, may take any.
+        A job that avoids a node, and for which all others have gone, may take any. For one that Slurm could not start
+        again, and holds until an operator looks after it, the reason is its state.
         """
         done = _run(
             "squeue", "--me", f"--name={self._name}", "--noheader", "--array", "--states=all", "--format=%i %T %r"
@@ -99,10 +101,18 @@ class Queue:
         found = {}
         for line in done.stdout.splitlines():
             job, state, reason = (*line.split(maxsplit=2), "", "")[:3]
-            found[job] = state
+            found[job] = reason if _is_held(reason) else state
             if reason.startswith("ReqNodeNotAvail"):
                 _run("scontrol", "update", f"job={job}", f"ExcNodeList={self._exclude}")
         return found
+
+
+def _is_over(state: str) -> bool:
+    return state in _OVER or _is_held(state)
+
+
+def _is_held(reason: str) -> bool:
+    return "requeued" in reason and "held" in reason
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str] | None:
