@@ -62,7 +62,9 @@ def build(fields: dict[str, Any]) -> Method:
         KeyError: No method has that name.
         ValueError: A hyper-parameter is out of range.
     """
-    return dataclasses.replace(methods()[fields["name"]], **fields)
+    # One that is here already spares the search of all installed packages for plug-ins.
+    known = METHODS if fields["name"] in METHODS else methods()
+    return dataclasses.replace(known[fields["name"]], **fields)
 
 
 def name_of(cls: type[Method]) -> str | None:
@@ -76,11 +78,16 @@ def forget(module: str) -> None:
         del METHODS[name]
 
 
-@functools.cache
-def _import_all() -> None:
+def import_own() -> None:
+    """Import the modules of this package, which registers their methods; plug-ins are not imported."""
     package = importlib.import_module("methods")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"methods.{module.name}")
+
+
+@functools.cache
+def _import_all() -> None:
+    import_own()
     entry_points.load(ENTRY_POINTS, _add)
 
 

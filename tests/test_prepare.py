@@ -1,11 +1,14 @@
 """A run made ready: what is refused before it is trained, what is noted, and that nothing is worked out twice."""
 
+import json
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
 from runs import small
 from torch import nn
 
+from harness.budget.costs import Costs
 from harness.errors import UsageError
 from harness.tasks.vision import models
 from harness.training import prepare as preparing
@@ -49,6 +52,17 @@ def test_a_run_that_is_prepared_builds_its_model_once_and_is_sized_as_planned(co
     assert counted == {"build": 1, "measure": 1}
     plan = sized(small("rigl", seed=4))
     assert (task.costs, task.budget, task.train_samples) == (plan.costs, plan.budget, plan.train_samples)
+
+
+def test_costs_that_another_process_says_are_not_measured_again(counted):
+    run = small("rigl")
+    costs = measured(run)
+    said = Costs.from_dict(json.loads(json.dumps(asdict(costs))))
+    assert said == costs
+    preparing._measured.clear()
+    counted.update(measure=0)
+    assert prepare(run, said).costs == costs
+    assert counted["measure"] == 0
 
 
 @pytest.mark.parametrize("method", ["static", "gmp", "lr_rewind"])

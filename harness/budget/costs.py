@@ -107,6 +107,12 @@ class Costs:
         every = [layer.weights for layer in self.layers]
         return {"maskable": sum(every), "forward_flops": self.dense, "training_flops": self.training(every)}
 
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Costs":
+        """Return the costs that ``dataclasses.asdict`` made this of, whatever JSON made of its tuples."""
+        layers = (LayerCost(**{**layer, "shape": tuple(layer["shape"])}) for layer in fields["layers"])
+        return cls(**{**fields, "layers": tuple(layers), "notes": tuple(fields["notes"])})
+
     def described(self, train_samples: int) -> dict[str, Any]:
         """Return what a record adds to its config so that anyone can recompute the ledger."""
         fixed = {"fixed_flops": self.fixed}

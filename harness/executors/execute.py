@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from harness.records.ending import Ending, RefusedError
 from harness.records.identity import canonical
 from harness.tasks.vision import data
 from harness.training.checkpoint import CHECKPOINT, SUCCESSOR
+from harness.training.prepare import measured
 from harness.tuning.apply import described
 
 Tell = Callable[[dict[str, Any]], None]
@@ -208,6 +209,8 @@ def _request(planned: Planned, successor: Planned | None) -> dict[str, Any]:
             **planned.choice.provenance,
         },
     }
+    if planned.identity.code["model"] is None:  # the project's own: a stranger's model may do as its seed says
+        request["costs"] = asdict(measured(planned.run))
     return request | ({"successor": successor.key} if successor else {})
 
 

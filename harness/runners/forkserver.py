@@ -48,6 +48,7 @@ def main(control: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     for name in PRELOAD:
         importlib.import_module(name)
+    importlib.import_module("methods.registry").import_own()
     # From here on a reader of the harness's errors need not wait for the server's end.
     os.dup2(os.open(os.devnull, os.O_RDWR), 2)
     connection = Server(socket.socket(fileno=control)).serve()

@@ -79,8 +79,8 @@ class Task(Sized):
     layers: Layers
 
 
-def prepare(run: RunConfig) -> Task:
-    """Build the model, measure it and size the budget.
+def prepare(run: RunConfig, costs: Costs | None = None) -> Task:
+    """Build the model, measure it, unless another process has and says its ``costs``, and size the budget.
 
     Raises:
         UsageError: Model, budget, batches, distribution or layer names do not fit together.
@@ -88,7 +88,7 @@ def prepare(run: RunConfig) -> Task:
     architecture = _Architecture.of(run)
     model = architecture.build(run.seed)
     if architecture not in _measured:
-        _measured[architecture] = architecture.measure(model)
+        _measured[architecture] = costs or architecture.measure(model)
     return Task(**vars(sized(run)), model=model, layers=architecture.layers(model))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from harness import generators, plugins
+from harness.budget.costs import Costs
 from harness.config import RunConfig, from_dict
 from harness.errors import UsageError
 from harness.machine import provenance
@@ -178,7 +179,8 @@ class _Run:
         if run.device == "cuda" and not torch.cuda.is_available():
             raise UsageError("device=cuda was requested and there is no CUDA device here; device=cpu trains on the CPU")
         self._result["provenance"].update(provenance.machine(run.device))
-        task = prepare(run)
+        costs = self._request.get("costs")
+        task = prepare(run, costs and Costs.from_dict(costs))
         if run.nproc > 1:
             self._join(run, task)
         self._result["config"].update(task.describe())
