@@ -24,6 +24,7 @@ SUITES = {  # tables, sparsities, seeds
     "imagenet_rigl": (1, [0.8, 0.9], 3),
     "rewinding": (1, [1 - 0.8**rounds for rounds in range(1, 18)], 3),
     "smoke": (1, [0.9], 3),
+    "vit_cpu": (1, [0.3, 0.5, 0.8, 0.9, 0.95], 3),
 }
 CHOSEN = {"rewinding": ["dense", "gmp", "lth_rewind", "lr_rewind"], "deploy": ["static"]}
 """Methods of the suites that do not train all."""
