@@ -22,6 +22,7 @@ from harness.errors import UsageError
 from harness.machine import gpus
 from harness.plan.planned import settled
 from harness.records.source import source_digest
+from harness.reports.run import _made
 from harness.runners import choose
 from harness.runners.local import LocalRunner
 from harness.runners.processes import Process, unfinished
@@ -234,6 +235,7 @@ def test_a_run_is_stopped_and_resumed_and_its_record_tells_of_its_processes(tmp_
     assert (ended["status"], ended["reason"], ended["provenance"]["resumed"]) == ("done", None, True)
     assert ended["provenance"]["ranks"] == {"count": COUNT, "backend": "gloo", "batch_statistics": "per_process"}
     assert ended["config"]["nproc"] == COUNT
+    assert _made(tmp_path / "record.json", ended).facts["processes"] == "2, gloo, batch statistics of each"
     assert ended["cost"]["peak_memory_bytes"] > 0
     assert [event["status"] for event in events if event["event"] == "done"] == ["done"]
 

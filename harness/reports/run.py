@@ -192,6 +192,7 @@ def _made(path: Path, record: Record) -> Section:
         "GPU driver": gpu.get("driver"),
         "started": made["started"],
         "finished": made["finished"],
+        "processes": _processes(made.get("ranks")),
         "resumed": "yes: peak memory and energy are not of the whole run" if made["resumed"] else None,
         "runner": record["runner"],
         "image": _digits(made["image_id"]),
@@ -210,6 +211,13 @@ def _made(path: Path, record: Record) -> Section:
         "ruleset": ruleset.words(record),
     }
     return Section("How it was made", facts=_known(facts))
+
+
+def _processes(ranks: Mapping[str, Any] | None) -> str | None:
+    """Say of a run of several processes how many they were, and whose batch statistics normalised."""
+    if not ranks:
+        return None
+    return f"{ranks['count']}, {ranks['backend']}" + (", batch statistics of each" * bool(ranks["batch_statistics"]))
 
 
 def _digits(digest: str | None) -> str | None:
