@@ -8,6 +8,7 @@ from golden_cases import cases
 from golden_runs import CHANGED
 
 from harness.records import identity
+from harness.records.changes import Change
 from methods import Masks
 
 CASES = cases()
@@ -101,7 +102,7 @@ def test_other_results_are_not_written_under_the_same_version(folder):
 
 
 def test_other_results_are_written_once_the_history_says_so(folder, monkeypatch, capsys):
-    change = identity.Change("99", "pruning keeps a weight fewer", lambda settings: True)
+    change = Change("99", "pruning keeps a weight fewer", lambda settings: True)
     monkeypatch.setattr(identity, "HISTORY", (*identity.HISTORY, change))
     golden_runs.main(["flops_gmp"])
     golden_runs.main(["flops_gmp"])

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from harness.board.tables import Table
 from harness.records import Record, ruleset, whole_budget
-from harness.records.identity import DEFAULTS, HISTORY, Identity, canonical, of_record
+from harness.records.changes import HISTORY
+from harness.records.identity import DEFAULTS, Identity, canonical, of_record
 from harness.records.identity import settings as settings_of_run
 from methods import Method, methods
 

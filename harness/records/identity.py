@@ -5,9 +5,9 @@ content of the image, or torch's version for a local run). What does not change 
 docstrings, the names and places of files, where data lie, how a run is scheduled, which machine built an image.
 
 `RESULTS` is the version of everything the project itself computes. The golden runs of the tests fail when a change
-alters a result; then the version is raised and `HISTORY` describes the change and the runs that it affects, and all
-others keep their keys. The digests of the sources that the golden runs passed with are committed
-(`harness.plan.sources`): code that differs from them, be it a method from outside or an experiment in a
+alters a result; then the version is raised and `HISTORY` (`harness.records.changes`) describes the change and the
+runs that it affects, and all others keep their keys. The digests of the sources that the golden runs passed with are
+committed (`harness.plan.sources`): code that differs from them, be it a method from outside or an experiment in a
 checkout, is identified by its own digest as well.
 
 Schema 1 records are carried over: see `harness.records.schema_1`.
@@ -15,13 +15,13 @@ Schema 1 records are carried over: see `harness.records.schema_1`.
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from harness.records import schema_1
+from harness.records.changes import HISTORY
 from harness.records.record import whole_budget
 
 RESULTS = "3"
@@ -37,65 +37,6 @@ DEFAULTS: Settings = {"evaluations": 20, "loader": "auto", "dense_layers": []}
 #: Later settings that are left out at these values, so that the keys of older runs stay.
 LEFT_OUT: Settings = {"test": True, "nproc": 1, "budget_share": 1.0}
 MODEL_LEFT_OUT: Settings = {"width": 1.0}
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change of results.
-
-    Attributes:
-        version: The results version it made.
-        what: One line for a person.
-        affects: Whether the result of a run with these settings changed.
-    """
-
-    version: str
-    what: str
-    affects: Callable[[Settings], bool]
-
-
-def _affected_by_2(settings: Settings) -> bool:
-    method, recipe = settings["method"], settings["recipe"]
-    return bool(
-        settings.get("device") == "cuda"
-        or recipe.get("warmup_epochs")
-        or _joins_a_rest(settings["dataset"], recipe.get("batch_size"))
-        or method.get("distribution") == "uniform"
-        or method.get("name") == "gmp_uniform"
-        or ("rewind_to" in method and recipe.get("lr_shape") == "step")
-    )
-
-
-def _affected_by_3(settings: Settings) -> bool:
-    method, density = settings["method"], 1 - settings["sparsity"]
-    share = method.get("share") if "rewind_to" in method else 0
-    if not share or not 1e-9 < share < 1 or not 0 < density < 1:
-        return False
-    rounds = math.log(density) / math.log1p(-share)
-    whole = round(rounds)
-    return whole > 0 and 0.01 < rounds - whole <= 0.2 and abs((1 - share) ** whole - density) <= 0.0005
-
-
-def _joins_a_rest(dataset: Settings, batch_size: int | None) -> bool:
-    """Say whether the images left at the end of an epoch join the batch before (`harness.budget.epoch`)."""
-    samples = (dataset.get("train_examples") or 0) - (dataset.get("val_examples") or 0)
-    whole, rest = divmod(max(samples, 0), batch_size or 1)
-    return whole > 0 and rest > 0 and (rest == 1 or 8 * rest < (batch_size or 1))
-
-
-HISTORY = (
-    Change(
-        "2",
-        "warm-up counts the coming step; uniform densities and learning-rate drops of rewinding rounds are exact; "
-        "a small rest of an epoch joins the batch before it; CUDA kernels are deterministic",
-        _affected_by_2,
-    ),
-    Change(
-        "3",
-        "a sparsity that whole rounds of a rewinding method's share reach to three decimals takes no further round",
-        _affected_by_3,
-    ),
-)
 
 
 @dataclass(frozen=True)
