@@ -7,6 +7,8 @@ dense net small or short is worked out before training (`harness.plan.comparison
 from harness.board.levels import Level
 from harness.board.tables import Row, Table
 
+_MOST_NAMED = 6  # where others could be named instead
+
 
 def told(table: Table) -> str:
     """Say how the methods of each level compare with the dense nets that cost as little; nothing without such rows."""
@@ -40,7 +42,8 @@ def _compared(rows: list[Row], level: Level) -> str:
     named = f"{row.method} ({_in_common(row)})"
     if len(level.ranked) == 1:
         return f"no other method is ranked with {named}"
-    better, worse = _names(level.better(row)), _names(level.worse(row))
+    others = [each for each in level.ranked if each is not row]
+    better, worse = _names(level.better(row), others), _names(level.worse(row), others)
     if not better:
         shown = "better or worse" if not worse else "better"
         return f"no method is shown to be {shown} than {named}" + (f", and {worse} worse" if worse else "")
@@ -56,8 +59,13 @@ def _in_common(row: Row) -> str:
     )
 
 
-def _names(rows: list[Row]) -> str:
-    names = [row.method for row in rows]
-    if not names:
-        return ""
-    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"
+def _names(rows: list[Row], others: list[Row]) -> str:
+    """Name rows with their verb, by those that are left of the others where these are fewer."""
+    names, left = [row.method for row in rows], [row.method for row in others if row not in rows]
+    if len(names) > _MOST_NAMED and len(left) < len(names):
+        return f"all others{f' but {_listed(left)}' if left else ''} are"
+    return f"{_listed(names)} {'is' if len(names) == 1 else 'are'}" if names else ""
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
