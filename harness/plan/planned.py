@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,9 @@ def _identities(run: RunConfig, sources: Sources, environments: list[identity.En
     return [Identity(what, code, found, environment) for environment in environments]
 
 
+_version = cache(version)  # it reads and parses a file
+
+
 def _environments(run: RunConfig, choice: Choice) -> list[identity.Environment]:
     """Return the environments whose records count as this run's, the one it would be trained in first.
 
@@ -199,7 +202,7 @@ def _environments(run: RunConfig, choice: Choice) -> list[identity.Environment]:
     """
     if choice.image is not None:
         return [identity.image_environment(choice.image.content, choice.image.base_digest)]
-    here = [identity.local_environment(version("torch"))]
+    here = [identity.local_environment(_version("torch"))]
     if run.runner.name == "auto":
         files = image_files(run.runner.image or run.method.image)
         here += [identity.image_environment(files.content(), base) for base in (files.base_digest(), "local")]
