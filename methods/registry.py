@@ -48,11 +48,18 @@ def register(name: str) -> Callable[[_M], _M]:
 def methods() -> dict[str, Method]:
     """Return every registered method with its default hyper-parameters, by name.
 
+    The order is that of the modules here, then that in which plug-ins were registered, whatever was imported first.
     The first call imports the modules of this package and the plug-ins of the entry-point group
     ``sparsebench.methods``; a plug-in that cannot be imported is named on stderr and skipped.
     """
     _import_all()
-    return dict(METHODS)
+    return dict(sorted(METHODS.items(), key=lambda item: _own_module(item[1])))
+
+
+def _own_module(method: Method) -> tuple[bool, str]:
+    module = type(method).__module__
+    own = module.partition(".")[0] == "methods"
+    return not own, module if own else ""
 
 
 def build(fields: dict[str, Any]) -> Method:

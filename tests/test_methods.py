@@ -2,6 +2,8 @@
 
 import copy
 import math
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -14,6 +16,16 @@ from methods import Moment, build, methods
 
 def masks_of(seed, method="static"):
     return torch.cat([mask.flatten() for _, mask in trainer(small(method, seed=seed)).masks.tensors()])
+
+
+def test_the_order_of_methods_does_not_depend_on_what_was_imported_first():
+    listed = "from methods import methods; print(*methods())"
+    first, second = (
+        subprocess.run([sys.executable, "-c", before + listed], capture_output=True, text=True, check=True).stdout
+        for before in ("", "import methods.snip, methods.baselines; ")
+    )
+    assert first == second
+    assert len(first.split()) > 20
 
 
 def test_initial_masks_depend_on_the_seed():
