@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from dataclasses import asdict
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def check(run: RunConfig) -> None:
     _check_budget(run.budget)
     if run.corruptions:
         check_corruptible(run.dataset)
-    _check_numbers("", asdict(run))
+    _check_numbers("", vars(run))
 
 
 def check_plain(run: RunConfig) -> None:
@@ -182,8 +182,8 @@ def _shown(value: object) -> str:
 def _check_numbers(prefix: str, settings: dict[str, Any]) -> None:
     """Refuse numbers that no record can hold."""
     for name, value in settings.items():
-        if isinstance(value, dict):
-            _check_numbers(f"{prefix}{name}.", value)
+        if isinstance(value, dict) or is_dataclass(value):
+            _check_numbers(f"{prefix}{name}.", value if isinstance(value, dict) else vars(value))
         elif isinstance(value, int | float) and abs(value) >= _LARGEST:
             raise UsageError(f"{prefix}{name} {value:.4g} is not below {_LARGEST:.4g}, the largest number of a record")
 
