@@ -53,13 +53,7 @@ def methods() -> dict[str, Method]:
     ``sparsebench.methods``; a plug-in that cannot be imported is named on stderr and skipped.
     """
     _import_all()
-    return dict(sorted(METHODS.items(), key=lambda item: _own_module(item[1])))
-
-
-def _own_module(method: Method) -> tuple[bool, str]:
-    module = type(method).__module__
-    own = module.partition(".")[0] == "methods"
-    return not own, module if own else ""
+    return dict(METHODS)
 
 
 def build(fields: dict[str, Any]) -> Method:
@@ -95,7 +89,16 @@ def import_own() -> None:
 @functools.cache
 def _import_all() -> None:
     import_own()
+    ordered = sorted(METHODS.items(), key=lambda item: _own_module(item[1]))
+    METHODS.clear()
+    METHODS.update(ordered)
     entry_points.load(ENTRY_POINTS, _add)
+
+
+def _own_module(method: Method) -> tuple[bool, str]:
+    module = type(method).__module__
+    own = module.partition(".")[0] == "methods"
+    return not own, module if own else ""
 
 
 def _add(name: str, plugin: object) -> None:
