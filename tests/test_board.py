@@ -166,6 +166,13 @@ def test_a_run_that_shared_its_gpu_is_other_hardware():
     ]
 
 
+def test_a_run_of_several_processes_is_no_seed_of_a_run_of_one():
+    one = make("rigl", accuracy=0.9)
+    two = changed(make("rigl", accuracy=0.5), config={"nproc": 2}, key="b" * 16)
+    rows = only_table([one, two]).rows
+    assert {row.method: row.accuracies for row in rows} == {"rigl [nproc=1]": {0: 0.9}, "rigl [nproc=2]": {0: 0.5}}
+
+
 def test_failures_have_a_section_and_a_row_even_where_nothing_was_done():
     failed = [make("set", 0.9, 0, status="diverged"), make("rigl", 0.9, 1, status="invalid")]
     text = markdown(of([make("gmp", 0.9, 0), *failed]))

@@ -65,6 +65,9 @@ def test_a_row_that_cannot_be_placed_is_left_off_by_name(tmp_path, row, why):
         ("published.csv", b"\xff\xfe", "cannot be read"),
         ("renda2020.json", b"{", "cannot be read: JSONDecodeError"),
         ("renda2020.json", b'{"resnet20_iter": {}}', "cannot be read: ValueError"),
+        ("renda2020.json", b'{"resnet20_iter_182.0": {"LR-rewind": {"0.8": null}}}', "cannot be read: TypeError"),
+        ("renda2020.json", b'{"resnet20_iter_182.0": {"LR-rewind": {"5": 92}}}', "cannot be read: ValueError"),
+        ("renda2020.json", b'{"resnet20_iter_182.0": {"LR-rewind": {"NaN": 92}}}', "cannot be read: ValueError"),
     ],
 )
 def test_a_damaged_file_is_left_off_by_name(tmp_path, name, content, why):

@@ -14,7 +14,7 @@ from typing import Any
 from harness.board import eligible, grouping, levels
 from harness.board.tables import Row, Table
 from harness.records import Record, is_trial
-from harness.records.identity import of_record
+from harness.records.identity import LEFT_OUT, of_record
 from methods import methods
 
 Files = Mapping[str, Record]
@@ -112,7 +112,7 @@ def _differing(variants: list[dict[str, Any]]) -> list[str]:
 
 
 def _words(variant: dict[str, Any], names: list[str]) -> str:
-    return ", ".join(f"{name}={variant.get(name)}" for name in names)
+    return ", ".join(f"{name}={variant.get(name, LEFT_OUT.get(name))}" for name in names)
 
 
 def _tell_methods_apart(rows: list[Row]) -> None:

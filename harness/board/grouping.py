@@ -66,6 +66,8 @@ def settings(record: Record) -> dict[str, Any]:
         own = {name: value for name, value in own.items() if name not in _OF_MASKS}
     if _is_narrower(record):
         own["model.width"] = (found.get("model") or {}).get("width", 1.0)
+    if "nproc" in found:  # batch statistics are those of a process
+        own["nproc"] = found["nproc"]
     recipe = found.get("recipe") or {}
     return own | {f"recipe.{name}": recipe.get(name) for name in ruleset.shared(record)}
 

@@ -126,6 +126,12 @@ def _optional(row: dict[str, str], name: str) -> float | None:
     return value
 
 
+def _below(most: float, value: float) -> float:
+    if not 0 <= value < most:
+        raise ValueError(f"{value:g} is not in [0, {most:g})")
+    return value
+
+
 def _from_renda(name: str, methods: dict[str, dict[str, float]]) -> Iterator[Published]:
     """Read a table of the rewinding study, named like ``resnet20_iter_182.0``: epochs of each retraining."""
     model, _, epochs = name.split("_")
@@ -146,8 +152,8 @@ def _from_renda(name: str, methods: dict[str, dict[str, float]]) -> Iterator[Pub
                 ours=_OUR_NAMES[method],
                 stretch=1.0,
                 distribution="global",
-                sparsity=round(1 - float(density), 4),
-                top1=top1,
+                sparsity=round(_below(1, 1 - float(density)), 4),
+                top1=_below(100, float(top1)),
                 std=None,
                 train_flops_x=None,
                 inference_flops_x=None,
