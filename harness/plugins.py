@@ -98,6 +98,16 @@ def dataset_settings(name: str, root: str | None) -> dict[str, Any]:
     return found
 
 
+def dataset_counts(config: Mapping[str, Any]) -> dict[str, int]:
+    """Return the counts of a folder of images that is there, by name; nothing for any other data.
+
+    Raises:
+        UsageError: The folder cannot be used.
+    """
+    found: dict[str, int] = importlib.import_module("harness.tasks.vision.data").found(config)
+    return found
+
+
 def absolute(text: str) -> str:
     """Return ``path/file.py:object`` with an absolute path."""
     path, _, name = text.rpartition(":")

@@ -13,6 +13,8 @@ from datasets import dataset_config, refused, same, write_images
 from folders import LOADERS, PLAIN, config, load, pictures
 
 from harness.audit.submission import check
+from harness.config import resolve
+from harness.errors import UsageError
 from harness.places import ROOT
 from harness.tasks.vision import data
 from harness.tasks.vision.data import contents
@@ -217,6 +219,23 @@ def test_a_run_on_a_folder_records_its_own_counts_and_is_accepted(tmp_path):
     record["config"]["train_samples"] = 80
     path.write_text(json.dumps(record))
     assert "train_samples: 80, but the data set's counts leave 81" in check([path])[path]
+
+
+def test_lengths_are_those_of_the_folder_and_not_of_the_published_set(tmp_path):
+    write_images(tmp_path / "images", classes=2, train=60, test=4)
+    given = [
+        *("dataset=imagenet", f"dataset.root={tmp_path}/images", "dataset.classes=2", "dataset.val_examples=8"),
+        *("method=rigl", "recipe.batch_size=8", "budget=epochs:5", "recipe.lr_shape=step"),  # 70 steps
+    ]
+    run = resolve([*given, "method.interval=1 epoch", "recipe.milestones=[20 steps,4 epochs]"])
+    assert run.method.interval == 14
+    assert run.recipe.milestones == pytest.approx([20 / 70, 0.8])
+    assert resolve([*given, "recipe.methods.rigl.interval=2 epochs"]).method.interval == 28
+    with pytest.raises(UsageError, match="200 steps is after the end of the run, 70 steps of which an epoch has 14"):
+        resolve([*given, "recipe.milestones=[200 steps]"])
+    # Without a folder a run is planned with the counts of the published set.
+    absent = resolve([*given, f"dataset.root={tmp_path}/absent", "method.interval=1 epoch"])
+    assert absent.method.interval == 160_145
 
 
 def test_the_script_of_the_docs_sorts_flat_validation_images(folder):

@@ -45,16 +45,28 @@ def resolved(name: str, value: Any, config: "DictConfig") -> Value:
         config: All other settings of the run.
 
     Raises:
-        UsageError: It is no whole step, after the end of the run, or the budget does not say how long the run is.
+        UsageError: It is no whole step, after the end of the run, or the budget does not say how long the run is; or
+            the folder of images that the run would read cannot be used.
     """
-    data, batch = config.dataset, config.recipe.batch_size
-    per_epoch = steps_per_epoch(data.train_examples - data.val_examples, batch) if batch > 0 else 1
+    batch = config.recipe.batch_size
+    per_epoch = steps_per_epoch(_samples(config.dataset), batch) if batch > 0 else 1
     if name != MILESTONES:
         steps = round(_steps(value, per_epoch))
         if steps < 1:
             raise UsageError(f"{name}={value}: is less than a step, of which an epoch has {per_epoch}")
         return steps
     return tuple(_share(each, per_epoch, config.budget) if is_written(each) else _plain(each) for each in value)
+
+
+def _samples(dataset: "DictConfig") -> int:
+    """Return the images that a run trains on: of a folder those that are in it, not those of the published set."""
+    from omegaconf import OmegaConf
+
+    from harness import plugins
+
+    data: Any = OmegaConf.to_container(dataset, throw_on_missing=True)
+    data |= plugins.dataset_counts(data)
+    return int(data["train_examples"] - data["val_examples"])
 
 
 def _steps(text: str, per_epoch: int) -> float:
