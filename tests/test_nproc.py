@@ -33,7 +33,7 @@ from harness.tasks.vision.score import evaluate
 from harness.training.checkpoint import BAD, Checkpoints
 from harness.training.prepare import prepare
 from harness.training.ranked import RankedTrainer
-from harness.training.ranks import Ranks, UnequalRanksError
+from harness.training.ranks import Averaging, Ranks, UnequalRanksError
 from harness.training.trainer import Trainer
 from methods import Event, Method
 
@@ -316,6 +316,18 @@ def test_steps_of_several_processes_are_not_recorded_and_containers_have_one_gpu
     run.runner.name = "docker"
     with pytest.raises(UsageError, match="nproc=2 takes 2 GPUs, and a container gets one: use runner=local"):
         choose.choose(run)
+
+
+def test_a_gradient_that_every_process_lacks_stays_missing():
+    class Alone:
+        def reduce(self, tensor):
+            """One process has the sum already."""
+
+    used, unused = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    used.grad = torch.full((2,), 3.0)
+    assert Averaging(Alone(), [used, unused])(torch.tensor(0.5), images=4) == 0.5
+    assert used.grad.tolist() == [3.0, 3.0]
+    assert unused.grad is None
 
 
 def test_one_process_is_the_run_that_it_always_was():

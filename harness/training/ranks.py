@@ -168,7 +168,8 @@ class Ranks:
 class Averaging:
     """Averages gradients and loss over the images of all processes, in one buffer.
 
-    A gradient that is missing counts as 0.
+    A gradient that some processes lack counts as 0 there; one that all lack stays missing, so that weight decay and
+    momentum leave its parameter alone as in a run of one process.
     """
 
     def __init__(self, ranks: Ranks, parameters: Iterable[nn.Parameter]) -> None:
@@ -178,8 +179,9 @@ class Averaging:
         kind = self._parameters[0].dtype
         for parameter in self._parameters:
             kind = torch.promote_types(kind, parameter.dtype)
-        self._buffer = torch.empty(sum(sizes) + 2, dtype=kind, device=self._parameters[0].device)
-        *parts, self._loss, self._images = self._buffer.split([*sizes, 1, 1])
+        sizes += [1, 1, len(sizes)]
+        self._buffer = torch.empty(sum(sizes), dtype=kind, device=self._parameters[0].device)
+        *parts, self._loss, self._images, self._present = self._buffer.split(sizes)
         self._parts = [part.view(each.shape) for part, each in zip(parts, self._parameters, strict=True)]
 
     @torch.no_grad()
@@ -193,9 +195,11 @@ class Averaging:
         Returns:
             The mean loss over the images of all processes.
         """
-        for parameter in self._parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
+        self._present.fill_(1)
+        missing = [number for number, parameter in enumerate(self._parameters) if parameter.grad is None]
+        for number in missing:
+            self._parameters[number].grad = torch.zeros_like(self._parameters[number])
+            self._present[number] = 0
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         torch._foreach_copy_(self._parts, gradients)
         self._loss.copy_(loss)
@@ -205,6 +209,9 @@ class Averaging:
         self._ranks.reduce(self._buffer)
         self._buffer.div_(self._images.clone())
         torch._foreach_copy_(gradients, self._parts)
+        for number in missing:
+            if not self._present[number]:
+                self._parameters[number].grad = None
         return self._loss[0].clone()
 
 
