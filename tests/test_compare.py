@@ -257,6 +257,23 @@ def test_a_side_is_a_selector_a_name_a_glob_or_a_folder(output, text, count):
     assert len(sides.read("A", text.format(output=output), output).files) == count
 
 
+def test_a_selector_takes_the_other_name_of_a_model_unless_a_record_has_it(tmp_path):
+    def named(text):
+        return [record["model"] for record in sides.read("A", text, tmp_path).files.values()]
+
+    def add(model):
+        record = make("rigl", 0.9, 0, model=model)
+        write(resealed(record), tmp_path / "records" / record_name(record))
+
+    add("convnet")
+    with pytest.raises(UsageError, match="no record has model=lenet_300_100; there is convnet"):
+        named("model=lenet_300_100")
+    add("mlp")
+    assert named("model=lenet_300_100 method=rigl sparsity=0.9") == named("model.name=lenet_300_100") == ["mlp"]
+    add("lenet_300_100")  # of a plug-in
+    assert named("model=lenet_300_100") == ["lenet_300_100"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -281,8 +281,8 @@ def test_a_recipe_may_have_settings_of_a_method_from_elsewhere_and_says_so(tmp_p
     own_recipe(tmp_path, monkeypatch, "{somebodys_own: {speed: 3}, rigl: {fraction: 0.4}, set: null}")
     assert config.resolve(["recipe=mine", "method=rigl"]).method.fraction == 0.4
     assert config.resolve(["recipe=mine", "method=set"]).method.name == "set"
-    said = "recipe mine has settings for 'somebodys_own', which is no method here: they are not used\n"
-    assert capsys.readouterr().err == said
+    said = "'somebodys_own', which is no method of the project: only a plug-in of that name uses them\n"
+    assert capsys.readouterr().err == f"recipe mine has settings for {said}"
 
 
 def test_a_plan_names_where_masks_are_if_that_is_not_the_default():

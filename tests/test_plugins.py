@@ -164,6 +164,63 @@ def test_files_take_their_place_in_a_suite(files):
     assert {(run.model.name, run.dataset.name) for run in runs} == {("tiny", "stripes")}
 
 
+@pytest.fixture
+def recipe_for(tmp_path, monkeypatch):
+    """Write a recipe with settings for one method, and return a function that does; a plug-in's file is beside it."""
+
+    def write(method, interval="interval: 40"):
+        folder = tmp_path / "benchmarks" / "recipe"
+        folder.mkdir(parents=True, exist_ok=True)
+        text = (ROOT / "benchmarks" / "recipe" / "digits.yaml").read_text().partition("methods:")[0]
+        text = text.replace("name: digits", f"name: for_{method}")
+        (folder / f"for_{method}.yaml").write_text(f"{text}methods: {{{method}: {{{interval}}}}}\n")
+        (tmp_path / f"{method}.py").write_text(METHOD.replace("HalfWay", method))
+        monkeypatch.chdir(tmp_path)
+        return f"recipe=for_{method}"
+
+    return write
+
+
+@pytest.mark.parametrize("first", ["rigl", "RigL2.py:RigL2"])
+def test_a_recipe_has_settings_of_a_plug_in_wherever_it_stands_in_a_suite(recipe_for, capsys, first):
+    recipe = recipe_for("RigL2")
+    others = {"rigl": "RigL2.py:RigL2", "RigL2.py:RigL2": "rigl"}
+    for _ in range(2):  # nor does it matter that the plug-in has been imported
+        runs = [config.resolve([recipe, f"method={name}"]) for name in (first, others[first])]
+        assert {run.method.name: run.method.interval for run in runs}["RigL2"] == 40
+    said = "'RigL2', which is no method of the project: only a plug-in of that name uses them; did you mean 'rigl'?\n"
+    assert capsys.readouterr().err == (f"recipe for_RigL2 has settings for {said}" if first == "rigl" else "")
+
+
+@pytest.mark.parametrize(
+    "name", ["MyRigL", "RigL", "GMP2", "GraNetV2", "granet_plus", "static2", "rigl_ours", "rigls", "set_er", "ste"]
+)
+def test_a_recipe_may_name_a_method_from_elsewhere_that_has_a_name_like_one_here(recipe_for, capsys, name):
+    assert config.resolve([recipe_for(name), "method=dense"]).method.name == "dense"
+    assert "did you mean '" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        *(("riigl", "rigl"), ("rgil", "rigl"), ("rgl", "rigl"), ("rigll", "rigl"), ("granett", "granet")),
+        *(("gmp_unifrom", "gmp_uniform"), ("set_ittop", "set_itop"), ("stattic", "static")),
+    ],
+)
+def test_a_slip_in_a_recipe_is_refused_whatever_has_been_imported(recipe_for, slip, meant):
+    recipe = recipe_for(slip)
+    for method in ("dense", f"{slip}.py:{slip}", "dense"):
+        with pytest.raises(UsageError, match=rf"unknown method in recipe.methods .*'{slip}'.*did you mean '{meant}'\?"):
+            config.resolve([recipe, f"method={method}"])
+
+
+def test_an_installed_model_with_a_name_that_another_has_too_is_the_one_that_is_trained(packages, monkeypatch):
+    assert config.resolve(["model=lenet_300_100"]).model.name == "mlp"
+    monkeypatch.syspath_prepend(packages("model", {"lenet_300_100": "from_model:tiny"}, from_model=MODEL))
+    assert config.resolve(["model=lenet_300_100"]).model.name == "lenet_300_100"
+    assert config.resolve(["model=mlp"]).model.name == "mlp"
+
+
 def test_installed_plug_ins_are_listed_and_trained(packages, tmp_path):
     for group, (text, name) in SOURCES.items():
         site = packages(group, {f"my_{group}": f"from_{group}:{name}"}, **{f"from_{group}": text})

@@ -88,10 +88,11 @@ def _members(group: str, own: OwnFiles) -> tuple[str, ...]:
 
 
 def own_name(group: str, name: str) -> str:
-    """Return the name of a member by one of its names; a settings file of that name comes first."""
-    if group != "model" or name in settings_files(group):
+    """Return the name of a member by one of its names; a settings file or an installed model of that name is first."""
+    if group != "model" or name not in MODEL_ALIASES:
         return name
-    return MODEL_ALIASES.get(name, name)
+    taken = name in settings_files(group) or name in entry_points.names("sparsebench.models")
+    return name if taken else MODEL_ALIASES[name]
 
 
 @lru_cache

@@ -7,9 +7,12 @@ from typing import Any
 from harness.config import names
 from harness.config.schema import RecipeConfig
 from harness.console import say
-from harness.errors import UsageError, nearest, short, unknown
+from harness.errors import UsageError, cut, nearest, short, unknown
 from harness.places import TREE
-from methods import methods
+from methods import entry_points, methods
+from methods.registry import ENTRY_POINTS
+
+_TELLING = 4  # letters of a name that a slip can be told from another name
 
 
 @cache
@@ -28,28 +31,54 @@ def of_method(recipe: str, method: str) -> dict[str, Any]:
 
 
 def check_methods(recipe: str, values: Mapping[str, Any]) -> None:
-    """Check what a recipe sets for single methods; a method that no name here is near to may be somebody's plug-in.
+    """Check what a recipe sets for single methods; a name that is none of the project's may be that of a plug-in.
+
+    Which plug-ins have been imported so far decides about no name: a suite may import them later.
 
     Raises:
-        UsageError: A method or one of its settings is misspelt, or what it has is not settings.
+        UsageError: A method of the project or a setting is misspelt, or what a method has is not settings.
     """
     known = methods()
+    own = [name for name, method in known.items() if type(method).__module__.partition(".")[0] == "methods"]
     for name, settings in values.items():
-        if name not in known:
-            if nearest(str(name), known):
-                raise unknown(f"method in {names.TUNED} of recipe {recipe}", name, known)
-            _notice(recipe, str(name))
-            continue
+        meant = None if name in own else next((each for each in own if _misspelt(str(name), each)), None)
+        if meant and name not in entry_points.names(ENTRY_POINTS):
+            raise unknown(f"method in {names.TUNED} of recipe {recipe}", name, own, {str(name): meant})
         if settings is not None and not isinstance(settings, Mapping):
-            raise UsageError(f"recipe {recipe}: {names.TUNED}.{name} is {short(settings)}, not settings of the method")
+            kind = f"{short(settings)}, not settings of the method"
+            raise UsageError(f"recipe {recipe}: {names.TUNED}.{cut(str(name))} is {kind}")
+        if name not in known:
+            _notice(recipe, str(name), nearest(str(name), own))
+            continue
         for field in settings or {}:
             names.setting(f"{names.TUNED}.{name}.{field}", type(known[name]))
 
 
+def _misspelt(given: str, name: str) -> bool:
+    """Tell whether a text is surely a slip of the hand for a name: two letters exchanged, one left out or one added.
+
+    No name of a plug-in should be taken for one. So the first letter is the same; a name of three letters is too short
+    to tell, as ``ste`` is no ``set``; and a text that has the whole name in it, such as ``rigl2``, is one only with a
+    letter doubled, as in ``rigll``. Capitals count, as classes of plug-ins have them.
+    """
+    if given[:1] != name[0] or len(name) < _TELLING:
+        return False
+    exchanged = (name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(1, len(name) - 1))
+    left_out = (name[:at] + name[at + 1 :] for at in range(1, len(name)) if name[at].isalpha())
+    added = (
+        given[:at] + given[at + 1 :]
+        for at in range(1, len(given))
+        if given[at].isalpha() and (name not in given or given[at] == given[at - 1])
+    )
+    return given in exchanged or given in left_out or name in added
+
+
 @cache
-def _notice(recipe: str, method: str) -> None:
+def _notice(recipe: str, method: str, near: str | None) -> None:
     """Say it once: a suite composes a recipe many times."""
-    say(f"recipe {recipe} has settings for {short(method)}, which is no method here: they are not used")
+    hint = f"; did you mean {near!r}?" if near else ""
+    said = "which is no method of the project: only a plug-in of that name uses them"
+    say(f"recipe {recipe} has settings for {short(method)}, {said}{hint}")
 
 
 def unchanged(values: Mapping[str, Any], but: Collection[str] = ()) -> bool:

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from harness.board import grouping
+from harness.config.names import MODEL_ALIASES
 from harness.console import printable
 from harness.errors import UsageError, cut, short, unknown
 from harness.records import Problem, Record, is_trial, load_files, whole_budget
@@ -21,6 +22,7 @@ NAMES = (*_PLAIN, "recipe", "device", "budget")
 
 _TOKEN = re.compile(r"[A-Za-z_][\w.]*=.+")
 _MOST_VALUES = 8  # that a message lists
+_Known: TypeAlias = tuple[Record, dict[str, Any]]  # a record and what a selector can ask for
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ def _selected(letter: str, tokens: Iterable[tuple[str, str]], output: Path) -> S
     for name, value in tokens:
         if "." not in name and name not in NAMES:
             raise unknown("name in a selector", name, NAMES)
-        kept = {file: each for file, each in left.items() if name in each[1] and _same(name, each[1][name], value)}
+        kept = _kept(left, name, value)
+        if not kept and name in ("model", "model.name") and value in MODEL_ALIASES:
+            kept = _kept(left, name, MODEL_ALIASES[value])
         if not kept:
             raise UsageError(f"{letter}: no record has {said}{name}={value}{_others(name, left.values())}")
         left, said = kept, f"{said}{name}={value} "
@@ -115,7 +119,11 @@ def _selected(letter: str, tokens: Iterable[tuple[str, str]], output: Path) -> S
     return Side(letter, said.strip(), files, tuple(problems))
 
 
-def _others(name: str, left: Iterable[tuple[Record, dict[str, Any]]]) -> str:
+def _kept(left: Mapping[str, _Known], name: str, value: str) -> dict[str, _Known]:
+    return {file: each for file, each in left.items() if name in each[1] and _same(name, each[1][name], value)}
+
+
+def _others(name: str, left: Iterable[_Known]) -> str:
     """Say which values the records have that are left."""
     values = sorted({printable(cut(_word(facts[name]))) for _, facts in left if name in facts})
     if not values:
