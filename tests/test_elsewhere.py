@@ -119,6 +119,23 @@ def test_a_job_that_is_lost_too_often_is_given_up(tmp_path):
     assert said(events)[-1] == "job 2 is over (a thread ended): given up"
 
 
+def test_a_lost_job_that_cannot_be_packed_again_ends_the_suite_by_name(tmp_path):
+    (run,) = planned(tmp_path, "static")
+    packs = iter([[[[run]]]])
+
+    def pack(chains):
+        if (found := next(packs, None)) is None:
+            raise UsageError("no machine is left")
+        return found
+
+    executor = Elsewhere(Threads(tmp_path, lose=1), pack, retries=1)
+    executor.submit([[run]])
+    seen = []
+    with pytest.raises(UsageError, match="no machine is left"):
+        seen.extend(executor.events())
+    assert list(ended(seen)) == [run.key]
+
+
 def test_what_is_cancelled_leaves_a_checkpoint_and_the_rest_does_not_begin(tmp_path):
     runs = planned(tmp_path, "dense", "static", budget="epochs:5000")
 

@@ -89,7 +89,7 @@ class Elsewhere:
             if missing := [planned for planned in chain if planned.key in self._runs]:
                 wanted.append(missing)
         if wanted:
-            self._bring(self._pack(wanted), (), again=False)
+            self._bring(wanted, (), again=False)
 
     def events(self) -> Iterator[Event]:
         """See `harness.executors.base.Executor.events`."""
@@ -119,24 +119,25 @@ class Elsewhere:
         if self._stopped is None and self._again:
             chains, nodes = zip(*self._again, strict=True)
             self._again = []
-            self._bring(self._pack(chains), {node for node in nodes if node}, again=True)
+            self._bring(chains, {node for node in nodes if node}, again=True)
         if time.monotonic() - self._looked >= LOOK_SECONDS:
             self._looked = time.monotonic()
             self._look()
 
-    def _bring(self, batches: list[list[Chain]], avoid: Collection[str], *, again: bool) -> None:
+    def _bring(self, chains: Sequence[Chain], avoid: Collection[str], *, again: bool) -> None:
         try:
+            batches = self._pack(chains)
             names = self._engine.submit(batches, avoid, again=again)
         except UsageError as error:
             if not again:
                 self._runs.clear()
                 raise
             self._fail(error)
-            for planned in (planned for batch in batches for chain in batch for planned in chain):
+            for planned in (planned for chain in chains for planned in chain):
                 self._finish(Finished(planned, None, None))
             return
-        for name, chains in zip(names, batches, strict=True):
-            self._jobs[name] = _Job(chains, {planned.key for chain in chains for planned in chain})
+        for name, batch in zip(names, batches, strict=True):
+            self._jobs[name] = _Job(batch, {planned.key for chain in batch for planned in chain})
 
     def _listen(self, name: str, job: _Job) -> None:
         for message in self._engine.heard(name):
