@@ -327,10 +327,11 @@ def test_the_command_prints_or_writes_a_comparison_or_says_in_one_line_why_not(o
         assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
 
 
-def test_the_committed_rows_can_be_compared():
+@pytest.mark.parametrize("model", ["convnet", "lenet_300_100"])
+def test_the_committed_rows_can_be_compared(model):
     first, second = (
-        sides.read(letter, text, ROOT / "results")
-        for letter, text in (("A", "method=gmp sparsity=0.95"), ("B", "method=static sparsity=0.95"))
+        sides.read(letter, f"model={model} method={method} sparsity=0.95", ROOT / "results")
+        for letter, method in (("A", "gmp"), ("B", "static"))
     )
     page = comparison.page(first, second)
     assert page.lead[1].startswith("A − B: +")
