@@ -209,6 +209,11 @@ def test_options_come_from_the_command_line_then_from_a_file_then_from_the_proje
         ("executor.time=0", "executor.time=0 is less than 1"),
         ("executor.sbatch=x", "write executor.sbatch.NAME=VALUE"),
         ("executor.time.x=1", "write executor.time=VALUE"),
+        ("executor.time=1", r"executor.signal_seconds=90 is not less than the 60 seconds of a job \(executor.time=1\)"),
+        ("executor.minutes_per_job=nan", "executor.minutes_per_job=.?nan.? is not a"),
+        ("executor.sbatch.job_name=x", "executor.sbatch.job_name cannot be set, as the executor sets job-name itself$"),
+        ("executor.sbatch.signal=TERM", "executor.sbatch.signal cannot be set"),
+        ("executor.sbatch.time=5", "executor.sbatch.time cannot be set.*: write executor.time=VALUE"),
         ("executor.time", "write executor.NAME=VALUE"),
     ],
 )

@@ -32,6 +32,10 @@ from harness.plan.listing import FOLDER
 
 _OWN = ("jobs", "minutes_per_job", "runs_per_job", "runs_at_once", "requeues", "signal_seconds", "setup", "sbatch")
 """Options that are none of sbatch."""
+_RESERVED = frozenset(
+    "array clusters error exclude job-name no-requeue open-mode output parsable requeue signal time wait".split()
+)
+"""Options of sbatch that decide whether jobs are found again, heard and requeued: none but the executor sets them."""
 _MOST_JOBS = 1000
 """In an array, where Slurm's ``MaxArraySize`` is not set; long runs then share jobs too, which are requeued."""
 
@@ -65,6 +69,17 @@ class Options:
             choose.required(self, name, 1)
         for name in ("minutes_per_job", "requeues"):
             choose.required(self, name, 0)
+        if math.isnan(self.minutes_per_job):
+            raise UsageError("executor.minutes_per_job=nan is not a number of minutes")
+        if self.signal_seconds >= 60 * self.time:
+            raise UsageError(
+                f"executor.signal_seconds={self.signal_seconds} is not less than the {60 * self.time} seconds of a job "
+                f"(executor.time={self.time})"
+            )
+        for name in self.sbatch:
+            if (word := name.replace("_", "-")) in _RESERVED:
+                instead = f": write executor.{word}=VALUE" if word in vars(self) else ""
+                raise UsageError(f"executor.sbatch.{name} cannot be set, as the executor sets {word} itself{instead}")
 
 
 def make(
