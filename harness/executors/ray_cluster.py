@@ -64,7 +64,7 @@ class Call:
     def look(self, timeout: float) -> list[Message]:
         """Return what the worker has said, after so many seconds at most unless it is over."""
         worker, result, heard = self.worker, self._result, self._heard
-        ready, _ = ray.wait([result, heard], timeout=timeout)
+        ready, _ = ray.wait([result] if self._told_all else [result, heard], timeout=timeout)
         with self._lock:
             if worker is not self.worker:
                 return []
@@ -97,8 +97,10 @@ class Call:
         except RayError as error:
             self._lose(error)
             return []
-        self.met, self._heard = True, self.worker.heard.remote()
-        self._told_all = self._told_all or OVER in (message["event"] for message in found)
+        self.met = True
+        self._told_all = any(message["event"] == OVER for message in found)
+        if not self._told_all:  # what comes next is said to the next call
+            self._heard = self.worker.heard.remote()
         return [message for message in found if message["event"] != OVER]
 
     def _lose(self, error: RayError) -> None:
