@@ -125,6 +125,7 @@ def train(parcel: Parcel, on_event: OnEvent) -> Answer:
             _write(folder, parcel.files)
             runner, limits = planned.choice.runner, planned.run.runner
             request = dict(parcel.request, plugins=planned.run.plugins)
+            request["config"] = request["config"] | {"dataset": parcel.run["settings"]["dataset"]}
             request["provenance"] = request["provenance"] | planned.choice.provenance
             path = folder / REQUEST
             write_atomic(path, json.dumps(request, indent=1))
