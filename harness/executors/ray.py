@@ -110,10 +110,10 @@ def make(
         return Elsewhere(engine, nodes.pack, retries=retries, max_failures=max_failures)
 
     def local(chains: Sequence[Chain]) -> LocalExecutor:
-        kinds = {nodes.wants(chain[0]) for chain in chains}
+        kinds = {nodes.wants(chain[0]) for chain in chains if not all(planned.settled for planned in chain)}
         for wants in kinds:
             nodes.require(wants)
-        most = sum(map(nodes.at_once, kinds))
+        most = jobs or max(1, sum(map(nodes.at_once, kinds)))
         return LocalExecutor(most, looks, retries=retries, max_failures=max_failures, wait=wait)
 
     return Apart(local, lambda planned: distant(nodes.marked(planned), nodes.send), cluster.close)
