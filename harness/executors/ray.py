@@ -161,7 +161,7 @@ class Ray:
 
     def over(self, jobs: Collection[str]) -> Mapping[str, str]:
         """See `Engine.over`."""
-        return {job: self._over.pop(job) for job in jobs if job in self._over}
+        return {job: self._over[job] for job in jobs if job in self._over}
 
     def stop(self, jobs: Collection[str], *, kill: bool) -> None:
         """See `Engine.stop`."""
