@@ -1,9 +1,11 @@
 """The Slurm executor, on a real Slurm (`.ci/slurm start`); its options, without one."""
 
 import dataclasses
+import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -15,7 +17,9 @@ from harness.cli import main
 from harness.errors import UsageError
 from harness.executors import choose, elsewhere, slurm
 from harness.executors.base import Finished, Progressed
+from harness.executors.batch import Batch, packed
 from harness.executors.slurm import Options
+from harness.executors.slurm_job import Job
 from harness.plan.planned import plan
 from harness.records import load
 
@@ -250,6 +254,23 @@ def test_a_suite_refuses_what_its_executor_cannot(monkeypatch, tmp_path):
     with pytest.raises(UsageError, match=r"submitit is not installed: pip install 'sparsebench\[slurm\]'"):
         call("--executor", "slurm")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_requeued_job_leaves_runs_whose_end_it_has_told(tmp_path, monkeypatch):
+    """The command may have reported a timeout, or have sent a failed run elsewhere; what was interrupted resumes."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # of SIGTERM, for the whole process
+    over, interrupted, begun = planned(tmp_path, 0, 1, 2)
+    told = tmp_path / "0.jsonl"
+    messages = [
+        {"key": over.key, "event": "ended", "status": "interrupted", "trained": True, "left": None},
+        {"key": over.key, "event": "ended", "status": "timeout", "trained": True, "left": None},
+        {"key": interrupted.key, "event": "ended", "status": "interrupted", "trained": True, "left": None},
+        {"key": begun.key, "event": "taken", "host": "n1"},
+    ]
+    told.write_text("".join(json.dumps(message) + "\n" for message in messages) + '{"key": "cut sh')
+    batch = Batch([[packed(over), packed(interrupted)], [packed(begun)]], str(tmp_path))
+    assert sorted(Job()(batch, told)) == sorted((run.key, "done") for run in (interrupted, begun))
+    assert Job()(batch, told) == []
 
 
 def test_a_machine_without_slurm_is_said(monkeypatch, tmp_path):

@@ -5,7 +5,6 @@ happens in a file of the output folder. Before its time limit, and when it is pr
 it is requeued; a job that is lost, or cancelled by somebody, is submitted again as often as ``retries`` says.
 """
 
-import json
 import math
 import os
 import secrets
@@ -27,7 +26,7 @@ from harness.executors.batch import Batch, Message, packed
 from harness.executors.elsewhere import Elsewhere
 from harness.executors.engine import Chain
 from harness.executors.jobs import batches, expected_seconds
-from harness.executors.slurm_job import STOP, Job
+from harness.executors.slurm_job import STOP, Job, read
 from harness.plan.listing import FOLDER
 
 _OWN = ("jobs", "minutes_per_job", "runs_per_job", "runs_at_once", "requeues", "signal_seconds", "setup", "sbatch")
@@ -181,7 +180,7 @@ class Slurm:
             return []
         whole = text[: text.rfind(b"\n") + 1]
         self._told[job] = file, place + len(whole)
-        return [message for line in whole.splitlines() if (message := _message(line)) is not None]
+        return [message for line in whole.splitlines() if (message := read(line)) is not None]
 
     def over(self, jobs: Collection[str]) -> Mapping[str, str]:
         """See `Engine.over`."""
@@ -221,14 +220,6 @@ class Slurm:
             additional_parameters={"requeue": True, **more},
         )
         return executor
-
-
-def _message(line: bytes) -> Message | None:
-    try:
-        message = json.loads(line)
-    except ValueError:  # cut short, as its job was killed
-        return None
-    return message if isinstance(message, dict) and "event" in message else None
 
 
 def _why(error: Exception) -> str:

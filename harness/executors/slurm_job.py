@@ -35,6 +35,7 @@ class Job:
         errors: list[BaseException] = []
         if os.environ.get("SLURM_RESTART_COUNT", "0") != "0":
             batch = replace(batch, wait=True)
+        batch = _without(batch, _ended(told))
 
         def tell(message: Message) -> None:
             # Opened each time: a file server shows others what was written once it is closed.
@@ -78,3 +79,27 @@ class Job:
         if self._worker is not None and self._thread is not None:
             self._worker.stop()
             self._thread.join()
+
+
+def read(line: bytes) -> Message | None:
+    """Return the message of a line; None for one that was cut short, as its job was killed."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) and "event" in message else None
+
+
+def _ended(told: Path) -> set[str]:
+    """Return the keys of the runs whose end a job has told before it was requeued: the command has acted on it."""
+    try:
+        lines = told.read_bytes().splitlines()
+    except FileNotFoundError:
+        return set()
+    messages = filter(None, map(read, lines))
+    return {str(one["key"]) for one in messages if one["event"] == "ended" and one["status"] != "interrupted"}
+
+
+def _without(batch: Batch, keys: set[str]) -> Batch:
+    chains = [[run for run in chain if run["key"] not in keys] for chain in batch.chains]
+    return replace(batch, chains=[chain for chain in chains if chain])
