@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +32,8 @@ class Call:
     Attributes:
         wants: What it takes of a node.
         worker: The worker.
+        avoid: Nodes that it is kept off, if there are others.
+        node: Where the worker is; empty as long as that is not known.
         met: Whether the worker has answered: one that has not may wait for room.
         over: Whether it is over.
         lost: Why there will be no answer: the worker or its node is gone; else None.
@@ -39,25 +41,30 @@ class Call:
         answer: What the worker has returned.
     """
 
-    def __init__(self, wants: Wants, worker: Any, method: str, argument: Any) -> None:
-        """Call a method of a worker."""
-        self.wants, self.worker = wants, worker
+    def __init__(self, wants: Wants, worker: Any, node: str, avoid: Collection[str], what: tuple[str, Any]) -> None:
+        """Call a method of a worker, with an argument."""
+        self.wants, self.worker, self.node, self.avoid = wants, worker, node, avoid
         self.met = self.over = False
         self.lost: str | None = None
         self.error: str | None = None
         self.answer: Any = None
-        self._what = method, argument
+        self._what = what
         self._lock = threading.Lock()
         self._ask()
 
-    def give(self, worker: Any) -> bool:
+    @property
+    def waits(self) -> bool:
+        """Whether its worker may not have begun, for want of room."""
+        return not (self.node or self.met or self.over)
+
+    def give(self, worker: Any, node: str) -> bool:
         """Have another worker do it, unless the first one has begun; return whether it does."""
         with self._lock:
-            if self.met or self.over:
+            if not self.waits:
                 return False
             with suppress(RayError):
                 ray.kill(self.worker)
-            self.worker = worker
+            self.worker, self.node = worker, node
             self._ask()
             return True
 
@@ -101,6 +108,7 @@ class Call:
         self._told_all = any(message["event"] == OVER for message in found)
         if not self._told_all:  # what comes next is said to the next call
             self._heard = self.worker.heard.remote()
+        self.node = next((str(message["name"]) for message in found if message["event"] == "node"), self.node)
         return [message for message in found if message["event"] != OVER]
 
     def _lose(self, error: RayError) -> None:
@@ -137,7 +145,7 @@ class Cluster:
                 for number, handler in handlers.items():  # Ray's would end the suite before its runs are stopped
                     signal.signal(number, handler)
         self._actor: Any = ray.remote(Worker)
-        self._idle: list[tuple[Wants, Any]] = []
+        self._idle: list[tuple[Wants, Any, str]] = []
         self._calls: list[Call] = []
         self._lock = threading.Lock()
 
@@ -148,11 +156,11 @@ class Cluster:
 
     def room(self, wants: Wants) -> list[int]:
         """Return how many workers that take this each node has room for, whoever else uses it."""
-        return [min(int(node.get(name, 0.0) / most + 1e-9) for name, most in wants if most) for node in self._nodes()]
+        return [_room(node["Resources"], wants) for node in self._alive()]
 
     def largest(self, name: str) -> float:
         """Return the most that a node has of something."""
-        return max((node.get(name, 0.0) for node in self._nodes()), default=0.0)
+        return max((node["Resources"].get(name, 0.0) for node in self._alive()), default=0.0)
 
     def begin(self, method: str, argument: Any, wants: Wants, avoid: Collection[str] = ()) -> Call:
         """Have a worker do something: one that has nothing to do, else a new one.
@@ -161,15 +169,17 @@ class Cluster:
             method: Of `Worker`.
             argument: What it takes.
             wants: What the worker takes of a node.
-            avoid: Nodes that a new one is kept off, if there are others.
+            avoid: Nodes that it is kept off, if there are others.
         """
         with self._lock:
-            mine = [worker for taken, worker in self._idle if taken == wants]
-            for taken, worker in self._idle:
-                if taken != wants:  # it holds what the new one may wait for
-                    ray.kill(worker)
-            self._idle = [(wants, worker) for worker in mine[1:]]
-            call = Call(wants, mine[0] if mine else self._new(wants, avoid), method, argument)
+            others = self._others(wants, avoid)
+            mine = [one for one in self._idle if one[0] == wants and not (others and one[2] in avoid)]
+            for one in self._idle:
+                if one not in mine:  # it holds what the new one may wait for
+                    ray.kill(one[1])
+            self._idle = mine[1:]
+            _, worker, node = mine[0] if mine else (wants, self._new(wants, others), "")
+            call = Call(wants, worker, node, avoid, (method, argument))
             self._calls.append(call)
             return call
 
@@ -183,18 +193,32 @@ class Cluster:
                 with suppress(RayError):
                     ray.kill(call.worker)
                 return
-            if not any(other.wants == call.wants and other.give(call.worker) for other in self._calls):
-                self._idle.append((call.wants, call.worker))
+            for other in self._calls:
+                kept_off = call.node in other.avoid and self._others(other.wants, other.avoid)
+                if other.wants == call.wants and not kept_off and other.give(call.worker, call.node):
+                    return
+            if any(other.waits for other in self._calls):  # for what this one holds, perhaps
+                ray.kill(call.worker)
+            else:
+                self._idle.append((call.wants, call.worker, call.node))
 
-    def _new(self, wants: Wants, avoid: Collection[str]) -> Any:
+    def _others(self, wants: Wants, avoid: Collection[str]) -> list[str]:
+        """Return the nodes that can take this, if some are to be avoided: those that are not."""
+        fit = [str(node["NodeID"]) for node in self._alive() if _room(node["Resources"], wants)]
+        return [node for node in fit if node not in avoid] if avoid else []
+
+    def _new(self, wants: Wants, others: Sequence[str]) -> Any:
         taken: dict[str, Any] = {_NAMES[name]: amount for name, amount in wants}
-        others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in avoid]
-        if avoid and others:
+        if others:
             taken["scheduling_strategy"] = NodeAffinitySchedulingStrategy(random.choice(others), soft=True)
         return self._actor.options(max_concurrency=3, max_restarts=0, **taken).remote()
 
-    def _nodes(self) -> list[dict[str, float]]:
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    def _alive(self) -> list[dict[str, Any]]:
+        return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _room(has: dict[str, float], wants: Wants) -> int:
+    return min(int(has.get(name, 0.0) / most + 1e-9) for name, most in wants if most)
 
 
 def _connect(address: str | None, more: dict[str, Any]) -> None:

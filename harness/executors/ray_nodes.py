@@ -46,6 +46,7 @@ class Nodes:
         self._options, self._jobs = options, jobs
         self._memory = cluster.largest("memory")
         self._largest: dict[Wants, int] = {}
+        self._avoid: dict[str, set[str]] = defaultdict(set)
 
     def wants(self, planned: Planned) -> Wants:
         """Return what a run takes of a node."""
@@ -107,11 +108,15 @@ class Nodes:
 
     def send(self, planned: Planned, parcel: Parcel, on_event: OnEvent) -> Answer:
         """Have a run trained whose folder is here; see `harness.executors.apart.Send`."""
-        call = self.cluster.begin("train_apart", parcel, self.wants(planned))
+        avoid = self._avoid[planned.key]  # where it has failed: it is tried again elsewhere
+        call = self.cluster.begin("train_apart", parcel, self.wants(planned), frozenset(avoid))
         try:
-            return _followed(call, on_event)
+            answer = _followed(call, on_event)
         finally:
             self.cluster.end(call, kill=not call.over)
+        if call.node and answer.ending is not None and answer.ending.status == "failed":
+            avoid.add(call.node)
+        return answer
 
 
 def _followed(call: Call, on_event: OnEvent) -> Answer:
