@@ -15,7 +15,7 @@ from site_pages import ROOT, blocks
 from harness import extras, places
 from harness.cli import main
 from harness.errors import UsageError
-from harness.executors import choose, elsewhere, slurm
+from harness.executors import choose, elsewhere, slurm, slurm_queue
 from harness.executors.base import Finished, Progressed
 from harness.executors.batch import Batch, packed
 from harness.executors.slurm import Options
@@ -271,6 +271,32 @@ def test_a_requeued_job_leaves_runs_whose_end_it_has_told(tmp_path, monkeypatch)
     batch = Batch([[packed(over), packed(interrupted)], [packed(begun)]], str(tmp_path))
     assert sorted(Job()(batch, told)) == sorted((run.key, "done") for run in (interrupted, begun))
     assert Job()(batch, told) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "held", "for_ever"),
+    [
+        ("JobHoldMaxRequeue", True, False),
+        ("launch failed requeued held", True, False),
+        ("PartitionTimeLimit", False, True),
+        ("QOSMaxWallDurationPerJobLimit", False, True),
+        ("JobHeldUser", False, True),
+        ("QOSMaxJobsPerUserLimit", False, False),
+        ("ReqNodeNotAvail, UnavailableNodes:n1", False, False),
+        ("JobArrayTaskLimit", False, False),
+        ("Priority", False, False),
+    ],
+)
+def test_what_the_reasons_of_slurm_mean(reason, held, for_ever):
+    assert slurm_queue._is_held(reason) == held
+    assert bool(slurm_queue._FOR_EVER.match(reason)) == for_ever
+
+
+def test_what_would_rename_jobs_is_hidden_from_sbatch(monkeypatch):
+    monkeypatch.setenv("SBATCH_JOB_NAME", "another")
+    with slurm_queue.unset():
+        assert "SBATCH_JOB_NAME" not in os.environ
+    assert os.environ["SBATCH_JOB_NAME"] == "another"
 
 
 def test_a_machine_without_slurm_is_said(monkeypatch, tmp_path):

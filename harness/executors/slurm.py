@@ -162,25 +162,33 @@ class Slurm:
         ]
         files = [self._folder / f"{len(self._told) + number}.jsonl" for number in range(len(sent))]
         others = slurm_queue.other_nodes(avoid, self._options.partition) if avoid else []
+        avoid = avoid if others else ()
         try:
-            jobs = self._executor(avoid if others else ()).map_array(Job(), sent, files)
-        except Exception as error:  # submitit raises its own, RuntimeError and what subprocess raises
-            raise UsageError(f"Slurm does not take the jobs: {_why(error)}") from None
+            jobs = self._sent(avoid, sent, files)
+        except UsageError:
+            if not avoid:
+                raise
+            avoid = ()  # the others may lack what a job asks for
+            jobs = self._sent(avoid, sent, files)
+        if avoid:
+            self._queue.avoids([job.job_id for job in jobs])
         self._told |= {job.job_id: (file, 0) for job, file in zip(jobs, files, strict=True)}
         return [job.job_id for job in jobs]
 
     def heard(self, job: str) -> list[Message]:
         """See `Engine.heard`."""
+        note = self._queue.note(job)
+        notes: list[Message] = [] if note is None else [{"key": None, "event": "log", "text": note}]
         file, place = self._told[job]
         try:
             with file.open("rb") as stream:
                 stream.seek(place)
                 text = stream.read()
         except OSError:  # it has told nothing yet
-            return []
+            return notes
         whole = text[: text.rfind(b"\n") + 1]
         self._told[job] = file, place + len(whole)
-        return [message for line in whole.splitlines() if (message := read(line)) is not None]
+        return notes + [message for line in whole.splitlines() if (message := read(line)) is not None]
 
     def over(self, jobs: Collection[str]) -> Mapping[str, str]:
         """See `Engine.over`."""
@@ -198,6 +206,13 @@ class Slurm:
         self._queue.leave()
         if tidy:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _sent(self, avoid: Collection[str], sent: Sequence[Batch], files: Sequence[Path]) -> list[submitit.Job[Any]]:
+        try:
+            with slurm_queue.unset():
+                return list(self._executor(avoid).map_array(Job(), sent, files))
+        except Exception as error:  # submitit raises its own, RuntimeError and what subprocess raises
+            raise UsageError(f"Slurm does not take the jobs: {_why(error)}") from None
 
     def _executor(self, avoid: Collection[str]) -> submitit.SlurmExecutor:
         options = self._options
