@@ -90,20 +90,20 @@ class Nodes:
             raise UsageError(f"no node of the Ray cluster can take a run: it takes {asked}, and the most are {has}")
 
     def pack(self, chains: Sequence[Chain]) -> list[list[Chain]]:
-        """Put chains into batches of runs that take the same."""
+        """Put chains into batches of runs that take the same.
+
+        Raises:
+            UsageError: One is too large for all nodes.
+        """
         groups: dict[Wants, list[Chain]] = defaultdict(list)
         for chain in chains:
             groups[self.wants(chain[0])].append(chain)
         found: list[list[Chain]] = []
-        try:
-            for wants, group in groups.items():
-                self.require(wants)
-                more = 4 * self.at_once(wants)  # so that all workers end at about the same time
-                seconds = expected_seconds
-                found += map(list, batches(group, seconds, at_least=more, per_job=_BATCH_SECONDS, most=_BATCH_RUNS))
-        except UsageError:
-            self.cluster.close()
-            raise
+        for wants, group in groups.items():
+            self.require(wants)
+            more = 4 * self.at_once(wants)  # so that all workers end at about the same time
+            seconds = expected_seconds
+            found += map(list, batches(group, seconds, at_least=more, per_job=_BATCH_SECONDS, most=_BATCH_RUNS))
         return found
 
     def send(self, planned: Planned, parcel: Parcel, on_event: OnEvent) -> Answer:
