@@ -1,5 +1,6 @@
 """The Ray executor, on a real Ray of two nodes (raylets) that is started here; its options, without one."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import test_mnist
 from runs import small
 from site_pages import blocks, pages
 
@@ -22,8 +24,10 @@ import methods
 from harness import plugins
 from harness.audit import submission
 from harness.errors import UsageError
-from harness.executors import choose, elsewhere, local
+from harness.executors import apart, choose, elsewhere, local
 from harness.executors.base import Finished, Progressed, Started
+from harness.executors.batch import Batch
+from harness.executors.execute import execute
 from harness.executors.owner import SUFFIX
 from harness.machine.lease_files import chain
 from harness.plan.planned import plan
@@ -186,6 +190,43 @@ def test_a_cluster_that_does_not_answer_is_named(tmp_path):
 def test_a_run_too_large_for_every_node_is_refused(tmp_path, nodes):
     with pytest.raises(UsageError, match=r"no node .* can take a run: it takes CPU 64, and the most are CPU 1"):
         train(planned(tmp_path, 0), None, address=nodes.address, cpus=64, shared="false")
+
+
+def test_a_worker_is_used_again_unless_its_node_is_avoided(tmp_path, nodes):
+    """And tells the last message of each call to that call, although a batch that is refused is over at once."""
+    from harness.executors.ray_cluster import Cluster  # once `ray.make` has set what Ray reads
+
+    cluster = Cluster(nodes.address)
+    refused = Batch([[{"plugins": {"method": f"{tmp_path}/none.py:None"}}]], str(tmp_path))
+
+    def done(avoid=()):
+        call, told = cluster.begin("train", refused, (("CPU", 1.0),), avoid), []
+        while not call.over:
+            told += call.look(1.0)
+        cluster.end(call)
+        assert [message["event"] for message in told] == ["node", "refused"]
+        return call.worker, call.node
+
+    try:
+        worker, node = done()
+        assert {done() for _ in range(20)} == {(worker, node)}
+        assert done({node})[1] != node
+    finally:
+        cluster.close()
+
+
+def test_a_run_trained_apart_finds_data_of_a_relative_folder(tmp_path):
+    test_mnist.write(tmp_path / "data")
+    run = dataclasses.replace(small("static", "steps:2"), output="out")
+    run.dataset = dataclasses.replace(run.dataset, name="mnist", root="data", classes=10, mean=[0.5], std=[0.3])
+    run.dataset = dataclasses.replace(run.dataset, **test_mnist.SMALL)
+    (tmp_path / "worker").mkdir()
+
+    def send(planned, parcel, on_event):
+        with contextlib.chdir(tmp_path / "worker"):
+            return apart.train(parcel, on_event)
+
+    assert execute(apart.distant(*plan([run]), send), lambda message: None).status == "done"
 
 
 def test_without_a_shared_folder_all_comes_back(tmp_path, nodes, forgotten):
