@@ -1,6 +1,12 @@
 """Limits and pins that are checked before any engine is queried."""
 
 import json
+import re
+import tempfile
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingUnixStreamServer
 
 import pytest
 
@@ -110,3 +116,54 @@ def test_docker_that_was_asked_for_is_not_replaced(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(UsageError, match=r"^runner=docker: no container engine answers .*none\.sock"):
         choose(config.resolve(["runner=docker"]))
+
+
+class Engines(BaseHTTPRequestHandler):
+    """Answers as an engine does, but for one path: that gets a status, or None and no answer at all."""
+
+    def do_GET(self):
+        for path, status in self.server.refused.items():
+            if path in self.path:
+                return self._say(status, {"message": "not for you"}) if status else None
+        return self._say(200, {"ApiVersion": "1.41", "Components": [{"Name": self.server.kind}]})
+
+    def _say(self, status, answer):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def engine_that_refuses(kind, refused):
+    """Run one of Docker's or Podman's kind on a socket; its path may be no longer than 108 characters."""
+    with tempfile.TemporaryDirectory() as folder, ThreadingUnixStreamServer(f"{folder}/s", Engines) as server:
+        server.kind, server.refused = kind, refused
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        yield f"unix://{folder}/s"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "status", "said"),
+    [
+        ("Engine", "/info", 403, "not for you"),
+        ("Engine", "/info", None, ".*closed connection without response"),
+        ("Podman Engine", "/libpod/info", 500, "500 Server Error"),
+        ("Engine", "/images/", 500, "not for you"),
+    ],
+)
+def test_an_engine_that_answers_a_ping_alone_is_gone_without(monkeypatch, kind, path, status, said):
+    with engine_that_refuses(kind, {path: status}) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        choice = choose(config.resolve(["runner=auto"]))
+        assert choice.name == "local"
+        why = rf"^runner local, not verified: the engine does not describe itself or its images: {said}"
+        assert re.search(why, choice.why)
+        with pytest.raises(UsageError, match=r"^runner=docker: the engine does not describe itself"):
+            choose(config.resolve(["runner=docker"]))

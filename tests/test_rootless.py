@@ -34,6 +34,7 @@ NOBODY = 43210
 
 BARE = Engine(podman=True, rootless=True, unkept=("memory", "cpus", "pids"))
 FULL = Engine(podman=True, rootless=True, unkept=())
+REFUSED = "connection refused (is the engine running?)"
 
 
 def test_the_sockets_that_were_tried_are_named(monkeypatch, tmp_path):
@@ -47,6 +48,24 @@ def test_the_sockets_that_were_tried_are_named(monkeypatch, tmp_path):
     said = str(refused.value)
     assert re.search(rf"unix://{stale}: connection refused .*; no socket at {absent}; DOCKER_HOST is not set\)$", said)
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_socket_in_a_folder_that_is_closed_to_the_user_is_none(user, chosen):
+    closed = user.home / "closed"
+    closed.mkdir()
+    closed.chmod(0)
+    environment = {"XDG_RUNTIME_DIR": str(closed)}
+    if chosen:
+        environment["DOCKER_HOST"] = f"unix://{user.home}/none.sock"
+    program = "from harness.containers import engine\ntry: engine.connect()\nexcept engine.NoEngineError as e: print(e)"
+    status, said, err = user.run(user.python, "-c", program, environment=environment)
+    closed.rmdir()
+    assert (status, err) == (0, "")
+    if chosen:
+        assert said == f"no container engine answers (unix://{user.home}/none.sock: {REFUSED})\n"
+    elif said:  # no engine of the machine lets the user in
+        assert f"no socket at {closed}/docker.sock, {closed}/podman/podman.sock" in said
 
 
 def test_the_sockets_are_those_of_both_engines_of_root_and_of_the_user(monkeypatch):

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -51,7 +53,8 @@ def connect(timeout: float = 60.0) -> docker.DockerClient:
         NoEngineError: None answers.
     """
     chosen = os.environ.get("DOCKER_HOST")
-    there = [path for path in _sockets() if path.exists()]
+    # In Python before 3.14 `Path.exists` raises where a folder is closed to this user.
+    there = [] if chosen else [path for path in _sockets() if os.path.exists(path)]
     failures = []
     for address in [chosen] if chosen else [f"unix://{path}" for path in there]:
         environment = {**os.environ, "DOCKER_HOST": address}
@@ -66,6 +69,19 @@ def connect(timeout: float = 60.0) -> docker.DockerClient:
         failures += [f"no socket at {absent}"] if absent else []
         failures.append("DOCKER_HOST is not set")
     raise NoEngineError(f"no container engine answers ({'; '.join(failures)})")
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Refuse in one line what an engine does not answer, so that ``runner=auto`` goes on without it.
+
+    Raises:
+        UsageError: The engine refuses a request or is gone, after it has answered the one of `connect`.
+    """
+    try:
+        yield
+    except LOST as error:
+        raise UsageError(f"the engine does not describe itself or its images: {explain(error)}") from None
 
 
 def explain(error: BaseException) -> str:

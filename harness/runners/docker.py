@@ -28,7 +28,7 @@ from harness.containers import box as boxes
 from harness.containers import orphans
 from harness.containers.box import Box
 from harness.containers.content import SUITE, ImageFiles, VerifiedImage, image_files
-from harness.containers.engine import connect, describe
+from harness.containers.engine import answering, connect, describe
 from harness.containers.image import verify
 from harness.containers.output import Output
 from harness.containers.supervise import GRACE_SECONDS, LARGEST_FOLDER, supervise
@@ -74,16 +74,17 @@ class DockerRunner:
             command: Program that takes the request and the folder.
 
         Raises:
-            UsageError: There is no image that may be run, or root asks another user's rootless engine.
+            UsageError: There is no image that may be run, root asks another user's rootless engine, or none answers.
         """
         self.client = client
-        self._engine = describe(client)
-        if self._engine.rootless and os.getuid() == 0:
-            raise UsageError("the engine is rootless, so its user cannot read what root hands it: run as that user")
         self._command = list(command)
-        self.image = verify(client, image_files(image))
-        # The referee must not run in an image that a method's author put together.
-        self._suite: VerifiedImage = verify(client, ImageFiles(SUITE))
+        with answering():
+            self._engine = describe(client)
+            if self._engine.rootless and os.getuid() == 0:
+                raise UsageError("the engine is rootless, so its user cannot read what root hands it: run as that user")
+            self.image = verify(client, image_files(image))
+            # The referee must not run in an image that a method's author put together.
+            self._suite: VerifiedImage = verify(client, ImageFiles(SUITE))
 
     def run(self, request: Path, folder: Path, limits: RunnerConfig, on_event: OnEvent, log: Path) -> Ending:
         """Train a request in a container; see `harness.runners.base.Runner.run`.
