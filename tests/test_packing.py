@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from runs import small
@@ -11,6 +12,9 @@ from runs import small
 from harness.cli import main as cli
 from harness.executors import packing
 from harness.executors.packing import Packing, TooManyError, best, search
+from harness.executors.sharing import share
+from harness.machine import gpus
+from harness.plan.planned import Planned
 from harness.runners.processes import unfinished
 
 LINE = "measuring how many runs at a time are fastest: "
@@ -58,6 +62,21 @@ def test_runs_are_measured_together(capsys):
 def test_where_there_is_no_choice_nothing_is_measured(capsys):
     assert best(run(), most=1) == best(run(recipe={"threads": None})) == Packing(1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_of_several_processes_takes_the_cores_of_all_and_has_its_gpus_alone(capsys):
+    several, cores = run(), len(os.sched_getaffinity(0))
+    several.nproc = cores
+    assert best(several) == Packing(1)
+    several.nproc = 2
+    assert packing._carried(several) == max(1, cores // 2)
+    several.device = "cuda"
+    assert best(several) == Packing(1)
+    assert capsys.readouterr().err == ""
+    alone = replace(several, nproc=1)
+    jobs = 2 * max(1, len(gpus.visible(gpus.installed())))
+    chains = [[Planned(each, None, None, None, None)] for each in (several, alone)]
+    assert [planned.run.packed for (planned,) in share(chains, jobs, print)[1]] == [1, 2]
 
 
 def test_a_run_that_cannot_start_is_left_to_say_so_itself(capsys):

@@ -66,7 +66,7 @@ def best(
     Args:
         run: An example, with its device settled; a GPU is held for it meanwhile.
         most: Most runs at a time to try; None for what the machine may carry: on a CPU as many as its cores have room
-            for, on a GPU 16.
+            for, on a GPU 16, on several one.
         seconds: Of one measurement.
         tell: Takes a line for each figure; by default it is printed on stderr.
 
@@ -122,10 +122,10 @@ def search(measure: Callable[[int], float], limit: int, tell: Callable[[str], No
 
 def _carried(run: RunConfig) -> int:
     """Return how many runs at a time are worth a try."""
-    if run.device == "cuda":
-        return MOST_ON_A_GPU
     cores = len(os.sched_getaffinity(0))
-    return max(1, cores // (run.recipe.threads or cores))
+    if run.device == "cuda":  # a run of several processes has its GPUs alone
+        return MOST_ON_A_GPU if run.nproc == 1 else 1
+    return max(1, cores // (run.nproc * (run.recipe.threads or cores)))
 
 
 def _measure(run: RunConfig, jobs: int, seconds: float, gpu: gpus.Gpu | None) -> float:

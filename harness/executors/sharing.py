@@ -31,6 +31,8 @@ def share(chains: Sequence[Sequence[Planned]], jobs: int | None, tell: Callable[
     packed = math.ceil(jobs / places)
 
     def mark(planned: Planned) -> Planned:  # others of its node may be of other jobs, which who sent it knows
+        if planned.run.device == "cuda" and planned.run.nproc > 1:  # has its GPUs alone
+            return planned
         return replace(planned, run=replace(planned.run, packed=max(packed, planned.run.packed)))
 
     return jobs, [[mark(planned) for planned in chain] for chain in chains]
