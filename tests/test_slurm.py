@@ -193,6 +193,35 @@ def test_what_slurm_does_not_take_is_said_in_its_words(tmp_path):
         train(runs, executor(tmp_path, partition="nowhere"))
 
 
+@pytest.mark.usefixtures("cluster")
+def test_a_job_that_waits_for_ever_says_why_once_and_keeps_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("SBATCH_JOB_NAME", "another")
+    mine = executor(tmp_path, sbatch={"hold": True})
+    mine.submit([[run] for run in planned(tmp_path, 0, 1)])
+    seen = []
+    for event in mine.events():
+        seen.append(event)
+        mine.cancel()
+    assert said(seen).count("waits, and perhaps for ever: JobHeldUser") == 1
+    assert os.environ["SBATCH_JOB_NAME"] == "another"
+    assert not left()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_node_that_jobs_cannot_avoid_is_taken_again(tmp_path):
+    """Only that node has what they ask for, here its name."""
+    node, *others = sorted(set(asked("sinfo", "--noheader", "--Node", "--format=%N")))
+    if not others:
+        pytest.skip("this Slurm has one node")
+    options = Options(time=20, sbatch={"nodelist": node, "hold": True})
+    engine = slurm.Slurm(options, tmp_path, None, wait=True)
+    try:
+        (name,) = engine.submit([[planned(tmp_path, 0)]], {node}, again=True)
+        assert name.isdigit()
+    finally:
+        engine.stop((), kill=True)
+
+
 def test_options_come_from_the_command_line_then_from_a_file_then_from_the_project(tmp_path):
     mine = tmp_path / "benchmarks" / "executor"
     mine.mkdir(parents=True)
