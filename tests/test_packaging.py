@@ -206,7 +206,7 @@ def test_records_are_checked_compared_shown_and_loaded_without_torch(small, clon
     records = sorted((tmp_path / "own" / "records").glob("*-rigl-0.9-*.json"))
     assert "1 checked" in run(sparsebench, "check", records[0], cwd=tmp_path, ok=False).stdout
     assert "test accuracy" in run(sparsebench, "show", records[0], cwd=tmp_path).stdout.lower()
-    sides = [f"method={name} sparsity=0.9" for name in ("rigl", "set")]
+    sides = [f"model=convnet method={name} sparsity=0.9" for name in ("rigl", "set")]
     assert "difference" in run(sparsebench, "compare", *sides, "output=own", cwd=tmp_path).stdout.lower()
     assert "granet" in run(sparsebench, "list", cwd=tmp_path).stdout
     code = (

@@ -10,14 +10,14 @@ from harness.tasks.vision.models import MODELS, build
 
 SIDES = {"resnet50": 224, "mlp": 28}
 #: Attention and recurrent kernels, for which fvcore has no count, and what it cannot trace.
-BEYOND_FVCORE = {"attention", "encoder", "lstm_cell", "gru_cell", "lstm", "gru", "vit", "swin"}
+BEYOND_FVCORE = {"attention", "encoder", "lstm_cell", "gru_cell", "lstm", "gru", "vit", "swin", "vit_tiny", "vit_b_16"}
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_projects_models_are_counted_twice(name):
     shape = (3, SIDES.get(name, 32), SIDES.get(name, 32))
     model = build(name, 10, shape, 0)
-    assert forward_flops(model, shape) == measure(model, shape).dense
+    assert forward_flops(model, shape) == (None if name in BEYOND_FVCORE else measure(model, shape).dense)
 
 
 @pytest.mark.parametrize("name", [*COUNTED, *TORCHVISION])
