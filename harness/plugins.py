@@ -116,7 +116,7 @@ def absolute(text: str) -> str:
 
 def is_foreign(method: Method) -> bool:
     """Whether a method is a plug-in, whose hooks may raise or return anything."""
-    return type(method).__module__.partition(".")[0] != "methods"
+    return not registry.is_own(method)
 
 
 def unusable(method: Method, error: Exception) -> UsageError:

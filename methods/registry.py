@@ -56,6 +56,11 @@ def methods() -> dict[str, Method]:
     return dict(METHODS)
 
 
+def is_own(method: Method) -> bool:
+    """Whether a method is of this package rather than a plug-in."""
+    return type(method).__module__.partition(".")[0] == "methods"
+
+
 def build(fields: dict[str, Any]) -> Method:
     """Make a method from its config (``name`` and hyper-parameters).
 
@@ -96,9 +101,7 @@ def _import_all() -> None:
 
 
 def _own_module(method: Method) -> tuple[bool, str]:
-    module = type(method).__module__
-    own = module.partition(".")[0] == "methods"
-    return not own, module if own else ""
+    return not is_own(method), type(method).__module__ if is_own(method) else ""
 
 
 def _add(name: str, plugin: object) -> None:
