@@ -2,7 +2,7 @@
 
 A method is a subclass of `sparsebench.Method`. A model is a function of the number of classes and the shape of an
 image, (channels, height, width), that returns a module. A data set is a function that returns its images and labels
-(`harness.tasks.vision.data.plugin`).
+(`harness.tasks.data.plugin`).
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from methods import Method, entry_points, registry
 GROUPS = ("method", "model", "dataset")
 """What a plug-in can add to; installed packages use the entry-point groups ``sparsebench.methods`` and so on."""
 
-_ROOMS = {"model": "harness.tasks.vision.models.registry", "dataset": "harness.tasks.vision.data.plugin"}
+_ROOMS = {"model": "harness.tasks.models.registry", "dataset": "harness.tasks.data.plugin"}
 
 
 def load(group: str, text: str) -> str:
@@ -104,7 +104,7 @@ def dataset_counts(config: Mapping[str, Any]) -> dict[str, int]:
     Raises:
         UsageError: The folder cannot be used.
     """
-    found: dict[str, int] = importlib.import_module("harness.tasks.vision.data").found(config)
+    found: dict[str, int] = importlib.import_module("harness.tasks.data").found(config)
     return found
 
 

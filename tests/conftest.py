@@ -49,7 +49,7 @@ def reduced(monkeypatch):
     """Compute in bfloat16, as on CUDA."""
     import torch
 
-    from harness.tasks.vision import score
+    from harness.tasks import score
     from harness.training import probing, step
 
     def precision(device):

@@ -11,7 +11,7 @@ import yaml
 
 from harness.errors import UsageError
 from harness.places import TREE
-from harness.tasks.vision.data.files import imagenet_shaped
+from harness.tasks.data.files import imagenet_shaped
 
 
 def same(left, right):

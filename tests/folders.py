@@ -4,7 +4,7 @@ import pytest
 import torch
 from datasets import dataset_config
 
-from harness.tasks.vision import data
+from harness.tasks import data
 
 LOADERS = ["torchvision", pytest.param("dali", marks=pytest.mark.skipif(not data.DALI, reason="needs nvidia-dali"))]
 PLAIN = {"mean": [0, 0, 0], "std": [1 / 255] * 3}

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import methods
-from harness.tasks.vision import models
+from harness.tasks import models
 
 _DATASET = {
     "name": "synthetic",

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 
 from harness.config import from_dict
 from harness.records import identity
-from harness.tasks.vision import data, models
-from harness.tasks.vision.data import Batches
-from harness.tasks.vision.inputs import load_data
-from harness.tasks.vision.score import evaluate
+from harness.tasks import data, models
+from harness.tasks.data import Batches
+from harness.tasks.inputs import load_data
+from harness.tasks.score import evaluate
 from harness.training.prepare import prepare
 from harness.training.trainer import Trainer
 

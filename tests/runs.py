@@ -10,7 +10,7 @@ import torch
 
 import methods
 from harness import config
-from harness.tasks.vision.inputs import load_data
+from harness.tasks.inputs import load_data
 from harness.training import worker
 from harness.training.prepare import prepare
 from harness.training.trainer import Trainer

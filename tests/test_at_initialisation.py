@@ -16,7 +16,7 @@ from harness.audit.counts import refusals
 from harness.plan.forecast import forecast
 from harness.plan.price import price
 from harness.records.validate import validate
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training import probing
 from harness.training.derivatives import flow
 from harness.training.prepare import prepare

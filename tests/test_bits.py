@@ -16,8 +16,8 @@ from harness.audit import counts, plausible
 from harness.audit.submission import check
 from harness.records import bits, record_name
 from harness.records.record import text
-from harness.tasks.vision.inputs import load_data
-from harness.tasks.vision.score import evaluate
+from harness.tasks.inputs import load_data
+from harness.tasks.score import evaluate
 from harness.training.prepare import prepare
 
 

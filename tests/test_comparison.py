@@ -17,7 +17,7 @@ from harness.plan import comparison, grid
 from harness.plan.planned import plan, settled
 from harness.plan.price import price
 from harness.records import identity
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training.prepare import measured, prepare, sized
 
 MASKABLE = 93_728  # of the small convolutional net

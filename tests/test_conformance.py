@@ -12,7 +12,7 @@ from harness.cli import main as cli
 from harness.conformance.errors import ConformanceError
 from harness.conformance.kit import CHECKS, Examination
 from harness.errors import UsageError
-from harness.tasks.vision.models import registry as models
+from harness.tasks.models import registry as models
 from sparsebench.testing import checks
 
 SHORT = ("budget=steps:20", "evaluations=1", "recipe.batch_size=16", "model=mlp")

@@ -13,7 +13,7 @@ from harness import config
 from harness.audit import referee
 from harness.machine.oom import ran_out_of_memory
 from harness.machine.precision import placed
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training import step
 from harness.training.graph import RecordedStep
 
@@ -117,7 +117,7 @@ def test_what_is_no_fault_of_the_recording_is_raised_as_it_is(error):
 
 
 def test_pictures_are_held_until_the_device_has_read_them(monkeypatch):
-    dali = pytest.importorskip("harness.tasks.vision.data.files.dali", reason="needs DALI")
+    dali = pytest.importorskip("harness.tasks.data.files.dali", reason="needs DALI")
     device, alive = Device(), []
     monkeypatch.setattr(torch.cuda, "Event", device.event)
 

@@ -14,7 +14,7 @@ from torch import nn
 from harness.audit import referee
 from harness.budget.parts import parts
 from harness.machine.precision import placed
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training import graph
 from harness.training.network import FINAL
 from harness.training.worker import settle_process

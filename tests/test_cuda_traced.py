@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.budget.parts import select
-from harness.tasks.vision.inputs import load_data
+from harness.tasks.inputs import load_data
 from harness.training import trainer as training
 from harness.training.graph import RecordedStep
 from harness.training.prepare import prepare

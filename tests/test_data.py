@@ -7,10 +7,10 @@ from datasets import dataset_config, same, write_cifar10
 
 from harness.errors import UsageError
 from harness.seeds import derive
-from harness.tasks.vision import data
-from harness.tasks.vision.data.memory import arrays
-from harness.tasks.vision.data.memory.augment import CropFlip
-from harness.tasks.vision.data.order import hold_out, shuffled
+from harness.tasks import data
+from harness.tasks.data.memory import arrays
+from harness.tasks.data.memory.augment import CropFlip
+from harness.tasks.data.order import hold_out, shuffled
 
 DIGITS = dataset_config("digits")
 

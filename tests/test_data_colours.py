@@ -6,7 +6,7 @@ from datasets import refused, write_images
 from folders import LOADERS, PLAIN, load, pictures
 from PIL import Image
 
-from harness.tasks.vision.data.files import colours
+from harness.tasks.data.files import colours
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from torchvision.transforms import functional as F
 from harness import config
 from harness.plan.planned import settled
 from harness.records import load as load_record
-from harness.tasks.vision import data
-from harness.tasks.vision.data import loading
-from harness.tasks.vision.data.files import imagenet_shaped
-from harness.tasks.vision.data.files.crops import central_region, random_crop
-from harness.tasks.vision.data.files.encoded import Encoded
+from harness.tasks import data
+from harness.tasks.data import loading
+from harness.tasks.data.files import imagenet_shaped
+from harness.tasks.data.files.crops import central_region, random_crop
+from harness.tasks.data.files.encoded import Encoded
 
 pytest.importorskip("nvidia.dali", reason="needs DALI")
 ROOT = Path(__file__).parent.parent

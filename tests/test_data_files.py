@@ -15,7 +15,7 @@ from datasets import dataset_config, write_cifar10, write_fashion_mnist, write_i
 
 from harness.errors import UsageError
 from harness.places import TREE
-from harness.tasks.vision import data
+from harness.tasks import data
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 SMALL_FASHION = {"train_examples": 60, "val_examples": 10, "test_examples": 20}

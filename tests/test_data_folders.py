@@ -16,10 +16,10 @@ from harness.audit.submission import check
 from harness.config import resolve
 from harness.errors import UsageError
 from harness.places import ROOT
-from harness.tasks.vision import data
-from harness.tasks.vision.data import contents
-from harness.tasks.vision.data.files.crops import resized, resized_crop_box
-from harness.tasks.vision.data.order import hold_out, shares
+from harness.tasks import data
+from harness.tasks.data import contents
+from harness.tasks.data.files.crops import resized, resized_crop_box
+from harness.tasks.data.order import hold_out, shares
 
 
 @pytest.fixture

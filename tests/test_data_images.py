@@ -10,9 +10,9 @@ from PIL import Image
 from torchvision import transforms
 
 from harness.seeds import derive
-from harness.tasks.vision import data
-from harness.tasks.vision.data.files.crops import resized_crop_box
-from harness.tasks.vision.data.order import hold_out, shuffled
+from harness.tasks import data
+from harness.tasks.data.files.crops import resized_crop_box
+from harness.tasks.data.order import hold_out, shuffled
 
 SIDE = 28
 

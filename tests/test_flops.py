@@ -21,7 +21,7 @@ from harness.config import resolve
 from harness.errors import UsageError
 from harness.plan.forecast import forecast
 from harness.plan.price import price
-from harness.tasks.vision.models import MODELS, build
+from harness.tasks.models import MODELS, build
 from harness.training.prepare import prepare
 from methods.parts.distributions import erk, uniform
 

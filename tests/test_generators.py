@@ -10,7 +10,7 @@ from runs import at_step, go_on, record, small, train, trainer
 from torch import nn
 
 from harness import generators
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training.determinism import Nondeterministic
 
 

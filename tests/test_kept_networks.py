@@ -34,8 +34,8 @@ import json, sys
 import sparsebench as sb
 from harness.records import load
 from harness.config import from_dict
-from harness.tasks.vision.inputs import load_data
-from harness.tasks.vision.score import evaluate
+from harness.tasks.inputs import load_data
+from harness.tasks.score import evaluate
 
 record = load(sys.argv[1])
 network = sb.load_network(sys.argv[2], *sys.argv[3:])

@@ -9,7 +9,7 @@ from test_zoo import assert_counts_agree
 from harness.audit import counts
 from harness.budget.measure import measure
 from harness.errors import UsageError
-from harness.tasks.vision.models import build
+from harness.tasks.models import build
 
 GREY = (1, 28, 28)
 

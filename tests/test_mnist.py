@@ -12,9 +12,9 @@ from runs import record, small
 
 from harness.cli import main as cli
 from harness.errors import UsageError
-from harness.tasks.vision import data
-from harness.tasks.vision.data.sets import idx
-from harness.tasks.vision.data.sets.digits import digits
+from harness.tasks import data
+from harness.tasks.data.sets import idx
+from harness.tasks.data.sets.digits import digits
 
 CONFIG = dataset_config("mnist")
 REAL = data.directory(CONFIG)

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness.errors import UsageError
 from harness.places import TREE
-from harness.tasks.vision.models import MODELS, build, maskable
+from harness.tasks.models import MODELS, build, maskable
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "erk.json").read_text())
 PUBLISHED = [

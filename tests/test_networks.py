@@ -14,7 +14,7 @@ from safetensors.torch import load as load_tensors
 from harness.networks import masks, packing
 from harness.networks.load import SparseNetwork
 from harness.networks.tensors import content
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training import network
 from methods.parts import distributions
 

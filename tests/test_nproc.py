@@ -26,10 +26,10 @@ from harness.reports.run import _made
 from harness.runners import choose
 from harness.runners.local import LocalRunner
 from harness.runners.processes import Process, unfinished
-from harness.tasks.vision.data import Batches, Data
-from harness.tasks.vision.data.order import bounds, part
-from harness.tasks.vision.inputs import load_data
-from harness.tasks.vision.score import evaluate
+from harness.tasks.data import Batches, Data
+from harness.tasks.data.order import bounds, part
+from harness.tasks.inputs import load_data
+from harness.tasks.score import evaluate
 from harness.training.checkpoint import BAD, Checkpoints
 from harness.training.prepare import prepare
 from harness.training.ranked import RankedTrainer

@@ -12,7 +12,7 @@ from harness import config, plugins
 from harness.errors import UsageError
 from harness.plan import grid
 from harness.records import load
-from harness.tasks.vision import data
+from harness.tasks import data
 from methods import methods, registry
 
 pytestmark = pytest.mark.usefixtures("forgotten")

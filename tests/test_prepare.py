@@ -10,7 +10,7 @@ from torch import nn
 
 from harness.budget.costs import Costs
 from harness.errors import UsageError
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training import prepare as preparing
 from harness.training.prepare import measured, prepare, sized
 

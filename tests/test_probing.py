@@ -15,8 +15,8 @@ from harness.budget.measure import measure
 from harness.budget.parts import select
 from harness.budget.probe import full_batches
 from harness.errors import UsageError
-from harness.tasks.vision import models
-from harness.tasks.vision.inputs import load_data
+from harness.tasks import models
+from harness.tasks.inputs import load_data
 from harness.training import probing, worker
 from harness.training.prepare import prepare
 from methods import Method, Probe, registry

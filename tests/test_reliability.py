@@ -17,12 +17,12 @@ from harness.config.check import check
 from harness.errors import UsageError
 from harness.records import identity, validate
 from harness.records import reliability as files
-from harness.tasks.vision.data.normalise import Normalise
-from harness.tasks.vision.inputs import load_data
-from harness.tasks.vision.reliability.calibration import BINS, Calibrating
-from harness.tasks.vision.reliability.corruptions import SEVERITIES, accuracies, corrupted
-from harness.tasks.vision.reliability.predictions import Predictions, Together, predict
-from harness.tasks.vision.score import evaluate
+from harness.tasks.data.normalise import Normalise
+from harness.tasks.inputs import load_data
+from harness.tasks.reliability.calibration import BINS, Calibrating
+from harness.tasks.reliability.corruptions import SEVERITIES, accuracies, corrupted
+from harness.tasks.reliability.predictions import Predictions, Together, predict
+from harness.tasks.score import evaluate
 from harness.training.prepare import prepare
 from harness.vocabulary import CORRUPTIONS
 

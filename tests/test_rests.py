@@ -12,7 +12,7 @@ from harness.audit import counts, recount
 from harness.budget.epoch import budget_samples, last_batch, steps_per_epoch
 from harness.cli import main as cli
 from harness.records import identity
-from harness.tasks.vision.data.order import bounds
+from harness.tasks.data.order import bounds
 from harness.training.prepare import sized
 
 

@@ -6,7 +6,7 @@ from test_zoo import TORCHVISION
 
 from harness.audit.second_count import forward_flops
 from harness.budget.measure import measure
-from harness.tasks.vision.models import MODELS, build
+from harness.tasks.models import MODELS, build
 
 SIDES = {"resnet50": 224, "mlp": 28}
 #: Attention and recurrent kernels, for which fvcore has no count, and what it cannot trace.

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.records.source import source_digest, tree_digest
-from harness.tasks.vision.models import MODELS
+from harness.tasks.models import MODELS
 from methods import methods
 
 NUMBERS = itertools.count()

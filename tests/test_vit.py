@@ -14,7 +14,7 @@ from harness.audit import counts
 from harness.budget.measure import measure
 from harness.errors import UsageError
 from harness.plan.planned import plan
-from harness.tasks.vision.models import build, maskable
+from harness.tasks.models import build, maskable
 from methods.parts.distributions import Shapes, erk, uniform
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)

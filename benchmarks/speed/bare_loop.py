@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("steps", type=int)
     given = parser.parse_args()
     from harness.machine.allocator import keep_freed_memory
-    from harness.tasks.vision import models
+    from harness.tasks import models
 
     if given.memory == "kept":
         keep_freed_memory()

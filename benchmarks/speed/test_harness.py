@@ -11,7 +11,7 @@ from conftest import CUDA, DEVICE, Compare
 from workload import CIFAR, SHAPES
 
 from harness import config
-from harness.tasks.vision.inputs import load_data
+from harness.tasks.inputs import load_data
 from harness.training.graph import WARM_UP
 from harness.training.prepare import prepare
 from harness.training.trainer import Trainer

@@ -10,10 +10,10 @@ from test_harness import CASES, Case, configured
 from workload import Workload
 
 from harness import config
-from harness.tasks.vision import data
-from harness.tasks.vision.data.files import imagenet_shaped
-from harness.tasks.vision.data.order import Batches
-from harness.tasks.vision.inputs import load_data
+from harness.tasks import data
+from harness.tasks.data.files import imagenet_shaped
+from harness.tasks.data.order import Batches
+from harness.tasks.inputs import load_data
 
 CORES = len(os.sched_getaffinity(0))
 BATCH = 256 if CUDA else 16

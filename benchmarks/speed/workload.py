@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from harness.machine.precision import precision
-from harness.tasks.vision import models
+from harness.tasks import models
 from methods import Masks
 from methods.parts.distributions import erk, layer_counts
 

@@ -24,10 +24,10 @@ from harness.errors import UsageError
 from harness.machine.precision import placed
 from harness.records import bits
 from harness.seeds import derive
-from harness.tasks.vision import data, models
-from harness.tasks.vision.inputs import load_data
-from harness.tasks.vision.reliability import measured
-from harness.tasks.vision.score import evaluate
+from harness.tasks import data, models
+from harness.tasks.inputs import load_data
+from harness.tasks.reliability import measured
+from harness.tasks.score import evaluate
 from harness.training.determinism import require_deterministic
 from harness.training.network import read
 from methods.parts.patterns import Pattern, active_neurons

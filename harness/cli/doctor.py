@@ -38,7 +38,7 @@ def call(given: argparse.Namespace) -> int:
 
     run = config.resolve(given.overrides)
     # Imported once the settings are known to be good: torch takes seconds.
-    from harness.tasks.vision.data.doctor import Doctor
+    from harness.tasks.data.doctor import Doctor
 
     doctor = Doctor(vars(run.dataset), run.recipe.batch_size, run.recipe.augment, run.loader, given.full)
     report = doctor.examine()

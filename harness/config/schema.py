@@ -15,7 +15,7 @@ class DatasetConfig:
     """A data set: where it is, its shape and its splits (counts are those of the published set).
 
     Attributes:
-        name: In `harness.tasks.vision.data.DATASETS`.
+        name: In `harness.tasks.data.DATASETS`.
         root: Folder that holds it; null for the usual places.
         download: Whether it may be downloaded.
         shape: Channels, height and width of an image.
@@ -44,7 +44,7 @@ class ModelConfig:
     """A model.
 
     Attributes:
-        name: In `harness.tasks.vision.models.MODELS`.
+        name: In `harness.tasks.models.MODELS`.
         width: Factor of its numbers of channels or neurons; models that do not say how they scale have 1 alone.
     """
 

@@ -6,7 +6,7 @@ from torch import nn
 from harness.conformance import checks
 from harness.conformance.errors import ConformanceError
 from harness.conformance.study import Study
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training.prepare import prepare
 
 

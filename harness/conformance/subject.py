@@ -15,7 +15,7 @@ from harness.budget.kinds import kind
 from harness.config import RunConfig
 from harness.errors import UnfitError, UsageError, short
 from harness.plan.planned import Planned, plan
-from harness.tasks.vision import models
+from harness.tasks import models
 from methods import registry
 
 GROUPS = ("method", "model")

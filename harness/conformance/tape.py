@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from harness.budget.parts import Layers
 from harness.config import RunConfig
 from harness.errors import UsageError
-from harness.tasks.vision import data
-from harness.tasks.vision.data import Batches, Data
-from harness.tasks.vision.data.order import bounds
+from harness.tasks import data
+from harness.tasks.data import Batches, Data
+from harness.tasks.data.order import bounds
 from harness.training import probing
 from harness.training.prepare import Task
 from harness.training.probing import Probed

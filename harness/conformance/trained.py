@@ -13,8 +13,8 @@ from harness.config import RunConfig, from_dict, to_dict
 from harness.errors import UsageError
 from harness.plan.planned import Planned
 from harness.records import Record, empty
-from harness.tasks.vision.data import Data
-from harness.tasks.vision.inputs import load_data
+from harness.tasks.data import Data
+from harness.tasks.inputs import load_data
 from harness.training import report
 from harness.training.prepare import Task, prepare
 from harness.training.trainer import DivergedError, Trainer

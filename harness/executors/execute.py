@@ -21,7 +21,7 @@ from harness.plan.planned import Planned
 from harness.records import Record, RecordError, empty, load, write_atomic
 from harness.records.ending import Ending, RefusedError
 from harness.records.identity import canonical
-from harness.tasks.vision import data
+from harness.tasks import data
 from harness.training.checkpoint import CHECKPOINT, SUCCESSOR
 from harness.training.prepare import measured
 from harness.tuning.apply import described

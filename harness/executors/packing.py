@@ -19,7 +19,7 @@ from harness.errors import UsageError
 from harness.machine import gpus
 from harness.machine.precision import precision
 from harness.runners.processes import Process
-from harness.tasks.vision.inputs import load_data
+from harness.tasks.inputs import load_data
 from harness.training.prepare import prepare
 from harness.training.trainer import Trainer
 from harness.training.worker import settle_process

@@ -12,7 +12,7 @@ from harness.networks import keep
 from harness.plan.existing import SETTLED
 from harness.plan.planned import Planned
 from harness.records import Record, RecordError, cell_name, is_trial, load, write
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training.network import FINAL
 
 Tell = Callable[[dict[str, Any]], None]

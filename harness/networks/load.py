@@ -16,7 +16,7 @@ from harness.networks.keep import read
 from harness.networks.packing import Kept, unpack
 from harness.networks.tensors import content
 from harness.records.source import source_digest
-from harness.tasks.vision import models
+from harness.tasks import models
 
 
 class SparseNetwork(NamedTuple):

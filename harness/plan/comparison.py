@@ -19,7 +19,7 @@ from harness.config import RunConfig
 from harness.errors import UnfitError, UsageError, first_line, unknown
 from harness.plan.price import Price, price
 from harness.records import identity
-from harness.tasks.vision import models
+from harness.tasks import models
 from harness.training.prepare import measured, sized
 from methods import build, methods
 from methods.comparison import ShortDense, SmallDense

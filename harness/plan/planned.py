@@ -18,7 +18,7 @@ from harness.records import cell_name, identity
 from harness.records.identity import Identity
 from harness.runners.base import Choice
 from harness.runners.choose import choose
-from harness.tasks.vision import data
+from harness.tasks import data
 from harness.tuning.apply import applied
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from harness.config import RunConfig
 from harness.places import ROOT
 from harness.records.source import source_digest, tree_digest
-from harness.tasks.vision import models
+from harness.tasks import models
 from methods import methods
 
 LOCK = Path(__file__).with_name("sources.lock")
@@ -25,13 +25,13 @@ _SHARED = (
     "harness/machine/precision.py",
     "harness/seeds.py",
     "harness/budget",
-    "harness/tasks/vision",
+    "harness/tasks",
     "harness/training",
     "methods/base.py",
     "methods/parts",
 )
 #: Extension points: a new file here changes nobody else's results. A model has a digest of its own, data a fingerprint.
-_EXTENSIONS = ("harness/tasks/vision/models", "harness/tasks/vision/data/sets")
+_EXTENSIONS = ("harness/tasks/models", "harness/tasks/data/sets")
 _SHARED_EXTENSION_CODE = ("__init__.py", "registry.py")
 
 

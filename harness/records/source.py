@@ -19,7 +19,7 @@ from harness.errors import UsageError
 
 #: Code of the project that methods and models share; `harness.records.identity.RESULTS` is its version.
 _SHARED = ("methods.base", "methods.registry", "methods.entry_points", "methods.parts", "harness", "sparsebench")
-_MODELS = "harness.tasks.vision.models"
+_MODELS = "harness.tasks.models"
 #: Class attributes that describe a method to people.
 _TEXTS = frozenset(("family", "summary", "paper", "look"))
 #: Fields of syntax nodes that say where or how something is written.

@@ -8,8 +8,8 @@ from typing import Any
 from harness.machine import provenance
 from harness.records import Record, reliability
 from harness.reliability.reload import Reloaded
-from harness.tasks.vision.reliability.calibration import BINS
-from harness.tasks.vision.reliability.predictions import Ensemble
+from harness.tasks.reliability.calibration import BINS
+from harness.tasks.reliability.predictions import Ensemble
 
 
 def write_run(output: Path, record: Record, reloaded: Reloaded, group: dict[str, Any]) -> Path:

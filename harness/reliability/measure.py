@@ -13,9 +13,9 @@ from harness.errors import UsageError
 from harness.records import Record, reliability
 from harness.reliability import files
 from harness.reliability.reload import Reloaded, Reloading, seed
-from harness.tasks.vision.reliability.corruptions import PASSES
-from harness.tasks.vision.reliability.measured import group
-from harness.tasks.vision.reliability.predictions import Ensemble, Together, predict
+from harness.tasks.reliability.corruptions import PASSES
+from harness.tasks.reliability.measured import group
+from harness.tasks.reliability.predictions import Ensemble, Together, predict
 
 Tell = Callable[[float], object]
 """Takes the passes over a test set that have been made since it was last called."""

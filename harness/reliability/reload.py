@@ -17,10 +17,10 @@ from harness.networks.keep import path_of
 from harness.networks.load import load_network
 from harness.records import Record
 from harness.seeds import derive
-from harness.tasks.vision import data
-from harness.tasks.vision.data import Batches
-from harness.tasks.vision.inputs import load_data
-from harness.tasks.vision.score import Score, evaluate
+from harness.tasks import data
+from harness.tasks.data import Batches
+from harness.tasks.inputs import load_data
+from harness.tasks.score import Score, evaluate
 from harness.training.worker import settle_process
 
 

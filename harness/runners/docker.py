@@ -41,7 +41,7 @@ from harness.records.ending import Ending, RefusedError
 from harness.records.store import write
 from harness.runners import inside
 from harness.runners.base import OnEvent
-from harness.tasks.vision import data
+from harness.tasks import data
 from harness.training.checkpoint import BEFORE, CHECKPOINT
 from harness.training.network import FINAL as NETWORK
 

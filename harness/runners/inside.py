@@ -7,7 +7,7 @@ from typing import Any
 from harness.containers.box import SOURCE
 from harness.places import ROOT, TREE
 from harness.records.store import write_atomic
-from harness.tasks.vision import data
+from harness.tasks import data
 
 PARTS = ("methods", "harness", "sparsebench")
 """The packages that a container sees besides the settings; it sees no history and no results of other runs."""

@@ -27,7 +27,7 @@ from harness.budget.size import Budget, size
 from harness.budget.tracing import is_small
 from harness.config import RunConfig
 from harness.errors import UsageError
-from harness.tasks.vision import data, models
+from harness.tasks import data, models
 from harness.training.ranks import smallest_part
 
 

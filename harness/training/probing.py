@@ -23,8 +23,8 @@ from harness.errors import UsageError, first_line
 from harness.machine.oom import ran_out_of_memory
 from harness.machine.precision import precision
 from harness.seeds import derive
-from harness.tasks.vision import models
-from harness.tasks.vision.data import Batches
+from harness.tasks import models
+from harness.tasks.data import Batches
 from harness.training.derivatives import (
     Part,
     by_layer,

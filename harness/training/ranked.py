@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.config import RunConfig
-from harness.tasks.vision.data import Data
-from harness.tasks.vision.score import evaluate
+from harness.tasks.data import Data
+from harness.tasks.score import evaluate
 from harness.training import stopwatch
 from harness.training.prepare import Task
 from harness.training.ranks import Ranks

@@ -82,7 +82,7 @@ class Ranks:
 
     @property
     def share(self) -> tuple[int, int]:
-        """The part of each batch that is this process's (`harness.tasks.vision.data.Batches`)."""
+        """The part of each batch that is this process's (`harness.tasks.data.Batches`)."""
         return self.rank, self.count
 
     def totals(self, *numbers: float) -> list[float]:

@@ -11,9 +11,9 @@ from harness.machine.meter import WHOLE, Meter
 from harness.records import Record, bits
 from harness.records.record import is_trial
 from harness.seeds import derive
-from harness.tasks.vision.data import Batches, decoded
-from harness.tasks.vision.reliability import measured
-from harness.tasks.vision.score import evaluate
+from harness.tasks.data import Batches, decoded
+from harness.tasks.reliability import measured
+from harness.tasks.score import evaluate
 from harness.training.checkpoint import Checkpoints
 from harness.training.network import Network
 from harness.training.prepare import Task

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from harness.config import RunConfig
 from harness.machine.precision import precision
-from harness.tasks.vision.data import Batches
+from harness.tasks.data import Batches
 from harness.training.graph import RecordedStep
 from harness.training.ranks import Averaging, Ranks
 from harness.training.topology import Topology

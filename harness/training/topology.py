@@ -11,7 +11,7 @@ from harness.budget.gradient import gradient_counts, require_counts
 from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.seeds import derive
-from harness.tasks.vision.data import Batches
+from harness.tasks.data import Batches
 from harness.training import probing
 from harness.training.history import History
 from harness.training.prepare import Task

@@ -13,8 +13,8 @@ from harness.budget.course import Iteration
 from harness.config import RunConfig
 from harness.machine.precision import placed
 from harness.seeds import derive
-from harness.tasks.vision.data import Data
-from harness.tasks.vision.score import evaluate
+from harness.tasks.data import Data
+from harness.tasks.score import evaluate
 from harness.training import optimizers, stopwatch
 from harness.training.history import History
 from harness.training.learning_rate import Rates

@@ -28,8 +28,8 @@ from harness.machine.allocator import keep_freed_memory
 from harness.machine.meter import Meter
 from harness.records import Record, empty, write
 from harness.seeds import derive
-from harness.tasks.vision.data import Data
-from harness.tasks.vision.inputs import load_data
+from harness.tasks.data import Data
+from harness.tasks.inputs import load_data
 from harness.training import endings, launch, network, report, workplace
 from harness.training.checkpoint import Checkpoints
 from harness.training.determinism import Nondeterministic, require_deterministic

@@ -6,8 +6,8 @@ import sparsebench as sb
 from harness import config
 from harness.audit import kept
 from harness.networks import keep
-from harness.tasks.vision.inputs import load_data
-from harness.tasks.vision.score import evaluate
+from harness.tasks.inputs import load_data
+from harness.tasks.score import evaluate
 
 pytestmark = pytest.mark.docker
 

@@ -1,0 +1,75 @@
+"""Data sets by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from harness.errors import unknown
+from harness.tasks.data.contents import Contents
+from harness.tasks.data.locate import Config, Layout
+from methods import entry_points
+
+ENTRY_POINTS = "sparsebench.datasets"
+
+Reader = Callable[[Config], Contents]
+"""Finds and reads a data set; raises a one-line `UsageError` if it is absent, damaged or something else."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One registered data set.
+
+    Attributes:
+        read: Reads it.
+        layout: Where its files are; None for data that come with a library or are made.
+        published: For a folder of image files, the counts of the published set, which stand in a config until there is
+            a folder to count; None for data held in memory.
+        source: The function of a plug-in (`harness.tasks.data.plugin`); None for a data set of this project.
+    """
+
+    read: Reader
+    layout: Layout | None
+    published: Mapping[str, int] | None = None
+    source: Callable[..., Any] | None = None
+
+    @property
+    def decoded(self) -> bool:
+        """Whether images are decoded from files while a run trains."""
+        return self.published is not None
+
+
+DATASETS: dict[str, Dataset] = {}
+
+
+def register(
+    name: str, *, layout: Layout | None = None, published: Mapping[str, int] | None = None
+) -> Callable[[Reader], Reader]:
+    """Make a reader available as ``dataset=NAME``; see `Dataset` for the arguments."""
+
+    def add(read: Reader) -> Reader:
+        DATASETS[name] = Dataset(read, layout, published)
+        return read
+
+    return add
+
+
+def dataset(config: Config) -> Dataset:
+    """Return the data set that a config names.
+
+    Raises:
+        UsageError: If there is none of that name.
+    """
+    if config["name"] not in DATASETS:
+        load_installed()
+    if config["name"] not in DATASETS:
+        raise unknown("dataset", config["name"], DATASETS)
+    return DATASETS[config["name"]]
+
+
+@cache
+def load_installed() -> None:
+    """Load the data sets of installed packages; see `methods.entry_points.load`."""
+    from harness.tasks.data import plugin
+
+    entry_points.load(ENTRY_POINTS, plugin.add)
