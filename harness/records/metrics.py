@@ -13,6 +13,7 @@ from harness.records.record import Record
 
 CLASSIFICATION = "classification"
 """The task of a data set that names none."""
+LANGUAGE = "language"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Metric:
 
 
 ACCURACY = Metric("accuracy", "top-1 %", higher=True, scale=100, digits=2, lowest=0.0, highest=1.0)
+BITS_PER_BYTE = Metric("bits_per_byte", "bits per byte", higher=False, digits=4, lowest=0.0)
+
+BUILT_IN = {CLASSIFICATION: ACCURACY, LANGUAGE: BITS_PER_BYTE}
+"""The primary metrics of this project's own tasks: what a record says of one of these must be the same."""
 
 
 def of_dataset(dataset: Mapping[str, Any]) -> Metric:
