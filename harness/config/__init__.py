@@ -5,6 +5,7 @@ Importing it takes neither Hydra nor torch; Hydra is imported when a run is comp
 
 from harness.config.compose import checked, resolve, unused
 from harness.config.names import GROUPS, choices
+from harness.config.plain import from_dict, to_dict
 from harness.config.schema import (
     BudgetConfig,
     DatasetConfig,
@@ -12,8 +13,6 @@ from harness.config.schema import (
     RecipeConfig,
     RunConfig,
     RunnerConfig,
-    from_dict,
-    to_dict,
 )
 from harness.config.values import several
 

@@ -1,10 +1,7 @@
 """The settings of a run, typed: what the Hydra tree under ``benchmarks/`` composes into."""
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
-
-from harness.vocabulary import RULES, TRACKERS
 
 MISSING: Any = "???"
 """OmegaConf's mark for a value that the tree has to provide; importing OmegaConf for it would take longer."""
@@ -23,8 +20,11 @@ class DatasetConfig:
         train_examples: Images in the published training set, validation images included.
         val_examples: Images split off the training set for validation.
         test_examples: Images in the test set.
-        mean: Of each channel, in [0, 1].
-        std: Of each channel, in [0, 1].
+        mean: Of each channel, in [0, 1]; empty where inputs are not images.
+        std: Of each channel, in [0, 1]; empty where inputs are not images.
+        task: What networks are trained on it for, a name in `harness.tasks.base`.
+        metric: What they are compared by (`harness.records.metrics.Metric`), filled in from the task; empty for a
+            classification.
     """
 
     name: str = MISSING
@@ -37,6 +37,8 @@ class DatasetConfig:
     test_examples: int = MISSING
     mean: list[float] = MISSING
     std: list[float] = MISSING
+    task: str = "classification"
+    metric: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -196,55 +198,3 @@ PARTS = {
     "runner": RunnerConfig,
 }
 """The typed groups of settings; a method, the sixth group, is a dataclass of its own."""
-
-_NEWER: dict[str, Any] = {"test": True, "corruptions": False, "nproc": 1, "budget_share": 1.0, "reference": {}}
-"""Settings that `to_dict` leaves out at these values."""
-
-
-def to_dict(run: RunConfig) -> dict[str, Any]:
-    """Return the plain values of a config, as records and requests hold them.
-
-    They do not say where on this machine plug-ins and tuned settings lie; digests and the settings themselves identify
-    them. Nor do they say what is kept of the run, or where it is exported to. What is newer than the first records is
-    left out at its default, so that their keys stay. What the method declares of its masks comes from here, which is
-    outside a container: ``reaches``, ``pattern`` and ``probe``.
-    """
-    plain = {**dataclasses.asdict(run), "rules": RULES}
-    for name in ("plugins", "tuned", "keep", *TRACKERS):
-        del plain[name]
-    # It has been applied; what it says of other methods is not this run's.
-    del plain["recipe"]["methods"]
-    for part, defaults in ((plain, _NEWER), (plain["model"], {"width": 1.0})):
-        for name, default in defaults.items():
-            if part[name] == default:
-                del part[name]
-    return plain | (_declared(run.method, 1 - run.sparsity) if run.method is not None else {})
-
-
-def _declared(method: Any, target: float) -> dict[str, Any]:
-    """Return what a method declares of its masks at a target density, as far as it is not what most methods do."""
-    pattern, probe = method.pattern(target), method.probe(target) if target < 1 else None
-    found: dict[str, Any] = {} if method.exact else {"reaches": True}
-    if pattern is not None:
-        found["pattern"] = pattern.described()
-    if probe is not None:
-        found["probe"] = dataclasses.asdict(probe)
-    return found
-
-
-def from_dict(plain: dict[str, Any], *, method: bool = True) -> RunConfig:
-    """Rebuild a config from `to_dict`'s values; unknown settings are left out, absent ones have their default.
-
-    Args:
-        plain: The values.
-        method: Whether to build the method too; False where its module, code on trial, must not be imported. The
-            config's method is then None.
-    """
-    values: dict[str, Any] = {name: part(**plain[name]) for name, part in PARTS.items()}
-    values["method"] = None
-    if method:
-        from methods import build
-
-        values["method"] = build(plain["method"])
-    rest = {f.name for f in dataclasses.fields(RunConfig)} - set(values)
-    return RunConfig(**values, **{name: plain[name] for name in rest if name in plain})
