@@ -1,4 +1,4 @@
-"""Language modelling: every byte of a text is predicted from those before it; networks are compared by bits per byte."""
+"""Language modelling: the next byte of a text is predicted; networks are compared by bits per byte."""
 
 import math
 from collections.abc import Mapping
