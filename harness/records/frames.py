@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError, unknown
+from harness.records import metrics
 from harness.records.folder import load_files
 from harness.records.record import Record
 
@@ -35,6 +36,7 @@ _CURVES = {
     "progress": "float64",
     "train_loss": "float64",
     "val_accuracy": "float64",
+    "val_score": "float64",
     "density": "float64",
     "lr": "float64",
 }
@@ -58,15 +60,17 @@ def load(folder: str | Path = "results", what: str = "runs") -> pd.DataFrame:
     (the requested one), ``seed``, ``status``; those of its metrics and costs (``test_accuracy``, ``train_flops``,
     ``seconds.total``), but ``metrics.sparsity`` for the measured sparsity; and with the name of their group all others
     (``budget.kind``, ``provenance.git_commit``, ``config.recipe.lr``). Accuracies and densities are shares from 0 to 1,
-    costs are FLOPs, seconds, bytes and joules, an unknown value is missing. Lists and values of single layers are in
-    the other frames and in the record, whose name is in the column ``file``.
+    costs are FLOPs, seconds, bytes and joules, an unknown value is missing. Whatever a run's task is compared by is in
+    ``metric`` (its name, such as ``accuracy`` or ``bits_per_byte``), ``higher`` (whether more of it is better),
+    ``score`` (on the test set) and ``val_score``. Lists and values of single layers are in the other frames and in the
+    record, whose name is in the column ``file``.
 
     The other frames are long. Each row starts with the ``key`` of its run, which is also a column of the runs, its
     ``method``, ``dataset``, ``model``, ``sparsity``, ``budget.kind``, ``budget.amount`` and ``seed``. They go on with
 
     - ``"curves"``, a row for each validation: ``step`` (optimiser steps so far), ``progress`` (share of the budget that
-      is spent), ``train_loss`` (mean since the validation before), ``val_accuracy``, ``density`` (share of the maskable
-      weights that are active) and ``lr``;
+      is spent), ``train_loss`` (mean since the validation before), ``val_accuracy``, ``val_score`` (the metric of
+      the task, whatever it is), ``density`` (share of the maskable weights that are active) and ``lr``;
     - ``"layers"``, a row for each masked layer at the end of training: ``layer`` (name of the weight), ``weights`` (how
       many it has), ``active`` (how many the masks keep), ``density`` (active / weights) and ``active_neurons`` (neurons
       with an active weight, of runs with a constant fan-in);
@@ -120,7 +124,9 @@ def _run(record: Record) -> dict[str, Any]:
         group, _, last = name.partition(".")
         if group in _PLAIN and last not in row:
             row[last] = row.pop(name)
-    return row
+    metric = metrics.of(record)
+    scores = {"score": metrics.test(record), "val_score": metrics.validation(record["metrics"])}
+    return row | {"metric": metric.name, "higher": metric.higher, **scores}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -151,7 +157,10 @@ def _named(record: Record) -> dict[str, Any]:
 
 
 def _curve(record: Record) -> Iterable[Mapping[str, Any]]:
-    return ({name: point[name] for name in _CURVES} for point in record["curve"])
+    return (
+        {name: point.get(name) for name in _CURVES} | {"val_score": metrics.validation(point)}
+        for point in record["curve"]
+    )
 
 
 def _layers(record: Record) -> Iterator[dict[str, Any]]:

@@ -7,9 +7,10 @@ they are: ``task``, and ``metric`` as `Metric.described` returns it.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.records.record import Record
+if TYPE_CHECKING:
+    from harness.records.record import Record
 
 CLASSIFICATION = "classification"
 """The task of a data set that names none."""
@@ -42,9 +43,32 @@ class Metric:
         """Return a value such that more is better, whichever way the metric goes; applied twice, the value itself."""
         return value if self.higher else -value
 
+    @property
+    def share(self) -> bool:
+        """Whether values are shares, from 0 to 1."""
+        return (self.lowest, self.highest) == (0, 1)
+
+    @property
+    def better(self) -> str:
+        """Which values are better, in words."""
+        return "higher" if self.higher else "lower"
+
+    @property
+    def unit(self) -> str:
+        """What differences of values are counted in."""
+        return "points" if self.label.endswith("%") else self.label
+
     def shown(self, value: float) -> str:
         """Return a value, or a difference of values, as it is shown, without its unit."""
         return f"{self.scale * value:.{self.digits}f}"
+
+    def signed(self, value: float) -> str:
+        """Return a difference of values with its sign, without its unit."""
+        return f"{self.scale * value:+.{self.digits}f}".replace("-", "−")
+
+    def told(self, value: float) -> str:
+        """Return a value with its unit: ``88.68 %`` or ``2.1034 bits per byte``."""
+        return f"{self.shown(value)} {'%' if self.label.endswith('%') else self.label}"
 
     def described(self) -> dict[str, Any]:
         """Return what a record holds of it."""
@@ -68,7 +92,7 @@ def of_dataset(dataset: Mapping[str, Any]) -> Metric:
     return Metric(**described) if described else ACCURACY
 
 
-def of(record: Record) -> Metric:
+def of(record: "Record") -> Metric:
     """Return the primary metric of a record."""
     return of_dataset(record["config"].get("dataset") or {})
 
@@ -78,7 +102,7 @@ def task_of(dataset: Mapping[str, Any]) -> str:
     return str(dataset.get("task") or CLASSIFICATION)
 
 
-def test(record: Record) -> float | None:
+def test(record: "Record") -> float | None:
     """Return the value of the primary metric on the test set; None if it was not measured."""
     return _first(record["metrics"], "test_accuracy", "test_score")
 

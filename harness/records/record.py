@@ -10,7 +10,7 @@ import math
 import re
 from typing import Any
 
-from harness.records import schema
+from harness.records import naming, schema
 from harness.records.shapes import Schema
 
 Record = dict[str, Any]
@@ -39,6 +39,8 @@ def empty(
     """
     parts = schema.SCHEMA["properties"]
     nulls = {name: _nulls(parts[name]) for name in ("metrics", "cost", "provenance")}
+    for name in naming.foreign(config.get("dataset") or {}):
+        nulls["metrics"].pop(name, None)
     budget = config["budget"]
     return {
         "schema": schema.VERSION,

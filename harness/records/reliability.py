@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.records import metrics
 from harness.records.folder import record_paths
 from harness.records.record import Record
 from harness.records.reliability_schema import SCHEMAS, VERSION
@@ -94,7 +95,7 @@ def of_run(output: Path, record: Record) -> dict[str, Any] | None:
     except (OSError, RecordError):
         return None
     network = (record.get("network") or {}).get("sha256")
-    if (found["network"], found["accuracy"]) != (network, record["metrics"]["test_accuracy"]):
+    if (found["network"], found["accuracy"]) != (network, metrics.test(record)):
         return None
     group: dict[str, Any] = found["reliability"]
     return group

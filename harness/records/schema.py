@@ -7,6 +7,8 @@ records may lack it because they were made before it existed, and in `RARE` if o
 
 from typing import Any
 
+from harness.records import naming
+from harness.records.provenance_schema import PROVENANCE
 from harness.records.reliability_schema import RELIABILITY
 from harness.records.shapes import (
     AMOUNT,
@@ -17,23 +19,20 @@ from harness.records.shapes import (
     KEY,
     LEVELS,
     LONGEST_BITS,
-    LONGEST_NAME,
     LONGEST_REASON,
     LOSS,
     MAYBE_NAME,
-    MAYBE_TRUE,
     MOST_LAYERS,
-    MOST_NAMES,
     NAME,
     SHA256,
     SPENT,
     STEP,
-    TIME,
     Schema,
     by_layer,
     digest,
     items,
     keys,
+    named,
     text,
 )
 from harness.vocabulary import BUDGET_ROUNDS, RUNNERS, STATUSES, TUNING
@@ -49,16 +48,22 @@ ADDED: dict[str, Any] = {
 """Keys that schema 1 lacks, and what they are taken to be when such a record is read (`record.upgrade`)."""
 
 RARE = ("active_neurons", "probe", "unlimited", "ranks", "looks", "package", "tuning", "network", "reliability", "core")
+RARE += ("test_more",)
 """Keys that a record has only where its run has something to say in them."""
 
 _MOST_POINTS = 100_000
 _MOST_EVENTS = 1_000_000
 
+# Of these a record has those of its task alone (`harness.records.naming`).
 METRICS = keys(
     {
         "test_accuracy": FRACTION,
         "test_top5": FRACTION,
         "val_accuracy": FRACTION,
+        "test_score": LOSS,
+        "val_score": LOSS,
+        # Further measures on the test set, by name.
+        "test_more": named(LOSS),
         "test_loss": LOSS,
         "sparsity": FRACTION,
         "active": COUNT,
@@ -71,7 +76,7 @@ METRICS = keys(
         # Which test images were classified correctly (`harness.records.bits`).
         "test_right": text(LONGEST_BITS),
     },
-    optional=("active_neurons", "test_right"),
+    optional=(*naming.OF_ACCURACY, *naming.OF_OTHERS, "active_neurons"),
 )
 
 COST = keys(
@@ -92,51 +97,6 @@ COST = keys(
         **dict.fromkeys(("throttled", "power_capped", "core"), FRACTION),
     },
     optional=("probe", "throttled", "power_capped", "core"),
-)
-
-# The plan of a suite that adds seeds until its rows are resolved.
-LOOKS = keys(
-    {
-        "margin": AMOUNT,
-        "looks": items(STEP, MOST_NAMES),
-        "spending": {
-            "type": ["string", "array", "null"],
-            "maxLength": LONGEST_NAME,
-            "items": FRACTION,
-            "maxItems": MOST_NAMES,
-        },
-    },
-    null=True,
-)
-
-PROVENANCE = keys(
-    {
-        "git_commit": MAYBE_NAME,
-        "git_dirty": MAYBE_TRUE,
-        # The version of an installed package; a checkout has a commit alone.
-        "package": MAYBE_NAME,
-        "image_id": MAYBE_NAME,
-        "base_digest": MAYBE_NAME,
-        "lock_sha256": MAYBE_NAME,
-        "method_sha256": MAYBE_NAME,
-        "data_sha256": MAYBE_NAME,
-        "hostname_hash": MAYBE_NAME,
-        "gpu": keys({"name": NAME, "driver": MAYBE_NAME, "count": STEP}, null=True),
-        "cpu": MAYBE_NAME,
-        **dict.fromkeys(("python", "torch", "cuda"), MAYBE_NAME),
-        "cudnn": {**STEP, "type": ["string", "integer", "null"], "maxLength": LONGEST_NAME},
-        "started": TIME,
-        "finished": TIME,
-        "resumed": MAYBE_TRUE,
-        # Operators without a deterministic algorithm that the run used.
-        "nondeterministic": {"type": ["array", "null"], "items": NAME, "maxItems": MOST_NAMES},
-        # Limits of a container, by the names of its settings, that its engine could not keep.
-        "unlimited": items(NAME, MOST_NAMES),
-        # Of a run of several processes.
-        "ranks": keys({"count": STEP, "backend": NAME, "batch_statistics": MAYBE_NAME}, null=True),
-        "looks": LOOKS,
-    },
-    optional=("package", "nondeterministic", "unlimited", "ranks", "looks"),
 )
 
 CODE = keys(
@@ -167,9 +127,12 @@ BUDGET = keys(
     optional=("stretch", "rounds"),
 )
 
+VALIDATED = {"val_accuracy": FRACTION, "val_score": LOSS}
 POINT = keys(
-    {"step": STEP, "progress": AMOUNT, "train_loss": LOSS, "val_accuracy": FRACTION, "density": FRACTION, "lr": AMOUNT}
+    {"step": STEP, "progress": AMOUNT, "train_loss": LOSS, **VALIDATED, "density": FRACTION, "lr": AMOUNT},
+    optional=tuple(VALIDATED),
 )
+ROUND = keys({"round": STEP, "step": STEP, "density": FRACTION, **VALIDATED}, optional=tuple(VALIDATED))
 
 TOPOLOGY = keys(
     {
@@ -182,13 +145,27 @@ TOPOLOGY = keys(
     optional=("gradient",),
 )
 
+# What `harness.records.metrics.Metric.described` returns; empty for a classification.
+METRIC: Schema = {
+    "type": "object",
+    "properties": {
+        "name": NAME,
+        "label": NAME,
+        "higher": {"type": "boolean"},
+        "scale": SPENT,
+        "digits": {"type": "integer", "minimum": 0, "maximum": 12},
+        **dict.fromkeys(("lowest", "highest"), LOSS),
+    },
+    "additionalProperties": False,
+}
+
 # Free but for what the board itself reads.
 CONFIG: Schema = {
     "type": "object",
     "$ref": "#/$defs/level0",
     "properties": {
         **dict.fromkeys(("method", "model", "recipe", "budget", "runner"), ANY),
-        "dataset": ANY | {"properties": {"test_examples": AT_LEAST_ONE}},
+        "dataset": ANY | {"properties": {"test_examples": AT_LEAST_ONE, "task": NAME, "metric": METRIC}},
         "packed": AT_LEAST_ONE,
     },
 }
@@ -216,9 +193,7 @@ SCHEMA: Schema = {
             "cost": COST,
             "curve": items(POINT, _MOST_POINTS),
             "topology": items(TOPOLOGY, _MOST_EVENTS),
-            "rounds": items(
-                keys({"round": STEP, "step": STEP, "density": FRACTION, "val_accuracy": FRACTION}), _MOST_POINTS
-            ),
+            "rounds": items(ROUND, _MOST_POINTS),
             "tuning": TUNED,
             "network": NETWORK,
             "reliability": RELIABILITY,
@@ -232,9 +207,7 @@ SCHEMA: Schema = {
     "else": {"required": list(ADDED)},
 }
 
-TEST = ("metrics", "test_accuracy")
 DONE_NEEDS = (
-    TEST,
     ("metrics", "sparsity"),
     ("metrics", "active"),
     ("metrics", "nonzero"),
@@ -246,4 +219,5 @@ DONE_NEEDS = (
     ("cost", "dense_forward_flops"),
     ("provenance", "finished"),
 )
-"""What a run that calls itself done must have measured, but for a trial of tuning, which leaves the test set alone."""
+"""What a run that calls itself done must have measured, besides the metric of its task on the test set: a trial of
+tuning leaves that alone."""

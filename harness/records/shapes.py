@@ -42,6 +42,11 @@ def by_layer(each: Schema) -> Schema:
     }
 
 
+def named(each: Schema) -> Schema:
+    """Return the schema of an object with values under any names."""
+    return {**by_layer(each), "type": "object", "maxProperties": MOST_NAMES}
+
+
 def text(longest: int) -> Schema:
     """Return the schema of a text of at most ``longest`` characters, or null."""
     return {"type": ["string", "null"], "maxLength": longest}

@@ -11,8 +11,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.console import printable
+from harness.records import metrics, naming
 from harness.records.record import is_trial
-from harness.records.schema import DONE_NEEDS, SCHEMA, TEST, VERSIONS
+from harness.records.schema import DONE_NEEDS, SCHEMA, VERSIONS
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -45,10 +46,14 @@ def validate(record: Any) -> list[str]:
             return _complaints(record)
     except ValueError as error:  # not something that JSON can hold
         return [one_line(str(error))]
+    if wrong := naming.problems(record):
+        return wrong[:_MOST_REASONS]
     if record["status"] != "done":
         return []
-    needed = [place for place in DONE_NEEDS if not (place == TEST and is_trial(record))]
-    return [f"{part}.{name}: missing, but the run is done" for part, name in needed if record[part][name] is None]
+    lacking = [f"{part}.{name}" for part, name in DONE_NEEDS if record[part][name] is None]
+    if metrics.test(record) is None and not is_trial(record):
+        lacking.insert(0, f"metrics.{metrics.field(metrics.of(record), 'test')}")
+    return [f"{place}: missing, but the run is done" for place in lacking]
 
 
 def require(record: Any) -> None:
