@@ -33,5 +33,14 @@ LOADERS = ("auto", "dali", "torchvision")
 OPTIMIZERS = ("sgd", "adamw")
 """Optimisers."""
 
+NORMALISATIONS = ("none", "batch", "layer")
+"""What can stand between a linear layer and its activation, in models that have the place."""
+
+INITS = ("default", "torch", "kaiming_normal", "kaiming_uniform", "xavier_normal", "xavier_uniform")
+"""Distributions of initial weights, besides ``normal:STD``."""
+
+INIT_FANS = ("layer", "mask")
+"""Inputs of a neuron that the scale of its initial weights goes by: all of the layer, or those that its mask leaves."""
+
 LR_SHAPES = ("constant", "cosine", "step")
 """Shapes of the learning rate after its warm-up."""

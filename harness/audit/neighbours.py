@@ -86,8 +86,10 @@ def _row(file: str, record: Record) -> Row:
 
 def _net(record: Record) -> str:
     """Return what the dense costs of a full net depend on: model, data set, and layers that are kept dense."""
-    dense = record["config"].get("dense_layers") or []
-    return f"{record['model']} on {record['dataset']} but {dense!r}"
+    dense, model = record["config"].get("dense_layers") or [], record["config"].get("model")
+    options = sorted(model.items()) if isinstance(model, dict) else []
+    own = [option for option in options if option[0] not in ("name", "width")]
+    return f"{record['model']} {own!r} on {record['dataset']} but {dense!r}"
 
 
 def _full(record: Record) -> _Net:

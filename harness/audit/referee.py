@@ -69,7 +69,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     if run.recipe.threads:
         torch.set_num_threads(run.recipe.threads)
     network = read(left)
-    model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed, width=run.model.width)
+    model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed, **run.model.options())
     model.load_state_dict(network.state)
     costs = measure(model, run.dataset.shape, run.dense_layers)
     require_agreement(run.model.name, model, run.dataset.shape, costs.dense)

@@ -1,6 +1,5 @@
 """Limits on the values of a resolved config, checked once, before anything is built from it."""
 
-import math
 import os
 import re
 from dataclasses import is_dataclass
@@ -9,17 +8,19 @@ from typing import Any
 
 from harness import extras, plugins
 from harness.budget import kinds
+from harness.config.check_model import check_model
+from harness.config.numbers import not_negative, positive
 from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UnfitError, UsageError, short, unknown
 from harness.vocabulary import BUDGET_ROUNDS, DEVICES, KEPT, LOADERS, LR_SHAPES, OPTIMIZERS, RUNNERS, TRACKERS
 from methods import Method, Pattern, Probe, Rewinding, methods
+from methods.base import overrides
 
 CHOICES = ("auto", *RUNNERS)
 _WORKERS_PER_CORE = 16
 _LARGEST = 2**63
 LEAST_SIDE = 8
 """Pixels of the shorter side of an image that can be corrupted."""
-_WIDEST = 16  # of a published model; more is a slip of the keyboard
 
 
 def check(run: RunConfig) -> None:
@@ -36,11 +37,10 @@ def check(run: RunConfig) -> None:
     if run.runner.name not in CHOICES:
         raise unknown("runner", run.runner.name, CHOICES)
     if run.runner.timeout is not None:
-        _positive("runner.timeout", run.runner.timeout)
+        positive("runner.timeout", run.runner.timeout)
     _check_dataset(run.dataset)
-    _positive("model.width", run.model.width)
-    if run.model.width > _WIDEST:
-        raise UsageError(f"model.width {run.model.width:g} is over the largest allowed, {_WIDEST}")
+    check_model(run.model)
+    _check_init_fan(run)
     _check_recipe(run.recipe)
     if run.nproc > run.recipe.batch_size:
         raise UsageError(f"nproc {run.nproc} is over recipe.batch_size {run.recipe.batch_size}, which it divides")
@@ -66,10 +66,10 @@ def check_plain(run: RunConfig) -> None:
             raise unknown(name, getattr(run, name), allowed, {"gpu": "cuda"})
     if run.corruptions and not run.test:
         raise UsageError("corruptions=true scores the test set, which test=false leaves alone: drop one of them")
-    _positive("evaluations", run.evaluations)
-    _positive("packed", run.packed)
+    positive("evaluations", run.evaluations)
+    positive("packed", run.packed)
     _check_nproc(run)
-    _not_negative("checkpoint_seconds", run.checkpoint_seconds)
+    not_negative("checkpoint_seconds", run.checkpoint_seconds)
     _at_most("workers", run.workers, _WORKERS_PER_CORE, least=0)
     for name in TRACKERS:
         _check_tracker(name, getattr(run, name))
@@ -120,6 +120,14 @@ def _check_method(run: RunConfig) -> None:
         raise plugins.unusable(run.method, error) from None
 
 
+def _check_init_fan(run: RunConfig) -> None:
+    if run.model.init_fan == "mask" and run.sparsity > 0 and overrides(run.method, "forward_weight"):
+        raise UnfitError(
+            f"model.init_fan=mask scales the weights inside the first masks, and method {run.method.name!r} trains "
+            f"others too: use model.init_fan=layer"
+        )
+
+
 def _check_dataset(dataset: DatasetConfig) -> None:
     if len(dataset.shape) != 3 or min(dataset.shape) < 1:
         raise UsageError(f"dataset.shape {dataset.shape} is not channels, height and width")
@@ -149,10 +157,10 @@ def _check_recipe(recipe: RecipeConfig) -> None:
         if value not in allowed:
             raise unknown(name, value, allowed)
     for name in ("epochs", "batch_size", "lr", "gamma"):
-        _positive(f"recipe.{name}", getattr(recipe, name))
+        positive(f"recipe.{name}", getattr(recipe, name))
     if recipe.threads is not None:
         _at_most("recipe.threads", recipe.threads, 1)
-    _not_negative("recipe.weight_decay", recipe.weight_decay)
+    not_negative("recipe.weight_decay", recipe.weight_decay)
     for name in ("momentum", "label_smoothing"):
         if not 0 <= getattr(recipe, name) < 1:
             raise UsageError(f"recipe.{name} {getattr(recipe, name)} is not in [0, 1)")
@@ -167,8 +175,8 @@ def _check_recipe(recipe: RecipeConfig) -> None:
 
 def _check_budget(budget: BudgetConfig) -> None:
     largest = kinds.kind(budget.kind).largest
-    _positive("budget.amount", budget.amount)
-    _positive("budget.stretch", budget.stretch)
+    positive("budget.amount", budget.amount)
+    positive("budget.stretch", budget.stretch)
     if budget.rounds not in BUDGET_ROUNDS:
         raise unknown("budget.rounds", budget.rounds, BUDGET_ROUNDS)
     if budget.amount * budget.stretch > largest:
@@ -186,16 +194,6 @@ def _check_numbers(prefix: str, settings: dict[str, Any]) -> None:
             _check_numbers(f"{prefix}{name}.", value if isinstance(value, dict) else vars(value))
         elif isinstance(value, int | float) and abs(value) >= _LARGEST:
             raise UsageError(f"{prefix}{name} {value:.4g} is not below {_LARGEST:.4g}, the largest number of a record")
-
-
-def _positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise UsageError(f"{name} {value} is not a positive number")
-
-
-def _not_negative(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise UsageError(f"{name} {value} is not a number of 0 or more")
 
 
 def _at_most(name: str, value: int, per_core: int, *, least: int = 1) -> None:

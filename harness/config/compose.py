@@ -63,7 +63,7 @@ def checked(run: RunConfig) -> RunConfig:
     """
     limits.check(run)
     if not run.method.masked:
-        run.sparsity = 0.0
+        run.sparsity, run.model = 0.0, dataclasses.replace(run.model, init_fan="layer")
         for name, usual in unused(run.method).items():
             setattr(run.method, name, usual)
     return run

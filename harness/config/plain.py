@@ -9,7 +9,14 @@ from harness.vocabulary import RULES, TRACKERS
 _NEWER: dict[str, dict[str, Any]] = {
     "": {"test": True, "corruptions": False, "nproc": 1, "budget_share": 1.0, "reference": {}},
     "dataset": {"task": "classification", "metric": {}},
-    "model": {"width": 1.0},
+    "model": {
+        "width": 1.0,
+        "widths": [],
+        "dropout": 0.0,
+        "normalisation": "none",
+        "init": "default",
+        "init_fan": "layer",
+    },
 }
 """Settings that `to_dict` leaves out at these values, by group; those of no group under ""."""
 

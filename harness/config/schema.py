@@ -48,10 +48,29 @@ class ModelConfig:
     Attributes:
         name: In `harness.tasks.models.MODELS`.
         width: Factor of its numbers of channels or neurons; models that do not say how they scale have 1 alone.
+        widths: Neurons of each hidden layer of ``mlp``; empty for those of LeNet-300-100.
+        dropout: Share of the neurons of each hidden layer that a training step leaves out, in [0, 1).
+        normalisation: Between each hidden linear layer and its activation.
+        init: Distribution of the initial weights: ``default`` for the model's own, ``torch``'s, or one of
+            ``kaiming_normal``, ``kaiming_uniform``, ``xavier_normal``, ``xavier_uniform`` and ``normal:STD`` with
+            biases of 0.
+        init_fan: Inputs by which initial weights are scaled: those of the ``layer``, or those that the ``mask`` leaves
+            each neuron, so that w becomes w sqrt(inputs / inputs left).
     """
 
     name: str = MISSING
     width: float = 1.0
+    widths: list[int] = field(default_factory=list)
+    dropout: float = 0.0
+    normalisation: str = "none"
+    init: str = "default"
+    init_fan: str = "layer"
+
+    def options(self) -> dict[str, Any]:
+        """Return what the model's builder is given besides data and seed: each setting that is not at its default."""
+        usual = ModelConfig()
+        names = ("width", "widths", "dropout", "normalisation", "init")
+        return {name: value for name in names if (value := getattr(self, name)) != getattr(usual, name)}
 
 
 @dataclass

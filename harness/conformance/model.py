@@ -15,7 +15,7 @@ def builds(study: Study) -> str:
     run = study.main.run
 
     def build(seed: int) -> nn.Module:
-        return models.build(run.model.name, run.dataset.classes, run.dataset.shape, seed, width=run.model.width)
+        return models.build(run.model.name, run.dataset.classes, run.dataset.shape, seed, **run.model.options())
 
     first, again, other = build(0), build(0), build(1)
     states = zip(first.state_dict().items(), again.state_dict().values(), strict=True)

@@ -140,6 +140,7 @@ def _not_kept(planned: Planned, error: Exception, tell: Tell) -> None:
 def _about(planned: Planned, record: Record) -> dict[str, Any]:
     """Return which run a network is of, with what is needed to build its model again."""
     run, sources = planned.run, planned.sources
+    options = {name: value for name, value in run.model.options().items() if name != "width"}
     foreign = {
         "method": sources.method if plugins.is_foreign(run.method) else None,
         "model": None if models.builder(run.model.name).__module__.startswith("harness.") else sources.model,
@@ -152,6 +153,7 @@ def _about(planned: Planned, record: Record) -> dict[str, Any]:
         "dataset": run.dataset.name,
         "model": run.model.name,
         "width": run.model.width,
+        **({"options": options} if options else {}),
         "sparsity": run.sparsity,
         "seed": run.seed,
         **{name: getattr(run.dataset, name) for name in ("classes", "shape", "mean", "std")},

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from harness import plugins
 from harness.budget.parts import parts, select
+from harness.config import ModelConfig
+from harness.config.check_model import check_model
 from harness.errors import UsageError, first_line
 from harness.networks import masks as codes
 from harness.networks.keep import read
@@ -101,7 +103,8 @@ def _built(path: Path | str, kept: Kept, plugin: str | None) -> nn.Module:
         about = kept.about
         wanted, digest = str(about["model"]), about["plugins"].get("model")
         sizes = int(about["classes"]), [int(side) for side in about["shape"]]
-        seed, width = int(about["seed"]), float(about["width"])
+        seed, model = int(about["seed"]), ModelConfig(wanted, float(about["width"]), **about.get("options", {}))
+        check_model(model)
     except (KeyError, AttributeError, TypeError, ValueError):
         raise UsageError(f"{path}: its metadata do not say which model it is of") from None
     if name not in (wanted, None):
@@ -117,8 +120,8 @@ def _built(path: Path | str, kept: Kept, plugin: str | None) -> nn.Module:
         raise UsageError(f"{path}: the code of model {wanted!r} has changed since the network was trained")
     weights = 0
     with suppress(Exception):  # not every plug-in can be built without values
-        empty = models.build(wanted, *sizes, seed, "meta", width=width)
+        empty = models.build(wanted, *sizes, seed, "meta", **model.options())
         weights = sum(weight.numel() for weight in empty.parameters())
     if weights > kept.size:
         raise UsageError(f"{path}: has {kept.size:,} weights, and model {wanted!r} of its metadata {weights:,}")
-    return models.build(wanted, *sizes, seed, width=width)
+    return models.build(wanted, *sizes, seed, **model.options())

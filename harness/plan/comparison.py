@@ -88,7 +88,8 @@ def _narrowed(run: RunConfig, method: SmallDense) -> RunConfig:
         raise UsageError(f"sparsity {run.sparsity:g} on {run.model.name}: {error}") from None
 
     limit = _size(method.equal, full, sparse)
-    cell = (run.model.name, models.builder(run.model.name), tuple(run.dense_layers), method.equal, limit, full)
+    options = repr(run.model.options())
+    cell = (run.model.name, models.builder(run.model.name), options, tuple(run.dense_layers), method.equal, limit, full)
     if cell not in _solved:
         _solved[cell] = _widest(run, method.equal, full, limit)
     width = _solved[cell]
@@ -119,7 +120,8 @@ def _widest(run: RunConfig, equal: str, full: Costs, limit: int) -> int:
 def _likely_size(run: RunConfig, width: int, equal: str, full: Costs) -> int:
     """Return what `_size_at` is if every layer is masked, and used as often, as at full width."""
     shape, factor = run.dataset.shape, width / len(_WIDTHS)
-    model = models.build(run.model.name, run.dataset.classes, shape, 0, "meta", width=factor)
+    options = run.model.options() | {"width": factor}
+    model = models.build(run.model.name, run.dataset.classes, shape, 0, "meta", **options)
     layers = zip(full.layers, select(model, [layer.name for layer in full.layers]), strict=True)
     if equal == "flops":
         return full.fixed + 2 * sum(layer.uses * weight.numel() for layer, (_, weight) in layers)

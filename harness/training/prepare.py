@@ -164,15 +164,16 @@ class _Architecture:
     classes: int
     shape: tuple[int, ...]
     dense_layers: tuple[str, ...]
-    width: float
+    options: tuple[tuple[str, Any], ...]
 
     @classmethod
     def of(cls, run: RunConfig) -> "_Architecture":
         name, dataset, dense = run.model.name, run.dataset, tuple(run.dense_layers)
-        return cls(name, models.MODELS.get(name), dataset.classes, tuple(dataset.shape), dense, run.model.width)
+        options = tuple((key, _hashable(value)) for key, value in run.model.options().items())
+        return cls(name, models.MODELS.get(name), dataset.classes, tuple(dataset.shape), dense, options)
 
     def build(self, seed: int = 0, device: str = "cpu") -> nn.Module:
-        return models.build(self.model, self.classes, self.shape, seed, device, width=self.width)
+        return models.build(self.model, self.classes, self.shape, seed, device, **dict(self.options))
 
     def measure(self, model: nn.Module) -> Costs:
         return measure(model, self.shape, self.dense_layers, classes=self.classes)
@@ -193,6 +194,10 @@ class _Architecture:
 
 
 _measured: dict[_Architecture, Costs] = {}
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _check_densities(run: RunConfig, costs: Costs, reference: Costs) -> list[str]:

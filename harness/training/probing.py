@@ -134,7 +134,7 @@ def redraw(run: RunConfig, model: nn.Module, masks: Masks) -> None:
     if which not in seeds:
         raise ValueError(f"redraws returns {which!r:.80}, which is not one of {', '.join(seeds)}")
     seed = seeds[which]
-    fresh = models.build(run.model.name, run.dataset.classes, run.dataset.shape, seed, width=run.model.width)
+    fresh = models.build(run.model.name, run.dataset.classes, run.dataset.shape, seed, **run.model.options())
     model.load_state_dict(fresh.state_dict())
     masks.reapply()
 

@@ -13,6 +13,7 @@ from harness.errors import UsageError
 from harness.seeds import derive
 from harness.tasks.data import Batches
 from harness.training import probing
+from harness.training.fan_in import scale_by_fan_in
 from harness.training.history import History
 from harness.training.prepare import Task
 from harness.training.ranks import Ranks
@@ -85,6 +86,8 @@ class Topology:
         self.masks.probed = None
         if self._has("redraws"):
             probing.redraw(self._run, model, self.masks)
+        if self._run.model.init_fan == "mask":
+            scale_by_fan_in(model, self._layers, self.masks)
         self.masks.begin()
         self.begun = True
         self.charge()

@@ -1,7 +1,7 @@
 """Models by name: how one is made, and which of its weights a method may mask."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from functools import cache
 from typing import Any
@@ -26,8 +26,12 @@ Builder = Callable[..., nn.Module]
 """Takes the number of classes and the shape of one image; draws weights from the global generators.
 
 A builder with a parameter ``width`` says how the model scales: it multiplies every number of channels or neurons (see
-`scaled`), and 1 is the model as published.
+`scaled`), and 1 is the model as published. In the same way a builder may take ``widths``, ``dropout``,
+``normalisation`` and ``init`` (`harness.config.ModelConfig`), each of which it is given where it is not the default.
 """
+
+OPTIONS = ("width", "widths", "dropout", "normalisation", "init")
+"""Settings of a model that its builder may take."""
 
 MODELS: dict[str, Builder] = {}
 """What is registered so far: the models of this project, and plug-ins once they are loaded."""
@@ -78,10 +82,8 @@ def load_installed() -> None:
     entry_points.load(ENTRY_POINTS, add)
 
 
-def build(
-    name: str, classes: int, shape: Sequence[int], seed: int, device: str = "cpu", *, width: float = 1.0
-) -> nn.Module:
-    """Build a model with initial weights that depend on the name, the sizes and the seed alone.
+def build(name: str, classes: int, shape: Sequence[int], seed: int, device: str = "cpu", **options: Any) -> nn.Module:
+    """Build a model with initial weights that depend on the name, the sizes, the options and the seed alone.
 
     Args:
         name: A key of `MODELS`.
@@ -90,30 +92,50 @@ def build(
         seed: The run's seed; the weights come from its stream ``"init"``. Global generators are left as
             they were.
         device: ``"cpu"``, or ``"meta"`` for a model without values, which not every builder can make.
-        width: Multiplies the numbers of channels or neurons.
+        options: What else its builder is given (`harness.config.ModelConfig.options`).
 
     Raises:
         UsageError: If no model has that name.
-        UnfitError: If the model does not say how it scales, and ``width`` is not 1.
+        UnfitError: If the model's builder does not take an option.
     """
     make = builder(name)
-    scale = {} if width == 1 else {"width": width}
-    if scale and not scales(make):
-        raise UnfitError(f"model {name!r} does not say how it scales: its builder takes no width, so width is 1 alone")
+    options = {option: value for option, value in options.items() if (option, value) != ("width", 1)}
+    for option in options:
+        if not takes(make, option):
+            raise UnfitError(_not_taken(name, make, option))
     channels, height, across = shape
     with generators.seeded(derive(seed, "init")), ExitStack() as without_values:
         if device == "meta":
             without_values.enter_context(torch.device(device))
             without_values.enter_context(_NoNormals())
-        return make(classes, (channels, height, across), **scale)
+        return make(classes, (channels, height, across), **options)
 
 
-def scales(make: Builder) -> bool:
-    """Return whether a builder takes a width."""
+def takes(make: Builder, option: str) -> bool:
+    """Return whether a builder takes an option such as ``width``."""
+    return option in _parameters(make)
+
+
+def _not_taken(name: str, make: Builder, option: str) -> str:
+    if option == "width":
+        return f"model {name!r} does not say how it scales: its builder takes no width, so width is 1 alone"
+    own = [f"model.{each}" for each in OPTIONS if takes(make, each)]
+    with_it = [each for each in sorted(MODELS) if takes(MODELS[each], option)]
+    return (
+        f"model {name!r} takes no model.{option}: {f'it takes {_joined(own)}' if own else 'it has no such settings'}; "
+        f"model.{option} is taken by {_joined(with_it) or 'none'}"
+    )
+
+
+def _joined(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _parameters(make: Builder) -> Collection[str]:
     try:
-        return "width" in inspect.signature(make).parameters
+        return inspect.signature(make).parameters
     except (TypeError, ValueError):  # a callable that does not tell
-        return False
+        return ()
 
 
 def scaled(channels: int, width: float) -> int:

@@ -1,9 +1,12 @@
 """Networks that train in seconds on a CPU."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
 
+from harness.tasks.models import initial
 from harness.tasks.models.registry import Shape, kaiming, register, scaled
 
 
@@ -40,14 +43,22 @@ def convnet(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
 
 
 @register
-def mlp(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
-    """LeNet-300-100: 266,200 maskable weights on 28x28 images of 10 classes."""
-    first, second = scaled(300, width), scaled(100, width)
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(prod(shape), first),
-        nn.ReLU(inplace=True),
-        nn.Linear(first, second),
-        nn.ReLU(inplace=True),
-        nn.Linear(second, classes),
-    )
+def mlp(
+    classes: int,
+    shape: Shape,
+    width: float = 1.0,
+    *,
+    widths: Sequence[int] = (300, 100),
+    dropout: float = 0.0,
+    normalisation: str = "none",
+    init: str = "default",
+) -> nn.Module:
+    """LeNet-300-100: 266,200 maskable weights on 28x28 images of 10 classes; by ``widths`` any other perceptron."""
+    sizes = [prod(shape), *(scaled(neurons, width) for neurons in widths)]
+    layers: list[nn.Module] = [nn.Flatten()]
+    for inputs, neurons in pairwise(sizes):
+        layers += [nn.Linear(inputs, neurons), *initial.normalisation(normalisation, neurons)]
+        layers += [nn.ReLU(inplace=True), *initial.dropout(dropout)]
+    model = nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
+    initial.initialise(model.modules(), init)
+    return model
