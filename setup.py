@@ -13,6 +13,8 @@ SOURCE = ("methods", "harness", "sparsebench", "benchmarks", "docker", "pyprojec
 FILES = (
     "benchmarks/*.yaml",
     "benchmarks/*/*.yaml",
+    "benchmarks/suite/papers/*.yaml",
+    "benchmarks/published/*.csv",
     "docker/Dockerfile",
     "docker/make-base",
     "docker/build.lock",

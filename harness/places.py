@@ -20,7 +20,7 @@ TREE = PROJECT / "benchmarks"
 OwnFiles = tuple[tuple[str, int, int], ...]
 """Path, time of change and size of each settings file of the current folder."""
 
-_GROUPS = ("dataset", "model", "recipe", "runner", "suite", "tuning", "executor")
+_GROUPS = ("dataset", "model", "recipe", "runner", "suite", "suite/papers", "tuning", "executor")
 """Folders of settings files, each found by its name."""
 
 
@@ -30,7 +30,7 @@ def settings_files(group: str, own: OwnFiles | None = None) -> dict[str, Path]:
     A file in ``./benchmarks/GROUP`` of the current folder comes before the project's of the same name.
 
     Args:
-        group: ``dataset``, ``model``, ``recipe``, ``runner``, ``suite``, ``tuning`` or ``executor``.
+        group: ``dataset``, ``model``, ``recipe``, ``runner``, ``suite``, ``suite/papers``, ``tuning`` or ``executor``.
         own: What `own_settings` has returned; None to look now.
     """
     return dict(_files(group, own_settings() if own is None else own))
@@ -63,7 +63,8 @@ def tree(own: OwnFiles) -> Iterator[Path]:
 @lru_cache(maxsize=256)
 def _files(group: str, own: OwnFiles) -> tuple[tuple[str, Path], ...]:
     found = {path.stem: path for path in sorted((TREE / group).glob("*.yaml"))}
-    found |= {path.stem: path for path in (Path(text) for text, *_ in own) if path.parent.name == group}
+    place = Path("benchmarks", group).parts
+    found |= {path.stem: path for path in (Path(text) for text, *_ in own) if path.parent.parts[-len(place) :] == place}
     return tuple(sorted(found.items()))
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,8 +20,22 @@ Grid = dict[str, list[Any]]
 
 
 def names() -> list[str]:
-    """Every suite there is."""
+    """Every suite there is, but those of `papers`."""
     return sorted(settings_files("suite"))
+
+
+def papers() -> list[str]:
+    """Every suite that reproduces a table of a paper: a file in ``benchmarks/suite/papers``."""
+    return sorted(settings_files("suite/papers"))
+
+
+def paper(name: str) -> Any:
+    """Return what the suite of a paper holds of it, under ``paper:``.
+
+    Raises:
+        UsageError: Its file cannot be read, or is not a suite.
+    """
+    return _loaded(name).get("paper")
 
 
 def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> Iterator[RunConfig]:
@@ -29,8 +44,9 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
     A run may come more than once: dense is the same at every sparsity. `harness.plan.planned.plan` drops repeats.
 
     Args:
-        name: Of a file in ``benchmarks/suite``, of the current folder or of the project: ``base`` holds overrides of
-            every run, ``grid`` lists of values, or a list of such grids whose runs the suite has together.
+        name: Of a file in ``benchmarks/suite`` or ``benchmarks/suite/papers``, of the current folder or of the project:
+            ``base`` holds overrides of every run, ``grid`` lists of values, or a list of such grids whose runs the
+            suite has together.
             ``method: all`` stands for every registered method, and the name of a family for its members. One of these
             is left out where it cannot have the sparsity, the model or the budget; a method named itself is not.
         overrides: Of every run; one that names an axis of a grid replaces it in all grids (``seed=0`` or
@@ -42,8 +58,8 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
     """
     if not name:
         raise UsageError(f"a suite needs a name: SUITE=name or --suite name, one of {', '.join(names())}")
-    if name not in names():
-        raise unknown("suite", name, names())
+    if name not in (*names(), *papers()):
+        raise unknown("suite", name, (*names(), *papers()))
     base, grids = _read(name)
     grids, rest = _replaced(grids, overrides)
     told: set[str] = set()
@@ -74,18 +90,28 @@ def _read(name: str) -> tuple[list[str], list[Grid]]:
     Raises:
         UsageError: Its file cannot be read, or is not a suite.
     """
-    path = settings_files("suite")[name]
+    suite = _loaded(name)
+    found = [{str(axis): _listed(values) for axis, values in grid.items()} for grid in _listed(suite.get("grid", {}))]
+    if empty := next((axis for grid in found for axis, values in grid.items() if not values), None):
+        raise UsageError(f"suite {name}: {_path(name)}: the list {empty} of grid is empty, which leaves no runs")
+    return [f"{setting}={_text(value)}" for setting, value in suite.get("base", {}).items()], found
+
+
+def _path(name: str) -> Path:
+    return {**settings_files("suite/papers"), **settings_files("suite")}[name]
+
+
+def _loaded(name: str) -> dict[str, Any]:
+    """Return the file of a suite: a grid or several, and maybe what every run shares and what a paper published."""
+    path = _path(name)
     try:
         suite = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"suite {name}: {path} cannot be read: {' '.join(str(error).split())}") from None
-    if isinstance(suite, dict) and set(suite) <= {"base", "grid"}:
-        base, grids = suite.get("base", {}), _listed(suite.get("grid", {}))
-        if grids and all(isinstance(part, dict) for part in (base, *grids)):
-            found = [{str(axis): _listed(values) for axis, values in grid.items()} for grid in grids]
-            if empty := next((axis for grid in found for axis, values in grid.items() if not values), None):
-                raise UsageError(f"suite {name}: {path}: the list {empty} of grid is empty, which leaves no runs")
-            return [f"{setting}={_text(value)}" for setting, value in base.items()], found
+    if isinstance(suite, dict) and set(suite) <= {"base", "grid", "paper"}:
+        parts = (suite.get("base", {}), *_listed(suite.get("grid", {})))
+        if len(parts) > 1 and all(isinstance(part, dict) for part in parts):
+            return suite
     raise UsageError(
         f"suite {name}: {path} has to hold grid: with lists of values, or a list of such grids, and may hold base: "
         f"with settings"
