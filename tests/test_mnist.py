@@ -34,7 +34,7 @@ def write(folder, suffix=".gz"):
     """Write scikit-learn's digits as MNIST's files; return them."""
     folder.mkdir(parents=True)
     arrays = digits(dataset_config("digits"))
-    parts = (("train", arrays.train_images, arrays.train_labels), ("t10k", arrays.test_images, arrays.test_labels))
+    parts = (("train", arrays.train_inputs, arrays.train_targets), ("t10k", arrays.test_inputs, arrays.test_targets))
     for name, images, labels in parts:
         write_idx(folder / f"{name}-images-idx3-ubyte{suffix}", images.squeeze(-1).numpy())
         write_idx(folder / f"{name}-labels-idx1-ubyte{suffix}", labels.numpy())
@@ -64,8 +64,8 @@ def test_files_are_found_in_a_folder_or_where_torchvision_puts_them_gzipped_or_n
 def test_torchvision_reads_the_same_images_from_the_same_files(tmp_path):
     written = write(tmp_path / "MNIST/raw", "")
     theirs = torchvision.datasets.MNIST(str(tmp_path), train=False)
-    assert np.array_equal(theirs.data.numpy(), written.test_images.squeeze(-1).numpy())
-    assert theirs.targets.tolist() == written.test_labels.tolist()
+    assert np.array_equal(theirs.data.numpy(), written.test_inputs.squeeze(-1).numpy())
+    assert theirs.targets.tolist() == written.test_targets.tolist()
 
 
 def test_the_usual_places_are_looked_in_and_named(tmp_path, monkeypatch):
@@ -108,7 +108,7 @@ def test_files_that_are_not_what_the_settings_say_are_refused(tmp_path, changes,
 
 
 def test_a_data_set_whose_files_have_the_same_names_is_not_taken_for_it(tmp_path, monkeypatch):
-    labels = write(tmp_path / "mnist", "").test_labels.numpy().astype(np.uint8)
+    labels = write(tmp_path / "mnist", "").test_targets.numpy().astype(np.uint8)
     file = (tmp_path / "mnist/t10k-labels-idx1-ubyte").read_bytes()
     assert file.endswith(labels.tobytes())
     monkeypatch.setitem(idx._TEST_LABELS, hashlib.sha256(file).hexdigest(), "fashion_mnist")

@@ -334,7 +334,7 @@ def test_settings_follow_from_the_data_and_can_be_overridden(tmp_path):
     found = config.resolve([f"dataset={path}:stripes", "dataset.val_examples=30"]).dataset
     assert (found.shape, found.classes, found.train_examples, found.test_examples) == ([1, 6, 6], 3, 200, 40)
     assert found.val_examples == 30
-    images = data.registry.DATASETS["stripes"].read({"name": "stripes"}).train_images.double() / 255
+    images = data.registry.DATASETS["stripes"].read({"name": "stripes"}).train_inputs.double() / 255
     assert found.mean == pytest.approx([float(images.mean())], abs=1e-4)
     assert found.std == pytest.approx([float(images.std())], abs=1e-3)
 

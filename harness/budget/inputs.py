@@ -1,10 +1,14 @@
-"""What goes into a network and comes out of it, and the noise that costs are measured with."""
+"""What goes into a network and comes out of it, and the noise that costs are measured with.
+
+Importing it imports no torch, which settings are composed without.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,17 @@ class Inputs:
         """Return inputs as they are, or those of float32 in a shape."""
         return inputs if isinstance(inputs, Inputs) else cls(tuple(inputs))
 
-    def noise(self, batch: int = 1, *, device: str | torch.device = "cpu") -> Tensor:
-        """Return random inputs [batch, *shape], always the same ones; global generators are left as they were."""
-        generator = torch.Generator().manual_seed(0)
+    def noise(self, batch: int, seed: int = 0) -> "Tensor":
+        """Return random inputs [batch, *shape] on the CPU; global generators are left as they were."""
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
         if self.tokens is not None:
-            return torch.randint(self.tokens, (batch, *self.shape), generator=generator).to(device)
-        return torch.randn((batch, *self.shape), generator=generator).to(device)
+            return torch.randint(self.tokens, (batch, *self.shape), generator=generator)
+        return torch.randn(batch, *self.shape, generator=generator)
+
+    def zeros(self, batch: int) -> "Tensor":
+        """Return inputs of 0, [batch, *shape], on the CPU."""
+        import torch
+
+        return torch.zeros(batch, *self.shape, dtype=torch.float32 if self.tokens is None else torch.int64)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.budget.inputs import Inputs
 from harness.errors import unknown
 from harness.records.metrics import Metric, task_of
 
@@ -73,6 +74,8 @@ class Task:
             dimension of floats.
         tokens: How many different numbers inputs of kind ``tokens`` can be; None for as many as ``classes``.
         smooths: Whether `loss` takes ``smoothing``, the setting ``recipe.label_smoothing``.
+        validation: Which samples of the training set are held out: ``stratified`` by class, ``random`` ones, which the
+            run's seed decides as well, or the ``last``, whatever the seed, as of a text.
     """
 
     name: ClassVar[str] = ""
@@ -81,6 +84,7 @@ class Task:
     classes: ClassVar[int | None] = None
     tokens: ClassVar[int | None] = None
     smooths: ClassVar[bool] = False
+    validation: ClassVar[str] = "random"
 
     def __init_subclass__(cls, **more: Any) -> None:
         """Name a task after its class."""
@@ -92,8 +96,8 @@ class Task:
         """Return training inputs and targets, test inputs and targets: arrays whose first dimension is the sample.
 
         Args:
-            folder: ``dataset.root`` or the usual place of the data, as a `pathlib.Path`. A method without this
-                parameter needs no files.
+            folder: Where the data lie, as a `pathlib.Path`. A method whose ``folder`` has a default gets it where
+                ``dataset.root`` names one; one without a default needs it, and one without the parameter no files.
 
         Inputs of kind ``images`` are uint8 [samples, height, width(, channels)], of ``values`` floats of any shape, of
         ``tokens`` integers from 0. Targets are integers from 0 or floats; floats of one dimension are given a second
@@ -147,7 +151,12 @@ def register(task: type[Task]) -> type[Task]:
 
     Raises:
         ValueError: Another task has that name.
+        TypeError: Its kind or its metric is none.
     """
+    if task.kind not in KINDS:
+        raise TypeError(f"task {task.name!r}: kind {task.kind!r} is not one of {', '.join(KINDS)}")
+    if not isinstance(task.metric, Metric):
+        raise TypeError(f"task {task.name!r}: metric is {task.metric!r:.80}, not a sparsebench.Metric")
     known = TASKS.get(task.name)
     built_in = _MODULES.get(task.name)
     if (known is not None and type(known) is not task) or built_in not in (None, task.__module__):
@@ -195,3 +204,10 @@ def kind(dataset: Mapping[str, Any]) -> str:
     """
     found = of(dataset).kind
     return "values" if found == "images" and not dataset["mean"] else found
+
+
+def inputs(dataset: Mapping[str, Any]) -> Inputs:
+    """Return inputs and outputs of a network for a data set, as costs are measured with them."""
+    task, shape, classes = of(dataset), tuple(dataset["shape"]), dataset["classes"]
+    tokens = (task.tokens or classes) if kind(dataset) == "tokens" else None
+    return Inputs(shape, tokens, task.outputs(shape, classes))

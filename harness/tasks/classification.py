@@ -17,6 +17,7 @@ class Classification(Task):
     metric = ACCURACY
     kind = "images"
     smooths = True
+    validation = "stratified"
 
     def loss(self, outputs: "Tensor", targets: "Tensor", smoothing: float = 0.0) -> "Tensor":
         """Return the mean cross entropy.

@@ -3,8 +3,12 @@
 import math
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from harness.errors import UsageError
+from harness.records.metrics import CLASSIFICATION
+from harness.tasks import base
 from harness.tasks.data.contents import Arrays
 from harness.tasks.data.locate import Config
 from harness.tasks.data.order import shares
@@ -20,11 +24,22 @@ def inputs(config: Config, *, decoded: bool) -> None:
     Raises:
         UsageError: They cannot be served so.
     """
-    channels, height, width = config["shape"]
+    kind, shape = base.kind(config), list(config["shape"])
+    if kind != "images":
+        for field in ("mean", "std"):
+            if config[field]:
+                raise UsageError(f"dataset.{field}={list(config[field])}: {config['name']} has {kind}, not images")
+        return
+    if len(shape) != 3:
+        raise UsageError(
+            f"dataset.shape={shape}: images, which dataset.mean is of, have channels, height and width; inputs of "
+            f"other shapes need dataset.mean=[] and dataset.std=[]"
+        )
+    channels, height, width = shape
     if decoded and channels != 3:
         wanted = f"[3,{height},{width}]"
         raise UsageError(
-            f"dataset.shape={list(config['shape'])}: image folders are served in 3 channels, grey ones repeated; "
+            f"dataset.shape={shape}: image folders are served in 3 channels, grey ones repeated; "
             f"use dataset.shape={wanted}"
         )
     for field in ("mean", "std"):
@@ -37,23 +52,97 @@ def inputs(config: Config, *, decoded: bool) -> None:
         raise UsageError(f"dataset.std={list(config['std'])}: allowed are numbers above 0")
 
 
-def labels(config: Config, arrays: Arrays) -> None:
+def recipe(config: Config, augment: str, smoothing: float = 0.0) -> None:
+    """Refuse settings of a recipe that the task of a data set cannot use.
+
+    Args:
+        config: The resolved ``dataset`` group.
+        augment: ``recipe.augment``.
+        smoothing: ``recipe.label_smoothing``.
+
+    Raises:
+        UsageError: One is set.
+    """
+    kind, task = base.kind(config), base.of(config)
+    if augment != "none" and kind != "images":
+        raise UsageError(f"recipe.augment={augment}: augments images, and {config['name']} has {kind}; allowed is none")
+    if smoothing and not task.smooths:
+        raise UsageError(
+            f"recipe.label_smoothing={smoothing:g}: spreads labels over classes, which the task {task.name} of "
+            f"{config['name']} has not; allowed is 0"
+        )
+
+
+def arrays(config: Config, found: Arrays) -> None:
+    """Refuse inputs and targets of another type than the task of a data set has, or that no network can use.
+
+    Raises:
+        UsageError: They cannot be trained on.
+    """
+    kind, task = base.kind(config), base.of(config)
+    parts = (
+        ("training", found.train_inputs, found.train_targets),
+        ("test", found.test_inputs, found.test_targets),
+    )
+    for part, given, targets in parts:
+        if len(given) != len(targets):
+            raise UsageError(f"{config['name']} has {len(given)} {part} inputs and {len(targets)} {part} targets")
+        if why := objection(kind, given) or _values(kind, given, task.tokens or config["classes"]):
+            raise UsageError(f"the {part} inputs of {config['name']} {why}")
+    if task.name == CLASSIFICATION:
+        _labels(config, found)
+        return
+    for part, _, targets in parts:
+        if targets.is_floating_point():
+            if not bool(targets.isfinite().all()):
+                raise UsageError(f"the {part} targets of {config['name']} are not all finite")
+            continue
+        low, high = (int(end) for end in targets.aminmax()) if targets.numel() else (0, 0)
+        if not 0 <= low <= high < config["classes"]:
+            where = f"the {part} targets of {config['name']} go from {low} to {high}"
+            raise UsageError(f"dataset.classes={config['classes']}, but {where}")
+
+
+def objection(kind: str, given: Tensor) -> str | None:
+    """Say why inputs are not of the type of a kind, if so."""
+    found = f"are {str(given.dtype).removeprefix('torch.')} {list(given.shape)}"
+    if kind == "images":
+        wrong = given.dtype != torch.uint8 or given.dim() != 4
+        return f"{found}, not images, uint8 [samples, height, width, channels]" if wrong else None
+    if kind == "values":
+        return f"{found}, not values, float32" if given.dtype != torch.float32 else None
+    return f"{found}, not tokens, integers" if given.is_floating_point() or given.dtype == torch.bool else None
+
+
+def _values(kind: str, given: Tensor, tokens: int) -> str | None:
+    """Say which values of inputs no network can take, if any."""
+    if kind == "images":
+        return None
+    if kind == "values":
+        return None if bool(given.isfinite().all()) else "are not all finite"
+    low, high = (int(end) for end in given.aminmax()) if given.numel() else (0, 0)
+    return None if 0 <= low <= high < tokens else f"go from {low} to {high}, not from 0 to {tokens - 1}"
+
+
+def _labels(config: Config, found: Arrays) -> None:
     """Refuse labels that a model of ``dataset.classes`` outputs has no place for, and outputs that no label trains."""
-    for part, found in (("training", arrays.train_labels), ("test", arrays.test_labels)):
-        low, high = (int(end) for end in found.aminmax()) if len(found) else (0, 0)
+    for part, labels in (("training", found.train_targets), ("test", found.test_targets)):
+        if labels.dtype != torch.int64 or labels.dim() != 1:
+            said = f"{str(labels.dtype).removeprefix('torch.')} {list(labels.shape)}"
+            raise UsageError(f"the {part} labels of {config['name']} are {said}, not one int64 for each sample")
+        low, high = (int(end) for end in labels.aminmax()) if len(labels) else (0, 0)
         unused = part == "training" and high + 1 < config["classes"]
         if not 0 <= low <= high < config["classes"] or unused:
             where = f"the {part} labels of {config['name']} go from {low} to {high}"
             raise UsageError(f"dataset.classes={config['classes']}, but {where}")
 
 
-def counts(config: Config, arrays: Arrays) -> None:
+def counts(config: Config, found: Arrays) -> None:
     """Refuse a copy that is cut short or another data set: its results would not compare."""
-    _, height, width, channels = arrays.train_images.shape
     for field, wanted, there in (
-        ("train_examples", config["train_examples"], len(arrays.train_labels)),
-        ("test_examples", config["test_examples"], len(arrays.test_labels)),
-        ("shape", list(config["shape"]), [channels, height, width]),
+        ("train_examples", config["train_examples"], len(found.train_targets)),
+        ("test_examples", config["test_examples"], len(found.test_targets)),
+        ("shape", list(config["shape"]), found.shape(base.kind(config))),
     ):
         if wanted != there:
             raise UsageError(f"dataset.{field}={wanted}, but the {config['name']} found here has {there}")
@@ -63,7 +152,8 @@ def split(config: Config, available: int, sizes: np.ndarray | None) -> None:
     """Check the validation split, in general and, where the ``sizes`` of the classes are known, for each class."""
     held = config["val_examples"]
     if not 0 < held < available:
-        raise UsageError(f"dataset.val_examples={held}: allowed are 1 to {available - 1}, of {available} images")
+        what = "images" if base.kind(config) == "images" else "samples"
+        raise UsageError(f"dataset.val_examples={held}: allowed are 1 to {available - 1}, of {available} {what}")
     if sizes is not None:
         try:
             shares(sizes, held)

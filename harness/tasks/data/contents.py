@@ -18,22 +18,33 @@ class Arrays:
     """A data set small enough for memory.
 
     Attributes:
-        train_images: uint8 [samples, height, width, channels], 0 to 255. Channels come last so that gathering
-            pixels of a batch copies them together.
-        train_labels: int64 [samples].
-        test_images: As ``train_images``.
-        test_labels: As ``train_labels``.
+        train_inputs: By the kind of the inputs (`harness.tasks.base.kind`): images, uint8 [samples, height, width,
+            channels], 0 to 255, with channels last so that gathering pixels of a batch copies them together; values,
+            float32 [samples, ...]; or tokens, integers of any type from 0, [samples, ...].
+        train_targets: int64 [samples], the class of each sample, or what else the task compares outputs with: floats,
+            or integers of any type, [samples, ...].
+        test_inputs: As ``train_inputs``.
+        test_targets: As ``train_targets``.
     """
 
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
+    train_inputs: Tensor
+    train_targets: Tensor
+    test_inputs: Tensor
+    test_targets: Tensor
+
+    def shape(self, kind: str) -> list[int]:
+        """Return the shape of an input as a network takes it; of images, which channels are last of, they come first.
+
+        Args:
+            kind: See `harness.tasks.base.kind`.
+        """
+        shape = list(self.train_inputs.shape[1:])
+        return [*shape[-1:], *shape[:-1]] if kind == "images" else shape
 
     def digest(self) -> str:
         """Return the sha256 of shapes and values: the same wherever and however the files are stored."""
         state = hashlib.sha256()
-        for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+        for tensor in (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets):
             state.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
             state.update(tensor.contiguous().numpy().data)
         return state.hexdigest()

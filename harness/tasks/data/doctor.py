@@ -8,6 +8,8 @@ import numpy as np
 
 from harness.budget.epoch import last_batch, steps_per_epoch
 from harness.errors import UsageError
+from harness.records.metrics import CLASSIFICATION
+from harness.tasks import base
 from harness.tasks.data import checks, loading
 from harness.tasks.data.contents import CONTENT_BYTES, Arrays, Contents, ImageTree
 from harness.tasks.data.files import survey
@@ -24,7 +26,7 @@ class Doctor:
 
     Attributes:
         config: The resolved ``dataset`` group.
-        batch_size: Images of a training batch.
+        batch_size: Samples of a training batch.
         augment: Name of the augmentation.
         loader: What decodes image folders.
         full: Whether to decode every file.
@@ -46,14 +48,15 @@ class Doctor:
         contents = self._try(self._contents) if not self.refused else None
         if contents is None:
             return {**report, "refused": self.refused}
-        tested, trained = _labels(contents)
-        self._match(contents, len(np.unique(trained)))
+        tested, trained = _targets(contents)
+        labelled = base.of(self.config).name == CLASSIFICATION
+        self._match(contents, len(np.unique(trained)) if labelled else 0)
         report["fingerprint"] = self._try(contents.digest)
         if isinstance(contents, ImageTree):
             report |= self._files(contents)
         else:
-            report |= _levels(contents)
-        report |= self._split(contents, trained, tested)
+            report |= _levels(contents) if base.kind(self.config) == "images" else {"measured": None}
+        report |= self._classes(contents, trained, tested) if labelled else self._samples(len(trained), len(tested))
         if not self.refused:
             self._try(self._load)
         return {**report, "refused": self.refused}
@@ -108,7 +111,7 @@ class Doctor:
             "measured": _normalisation(train.normalisation()),
         }
 
-    def _split(self, contents: Contents, trained: np.ndarray, tested: np.ndarray) -> Report:
+    def _classes(self, contents: Contents, trained: np.ndarray, tested: np.ndarray) -> Report:
         names = contents.classes if isinstance(contents, ImageTree) else None
         classes = max(self.config["classes"], int(max(trained.max(), tested.max())) + 1)
         sizes, tests = (np.bincount(labels, minlength=classes) for labels in (trained, tested))
@@ -122,7 +125,19 @@ class Doctor:
                 {"name": names[at] if names else str(at), "train": int(row[0]), "val": int(row[1]), "test": int(row[2])}
                 for at, row in enumerate(rows)
             ],
-            "split": {"train": kept, "val": int(held.sum()), "test": len(tested)},
+            **self._parts(kept, int(held.sum()), len(tested)),
+        }
+
+    def _samples(self, trained: int, tested: int) -> Report:
+        """Count the samples of a task without classes."""
+        before = len(self.refused)
+        self._try(lambda: checks.split(self.config, trained, None))
+        held = self.config["val_examples"] if len(self.refused) == before else 0
+        return {"classes": [], **self._parts(trained - held, held, tested)}
+
+    def _parts(self, kept: int, held: int, tested: int) -> Report:
+        return {
+            "split": {"train": kept, "val": held, "test": tested},
             "batches": {
                 "batch_size": self.batch_size,
                 "per_epoch": steps_per_epoch(kept, self.batch_size),
@@ -145,18 +160,18 @@ class Doctor:
         return None
 
 
-def _labels(contents: Contents) -> tuple[np.ndarray, np.ndarray]:
-    """Return the labels of test and training images."""
+def _targets(contents: Contents) -> tuple[np.ndarray, np.ndarray]:
+    """Return the targets of test and training samples."""
     if isinstance(contents, Arrays):
-        return contents.test_labels.numpy(), contents.train_labels.numpy()
+        return contents.test_targets.numpy(), contents.train_targets.numpy()
     return contents.test.labels, contents.train.labels
 
 
 def _levels(arrays: Arrays) -> Report:
     """Measure the levels of images in memory."""
-    pixels = arrays.train_images.double() / 255
+    pixels = arrays.train_inputs.double() / 255
     mean, spread = (pixels.mean((0, 1, 2)).tolist(), pixels.std((0, 1, 2), correction=0).tolist())
-    return {"measured": _normalisation((mean, spread)), "images": list(arrays.train_images.shape[1:])}
+    return {"measured": _normalisation((mean, spread)), "images": list(arrays.train_inputs.shape[1:])}
 
 
 def _normalisation(found: tuple[list[float], list[float]] | None) -> Report | None:

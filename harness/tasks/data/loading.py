@@ -1,5 +1,6 @@
 """From a dataset config to batches, counts and a fingerprint."""
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -13,11 +14,12 @@ import torch
 
 from harness.errors import UsageError
 from harness.seeds import derive
+from harness.tasks import base
 from harness.tasks.data import checks
 from harness.tasks.data import sets as _sets  # noqa: F401 - importing it registers the data sets
 from harness.tasks.data.contents import Arrays, Contents, ImageTree
 from harness.tasks.data.locate import Config, MissingDataError
-from harness.tasks.data.order import hold_out
+from harness.tasks.data.order import drawn, hold_out
 from harness.tasks.data.registry import dataset
 from harness.tasks.data.serving import Data, Streams
 
@@ -119,23 +121,24 @@ def check_loader(config: Config, loader: str) -> None:
 def fingerprint(config: Config) -> str:
     """Return a sha256 (hex) of the content, of paths and sizes for large image folders, or `ABSENT`.
 
-    Nothing is downloaded.
+    That of a plug-in's task is of its source too, which has its loss and its metric. Nothing is downloaded.
 
     Raises:
         UsageError: If the data are there but cannot be read.
     """
     places = (os.environ.get("SPARSEBENCH_DATA"), os.path.expanduser("~"))
     try:
-        return _digest(json.dumps(_offline(config), sort_keys=True, default=list), places)
+        return _digest(json.dumps(_offline(config), sort_keys=True, default=list), places, dataset(config).digest)
     except MissingDataError:
         return ABSENT
 
 
 @lru_cache(maxsize=64)
-def _digest(config: str, places: tuple[str | None, str]) -> str:
+def _digest(config: str, places: tuple[str | None, str], task: str | None) -> str:
     """Hash once for all runs of a suite; ``places`` is in the key since it decides where the data lie."""
     try:
-        return read(json.loads(config)).digest()
+        found = read(json.loads(config)).digest()
+        return found if task is None else hashlib.sha256(f"{found} {task}".encode()).hexdigest()
     except OSError as error:
         raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error
 
@@ -159,7 +162,7 @@ def fetch(config: Config) -> Path | None:
         UsageError: If the data are missing and must not or cannot be downloaded.
     """
     layout = dataset(config).layout
-    return None if layout is None else layout.find(config)
+    return layout.find(config) if layout is not None and layout.applies(config) else None
 
 
 def _offline(config: Config) -> dict[str, Any]:
@@ -199,10 +202,9 @@ def load(
             raise UsageError(f"{field}={value}: allowed are {least} and more")
     check_loader(config, loader)
     checks.inputs(config, decoded=decoded(config))
+    checks.recipe(config, augment)
     contents = read(config)
-    labels = contents.train_labels.numpy() if isinstance(contents, Arrays) else contents.train.labels
-    checks.split(config, len(labels), np.bincount(labels))
-    kept, held = hold_out(labels, config["val_examples"], derive(seed, "split"))
+    kept, held = _split(config, contents, seed)
     workers = min(workers, os.cpu_count() or 1)  # more would only wait for each other
     streams = Streams(config, batch_size, eval_batch_size, seed, augment, torch.device(device), loader, workers)
     return streams.of(contents, kept, held)
@@ -216,6 +218,19 @@ def read(config: Config) -> Contents:
     """
     contents = dataset(config).read(config)
     if isinstance(contents, Arrays):
-        checks.labels(config, contents)
+        checks.arrays(config, contents)
         checks.counts(config, contents)
     return contents
+
+
+def _split(config: Config, contents: Contents, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of the samples that are trained on, and of those held out, as the task says."""
+    targets = contents.train_targets if isinstance(contents, Arrays) else torch.from_numpy(contents.train.labels)
+    held, validation = config["val_examples"], base.of(config).validation
+    if validation == "stratified":
+        labels = targets.numpy()
+        checks.split(config, len(labels), np.bincount(labels))
+        return hold_out(labels, held, derive(seed, "split"))
+    checks.split(config, len(targets), None)
+    order = np.arange(len(targets)) if validation == "last" else drawn(len(targets), derive(seed, "split"))
+    return np.sort(order[:-held]), np.sort(order[-held:])

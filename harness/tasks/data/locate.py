@@ -29,6 +29,7 @@ class Layout:
         inner: Folders below a looked-at place that may hold the data; ``""`` is the place itself.
         system: Places looked at last, for data that a system package installs.
         fetch: Downloads the data into a folder; called only when the config says ``download: true``.
+        needed: Whether there are no data without the folder; else it is used where ``root`` names one.
     """
 
     markers: tuple[str, ...]
@@ -36,6 +37,11 @@ class Layout:
     inner: tuple[str, ...] = ("",)
     system: tuple[str, ...] = ()
     fetch: Callable[[Path], None] | None = None
+    needed: bool = True
+
+    def applies(self, config: Config) -> bool:
+        """Return whether the data come from a folder."""
+        return self.needed or bool(config.get("root"))
 
     def find(self, config: Config) -> Path:
         """Return the folder that holds the data, downloading them first if asked to and they are not there.

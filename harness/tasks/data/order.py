@@ -58,11 +58,12 @@ class Batches(ABC):
         """Return the batch of a pick; nothing here waits for the device, so that a CUDA graph can hold it.
 
         Returns:
-            Normalised float32 images [batch, channels, height, width] and int64 labels [batch], on the
-            device.
+            Inputs and targets, on the device: normalised float32 images [batch, channels, height, width], values as
+            float32 [batch, ...] or tokens as int64 [batch, ...]; targets as int64 or floats, of a classification int64
+            labels [batch].
         """
-        images, labels = pick
-        return images, labels
+        inputs, targets = pick
+        return inputs, targets
 
     def epoch(self, index: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of epoch ``index`` from step ``start`` on."""
@@ -107,8 +108,7 @@ def hold_out(labels: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.
     Raises:
         UsageError: See `shares`.
     """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    shuffled = generator.permutation(len(labels))
+    shuffled = drawn(len(labels), seed)
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     sizes = np.bincount(labels)
     parts = zip(np.cumsum(sizes), sizes, shares(sizes, count), strict=True)
@@ -116,6 +116,11 @@ def hold_out(labels: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.
     held = np.sort(np.concatenate(chosen))
     kept = np.setdiff1d(np.arange(len(labels)), held, assume_unique=True)
     return kept, held
+
+
+def drawn(samples: int, seed: int) -> np.ndarray:
+    """Return the indices of samples in an order that the seed decides, int64 [samples]."""
+    return np.random.Generator(np.random.PCG64(seed)).permutation(samples)
 
 
 def shares(sizes: np.ndarray, count: int) -> np.ndarray:

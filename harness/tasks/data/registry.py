@@ -25,13 +25,16 @@ class Dataset:
         layout: Where its files are; None for data that come with a library or are made.
         published: For a folder of image files, the counts of the published set, which stand in a config until there is
             a folder to count; None for data held in memory.
-        source: The function of a plug-in (`harness.tasks.data.plugin`); None for a data set of this project.
+        source: The function or the task of a plug-in (`harness.tasks.data.plugin`); None for a data set of this
+            project.
+        digest: Of the source of a plug-in's task, whose loss and metric identify a run as its data do.
     """
 
     read: Reader
     layout: Layout | None
     published: Mapping[str, int] | None = None
     source: Callable[..., Any] | None = None
+    digest: str | None = None
 
     @property
     def decoded(self) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import unknown
+from harness.tasks.base import kind
 from harness.tasks.data.contents import Arrays, Contents, ImageList, ImageTree
 from harness.tasks.data.locate import Config
 from harness.tasks.data.memory.arrays import ArrayBatches
@@ -64,19 +65,20 @@ class Streams:
         return self._arrays(contents, kept, held) if isinstance(contents, Arrays) else self._files(contents, kept, held)
 
     def _arrays(self, data: Arrays, kept: np.ndarray, held: np.ndarray) -> Data:
-        normalise = self._normalise()
-        augment = augmentation(self.augment, data.train_images.shape[1])
+        normalise, augment = None, None
+        if kind(self.config) == "images":
+            normalise, augment = self._normalise(), augmentation(self.augment, data.train_inputs.shape[1])
 
-        def stream(images: Tensor, labels: Tensor, chosen: np.ndarray | None, **training: Any) -> ArrayBatches:
+        def stream(inputs: Tensor, targets: Tensor, chosen: np.ndarray | None, **training: Any) -> ArrayBatches:
             if chosen is not None:
-                images, labels = images[chosen], labels[chosen]
+                inputs, targets = inputs[chosen], targets[chosen]
             size = self.batch_size if training else self.eval_batch_size
-            return ArrayBatches(images.to(self.device), labels.to(self.device), size, normalise, **training)
+            return ArrayBatches(inputs.to(self.device), targets.to(self.device), size, normalise, **training)
 
         return Data(
-            train=stream(data.train_images, data.train_labels, kept, seed=self.seed, augment=augment),
-            val=stream(data.train_images, data.train_labels, held),
-            test=stream(data.test_images, data.test_labels, None),
+            train=stream(data.train_inputs, data.train_targets, kept, seed=self.seed, augment=augment),
+            val=stream(data.train_inputs, data.train_targets, held),
+            test=stream(data.test_inputs, data.test_targets, None),
         )
 
     def _files(self, data: ImageTree, kept: np.ndarray, held: np.ndarray) -> Data:
