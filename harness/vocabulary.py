@@ -30,8 +30,8 @@ TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 LOADERS = ("auto", "dali", "torchvision")
 """What can decode image files."""
 
-OPTIMIZERS = ("sgd", "adamw")
-"""Optimisers."""
+OPTIMIZERS = ("sgd", "adam", "adamw")
+"""Optimisers; the weight decay of ``adam`` is part of the gradient (L2), that of ``adamw`` is not."""
 
 NORMALISATIONS = ("none", "batch", "layer")
 """What can stand between a linear layer and its activation, in models that have the place."""
@@ -42,5 +42,5 @@ INITS = ("default", "torch", "kaiming_normal", "kaiming_uniform", "xavier_normal
 INIT_FANS = ("layer", "mask")
 """Inputs of a neuron that the scale of its initial weights goes by: all of the layer, or those that its mask leaves."""
 
-LR_SHAPES = ("constant", "cosine", "step")
+LR_SHAPES = ("constant", "cosine", "step", "linear", "exponential")
 """Shapes of the learning rate after its warm-up."""

@@ -1,6 +1,5 @@
 """Limits on the values of a resolved config, checked once, before anything is built from it."""
 
-import os
 import re
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -9,10 +8,12 @@ from typing import Any
 from harness import extras, plugins
 from harness.budget import kinds
 from harness.config.check_model import check_model
+from harness.config.check_recipe import at_most, check_recipe
 from harness.config.numbers import not_negative, positive
-from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
+from harness.config.schema import BudgetConfig, DatasetConfig, RunConfig
 from harness.errors import UnfitError, UsageError, short, unknown
-from harness.vocabulary import BUDGET_ROUNDS, DEVICES, KEPT, LOADERS, LR_SHAPES, OPTIMIZERS, RUNNERS, TRACKERS
+from harness.records.metrics import CLASSIFICATION
+from harness.vocabulary import BUDGET_ROUNDS, DEVICES, KEPT, LOADERS, RUNNERS, TRACKERS
 from methods import Method, Pattern, Probe, Rewinding, methods
 from methods.base import overrides
 
@@ -41,7 +42,7 @@ def check(run: RunConfig) -> None:
     _check_dataset(run.dataset)
     check_model(run.model)
     _check_init_fan(run)
-    _check_recipe(run.recipe)
+    check_recipe(run.recipe)
     if run.nproc > run.recipe.batch_size:
         raise UsageError(f"nproc {run.nproc} is over recipe.batch_size {run.recipe.batch_size}, which it divides")
     _check_budget(run.budget)
@@ -70,7 +71,7 @@ def check_plain(run: RunConfig) -> None:
     positive("packed", run.packed)
     _check_nproc(run)
     not_negative("checkpoint_seconds", run.checkpoint_seconds)
-    _at_most("workers", run.workers, _WORKERS_PER_CORE, least=0)
+    at_most("workers", run.workers, _WORKERS_PER_CORE, least=0)
     for name in TRACKERS:
         _check_tracker(name, getattr(run, name))
     if not run.output:
@@ -78,7 +79,7 @@ def check_plain(run: RunConfig) -> None:
 
 
 def _check_nproc(run: RunConfig) -> None:
-    _at_most("nproc", run.nproc, _WORKERS_PER_CORE)
+    at_most("nproc", run.nproc, _WORKERS_PER_CORE)
     if run.nproc == 1:
         return
     if run.graph:
@@ -139,38 +140,17 @@ def check_corruptible(dataset: DatasetConfig) -> None:
     """Check that every corruption can be applied to the images of a data set (docs/reliability.md).
 
     Raises:
-        UsageError: They have neither 1 nor 3 channels, which JPEG needs, or are smaller than a kernel.
+        UsageError: It has no images to classify; they have neither 1 nor 3 channels, which JPEG needs, or are smaller
+            than a kernel.
     """
+    if dataset.task != CLASSIFICATION or not dataset.mean:
+        raise UsageError(f"corruptions=true: images that are classified are corrupted, and {dataset.name} has none")
     channels, height, width = dataset.shape
     if channels not in (1, 3):
         raise UsageError(f"corruptions=true: images of {channels} channels are not JPEG's; allowed are 1 and 3")
     if min(height, width) < LEAST_SIDE:
         least = f"{LEAST_SIDE}x{LEAST_SIDE} and more"
         raise UsageError(f"corruptions=true: images of {height}x{width} pixels are too small; allowed are {least}")
-
-
-def _check_recipe(recipe: RecipeConfig) -> None:
-    for name, value, allowed in (
-        ("recipe.optimizer", recipe.optimizer, OPTIMIZERS),
-        ("recipe.lr_shape", recipe.lr_shape, LR_SHAPES),
-    ):
-        if value not in allowed:
-            raise unknown(name, value, allowed)
-    for name in ("epochs", "batch_size", "lr", "gamma"):
-        positive(f"recipe.{name}", getattr(recipe, name))
-    if recipe.threads is not None:
-        _at_most("recipe.threads", recipe.threads, 1)
-    not_negative("recipe.weight_decay", recipe.weight_decay)
-    for name in ("momentum", "label_smoothing"):
-        if not 0 <= getattr(recipe, name) < 1:
-            raise UsageError(f"recipe.{name} {getattr(recipe, name)} is not in [0, 1)")
-    if recipe.nesterov and not recipe.momentum:
-        raise UsageError("recipe.nesterov needs recipe.momentum above 0")
-    if not 0 <= recipe.warmup_epochs < recipe.epochs:
-        raise UsageError(f"recipe.warmup_epochs {recipe.warmup_epochs} is not in [0, {recipe.epochs:g}), the epochs")
-    for milestone in recipe.milestones:
-        if not 0 <= milestone <= 1:
-            raise UsageError(f"recipe.milestones: {milestone} is not in [0, 1]; they are shares of the schedule")
 
 
 def _check_budget(budget: BudgetConfig) -> None:
@@ -194,10 +174,3 @@ def _check_numbers(prefix: str, settings: dict[str, Any]) -> None:
             _check_numbers(f"{prefix}{name}.", value if isinstance(value, dict) else vars(value))
         elif isinstance(value, int | float) and abs(value) >= _LARGEST:
             raise UsageError(f"{prefix}{name} {value:.4g} is not below {_LARGEST:.4g}, the largest number of a record")
-
-
-def _at_most(name: str, value: int, per_core: int, *, least: int = 1) -> None:
-    """Check a number of threads or processes: far more than there are cores would bring the machine down."""
-    most = (os.cpu_count() or 1) * per_core
-    if not least <= value <= most:
-        raise UsageError(f"{name} {value} is not in {least}...{most} ({os.cpu_count()} cores here)")

@@ -106,6 +106,8 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         for name, value in given.items():
             if lengths.is_late(name, value):
                 _set(config, name, lengths.resolved(name, value, config))
+        in_units = any(lengths.is_written(given.get(name)) for name in lengths.POSITIONS)
+        in_units |= lengths.settle_positions(config)
         run = OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_explain(error)) from None
@@ -114,7 +116,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
     except ValueError as error:  # from a method's own check
         raise UsageError(str(error)) from None
     assert isinstance(run, RunConfig)
-    if lengths.is_written(given.get(lengths.MILESTONES)) and overrides(run.method, "rewinding"):
+    if in_units and overrides(run.method, "rewinding"):
         lengths.require_own_rounds(run.budget.rounds, run.method.name)
     return run
 

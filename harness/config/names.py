@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from harness.budget.kinds import KINDS
+from harness.config.lengths import POSITIONS
 from harness.config.schema import PARTS, RunConfig
 from harness.errors import UsageError, nearest, unknown
 from harness.places import OwnFiles, own_settings, settings_files
@@ -104,7 +105,7 @@ def _common() -> dict[str, Any]:
         elif name not in ("method", *NOT_SET):
             found[name] = kind
     del found[TUNED]
-    return found
+    return found | POSITIONS
 
 
 @lru_cache

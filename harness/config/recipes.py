@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
-from harness.config import names
+from harness.config import lengths, names
 from harness.config.schema import RecipeConfig
 from harness.console import say
 from harness.errors import UsageError, cut, nearest, short, unknown
@@ -91,7 +91,9 @@ def unchanged(values: Mapping[str, Any], but: Collection[str] = ()) -> bool:
     known = declared().get(str(values.get("name")))
     if known is None:
         return True
-    left_out = {"methods", *but}
+    # Lengths with a unit are other shares of each schedule, which the recipe alone does not tell.
+    in_units = {name for name, value in vars(known).items() if lengths.is_written(value)}
+    left_out = {"methods", *in_units, *but}
     default = RecipeConfig()
     return all(
         values.get(name, getattr(default, name)) == value for name, value in vars(known).items() if name not in left_out

@@ -84,12 +84,16 @@ class RecipeConfig:
         optimizer: Optimiser.
         lr: Largest learning rate, reached after the warm-up.
         momentum: Momentum of SGD, in [0, 1).
+        betas: Of Adam and AdamW: decay of the mean of gradients, and of their squares, in [0, 1).
+        eps: Of Adam and AdamW: added to the root of the mean square.
         nesterov: Whether it is Nesterov's.
         weight_decay: Weight decay.
         decay_normalisation: Whether normalisation and biases decay too.
         lr_shape: Shape of the learning rate after its warm-up.
-        milestones: Positions in [0, 1] at which the shape ``step`` drops.
+        milestones: Positions in [0, 1] at which the shape ``step`` drops, or lengths such as ``80 epochs``.
         gamma: Factor at each drop.
+        lr_end: Learning rate that the shapes ``cosine``, ``linear`` and ``exponential`` go to.
+        lr_until: Position in (0, 1], or a length, at which they are there; the rate stays so afterwards.
         warmup_epochs: Epochs of the linear warm-up.
         label_smoothing: Share of each label that is spread over all classes, in [0, 1).
         augment: ``none``, ``crop`` or ``crop_flip`` for data in memory, ``none`` or ``imagenet`` for image folders.
@@ -103,12 +107,16 @@ class RecipeConfig:
     optimizer: str = "sgd"
     lr: float = MISSING
     momentum: float = 0.9
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    eps: float = 1e-8
     nesterov: bool = False
     weight_decay: float = 0.0
     decay_normalisation: bool = True
     lr_shape: str = "cosine"
-    milestones: list[float] = field(default_factory=list)
+    milestones: list[Any] = field(default_factory=list)
     gamma: float = 0.1
+    lr_end: float = 0.0
+    lr_until: Any = 1.0
     warmup_epochs: float = 0.0
     label_smoothing: float = 0.0
     augment: str = "none"

@@ -94,8 +94,8 @@ def settings(config: Mapping[str, Any]) -> Settings:
         name: v for name, v in (found.get("dataset") or {}).items() if name not in schema_1.NOT_THE_DATA
     }
     found["budget"] = whole_budget(found.get("budget"))
-    if config.get("graph") and (found.get("recipe") or {}).get("optimizer") == "adamw":
-        found["graph"] = True  # a recorded AdamW computes its step size in another precision
+    if config.get("graph") and (found.get("recipe") or {}).get("optimizer") in ("adam", "adamw"):
+        found["graph"] = True  # recorded, they compute the step size in another precision
     return found
 
 

@@ -1,7 +1,7 @@
 """Learning-rate shapes: functions of the schedule position."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.budget.course import Course, Iteration
 from harness.budget.schedule import reached
@@ -17,6 +17,8 @@ def learning_rate(
     warmup: float = 0.0,
     milestones: Sequence[float] = (),
     gamma: float = 0.1,
+    end: float = 0.0,
+    until: float = 1.0,
 ) -> float:
     """Return the learning rate of the step that begins at a schedule position.
 
@@ -26,20 +28,31 @@ def learning_rate(
     Args:
         position: 0 at the start of training, 1 at its end.
         peak: Rate after warm-up.
-        shape: ``constant``, ``cosine`` (to zero at 1) or ``step`` (times ``gamma`` at each milestone).
+        shape: ``constant``, ``step`` (times ``gamma`` at each milestone), or how the rate goes to its end: ``cosine``
+            (half a period), ``linear``, or ``exponential`` (by the same factor in equal parts of the schedule).
         after: Position after the step; ``position`` itself if not given, for the rate that has been reached.
         warmup: Position at which a linear warm-up is over.
         milestones: Positions of the drops.
         gamma: Factor at each drop.
+        end: Rate that a shape goes to.
+        until: Position from which the rate is at its end.
     """
     if not reached(position, warmup):
         coming = position if after is None else after
         return peak if reached(coming, warmup) else peak * coming / warmup
-    if shape == "cosine":
-        return peak * (1 + math.cos(math.pi * (position - warmup) / (1 - warmup))) / 2
+    if shape == "constant":
+        return peak
     if shape == "step":
         return peak * gamma ** sum(reached(position, milestone) for milestone in milestones)
-    return peak
+    gone = 1.0 if until < 1 and reached(position, until) else (position - warmup) / (until - warmup)
+    return _TOWARDS_END[shape](peak, end, gone)
+
+
+_TOWARDS_END: dict[str, Callable[[float, float, float], float]] = {
+    "cosine": lambda peak, end, gone: end + (peak - end) * (1 + math.cos(math.pi * gone)) / 2,
+    "linear": lambda peak, end, gone: peak + (end - peak) * gone,
+    "exponential": lambda peak, end, gone: peak * (end / peak) ** gone,
+}
 
 
 class Rates:
@@ -69,4 +82,6 @@ class Rates:
             warmup=self._warmup,
             milestones=recipe.milestones,
             gamma=recipe.gamma,
+            end=recipe.lr_end,
+            until=recipe.lr_until,
         )

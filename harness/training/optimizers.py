@@ -9,6 +9,11 @@ from harness.errors import UsageError
 from harness.training.prepare import Task
 from methods.parts.rows import Rows
 
+_ADAPTIVE: dict[str, type[torch.optim.Adam] | type[torch.optim.AdamW]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+
 
 def build(run: RunConfig, task: Task) -> torch.optim.Optimizer:
     """Return the recipe's optimiser over a model's parameters, in the fused implementation.
@@ -32,9 +37,10 @@ def build(run: RunConfig, task: Task) -> torch.optim.Optimizer:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         *([{"params": rest, "weight_decay": 0.0}] if rest else []),
     ]
-    if recipe.optimizer == "adamw":
-        optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            groups, lr=recipe.lr, fused=True, capturable=bool(run.graph)
+    if recipe.optimizer in _ADAPTIVE:
+        betas = (recipe.betas[0], recipe.betas[1])
+        optimizer: torch.optim.Optimizer = _ADAPTIVE[recipe.optimizer](
+            groups, lr=recipe.lr, betas=betas, eps=recipe.eps, fused=True, capturable=bool(run.graph)
         )
     else:
         optimizer = torch.optim.SGD(

@@ -21,7 +21,7 @@ class MaskedLayers:
     """The state behind `methods.Masks`, which has its attributes.
 
     Between events only gradients are masked (`mask_gradients`). That keeps weights and state exact: where weight,
-    gradient and every moment are zero, SGD and AdamW leave all of them zero, weight decay and Nesterov included.
+    gradient and every moment are zero, SGD, Adam and AdamW leave all of them zero, weight decay and Nesterov included.
     """
 
     def __init__(
