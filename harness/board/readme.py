@@ -58,12 +58,13 @@ def _grid(table: Table) -> str:
     return "\n\n".join([f"**{escape.markdown(table.title)}**", grid(headers, rows), *below])
 
 
-def update_readme(path: Path | str, text: str) -> bool:
-    """Replace what stands between the two result markers of a file.
+def update_readme(path: Path | str, text: str, markers: tuple[str, str] = (START, END)) -> bool:
+    """Replace what stands between two markers of a file.
 
     Args:
-        path: The README; it must hold ``<!-- results:start -->`` and, after it, ``<!-- results:end -->``.
+        path: The README; it must hold both markers, ``<!-- results:start -->`` and ``<!-- results:end -->`` by default.
         text: What goes between them.
+        markers: The first and the second.
 
     Returns:
         Whether the file changed.
@@ -72,11 +73,11 @@ def update_readme(path: Path | str, text: str) -> bool:
         UsageError: The markers are missing.
     """
     old = Path(path).read_text(encoding="utf-8")
-    before, start, rest = old.partition(START)
-    _, end, after = rest.partition(END)
+    before, start, rest = old.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not (start and end):
-        raise UsageError(f"{path} has no {START} … {END} to write results between")
-    new = f"{before}{START}\n\n{text.strip()}\n\n{END}{after}"
+        raise UsageError(f"{path} has no {markers[0]} … {markers[1]} to write results between")
+    new = f"{before}{start}\n\n{text.strip()}\n\n{end}{after}"
     if new != old:
         write_atomic(path, new)
     return new != old
