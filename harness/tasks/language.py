@@ -24,6 +24,7 @@ class Language(Task):
     kind = "tokens"
     classes = 256
     smooths = True
+    validation = "last"
 
     def loss(self, outputs: "Tensor", targets: "Tensor", smoothing: float = 0.0) -> "Tensor":
         """Return the mean cross entropy of a byte, in nats.
