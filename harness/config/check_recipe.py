@@ -29,6 +29,8 @@ def check_recipe(recipe: RecipeConfig) -> None:
     if recipe.threads is not None:
         at_most("recipe.threads", recipe.threads, 1)
     not_negative("recipe.weight_decay", recipe.weight_decay)
+    if recipe.clip is not None:
+        positive("recipe.clip", recipe.clip)
     for name in ("momentum", "label_smoothing"):
         share(f"recipe.{name}", getattr(recipe, name))
     if recipe.nesterov and not recipe.momentum:

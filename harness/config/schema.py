@@ -89,6 +89,7 @@ class RecipeConfig:
         nesterov: Whether it is Nesterov's.
         weight_decay: Weight decay.
         decay_normalisation: Whether normalisation and biases decay too.
+        clip: Largest norm of all gradients of a step, those of masked weights left out; null for no limit.
         lr_shape: Shape of the learning rate after its warm-up.
         milestones: Positions in [0, 1] at which the shape ``step`` drops, or lengths such as ``80 epochs``.
         gamma: Factor at each drop.
@@ -112,6 +113,7 @@ class RecipeConfig:
     nesterov: bool = False
     weight_decay: float = 0.0
     decay_normalisation: bool = True
+    clip: float | None = None
     lr_shape: str = "cosine"
     milestones: list[Any] = field(default_factory=list)
     gamma: float = 0.1

@@ -36,9 +36,10 @@ class Step:
         ranks: Ranks | None = None,
     ) -> None:
         self._model, self._optimizer, self._masks, self._batches = model, optimizer, topology.masks, batches
-        trained = (parameter for group in optimizer.param_groups for parameter in group["params"])
-        self._average = None if ranks is None else Averaging(ranks, trained)
+        self._trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self._average = None if ranks is None else Averaging(ranks, self._trained)
         self._each_step, self._refreezes = topology.each_step, topology.refreezes
+        self._clip = run.recipe.clip
         self._device = torch.device(run.device)
         self._batch_size, self._smoothing = run.recipe.batch_size, run.recipe.label_smoothing
         self._recorded = RecordedStep(self._update, f"a step of {run.method.name}") if run.graph else None
@@ -101,6 +102,8 @@ class Step:
                 self._each_step()
         if event is None or not event.replaces_step:
             self._masks.mask_gradients()
+            if self._clip is not None:
+                self._shorten(self._clip)
             self._optimizer.step()
             if self._refreezes:
                 self._masks.freeze()
@@ -112,6 +115,14 @@ class Step:
             loss = F.cross_entropy(self._model(images), labels, label_smoothing=self._smoothing)
         loss.backward()
         return loss.detach()
+
+    def _shorten(self, most: float) -> None:
+        """Scale the gradients so that their norm, over all that the step trains, is no more than ``most``.
+
+        Gradients are masked by then: what a mask removes changes no weight, and so counts for nothing in the norm. In a
+        run of several processes they are averaged by then. Nothing here waits for the device.
+        """
+        nn.utils.clip_grad_norm_(self._trained, most)
 
     def _set_rate(self, rate: float | Tensor) -> None:
         if self._recorded is not None:
