@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.declarations import Event, Learned, Look, Moment, Probe, Rewinding
-from methods.parts.distributions import DISTRIBUTIONS, Shape, checked_counts, layer_counts
+from methods.parts.distributions import DISTRIBUTIONS, Shape, by_hand, checked_counts, densities, layer_counts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,8 +45,8 @@ class Method:
 
     Attributes:
         name: The name it is registered under.
-        distribution: How the initial density is divided among layers: ``erk``, ``er``, ``uniform`` or
-            ``balanced`` (equally many weights in each).
+        distribution: How the initial density is divided among layers: ``erk``, ``er``, ``uniform``, ``uniform_all``
+            (the first convolution too), ``balanced`` (equally many weights in each), or by hand, as ``0.01,0.109``.
         interval: Iterations between topology events (delta T in the papers); 0 for none.
         masked: Whether the requested sparsity applies; False for dense training.
         prunes_globally: Whether layer densities follow the weights, so that a plan can only estimate them.
@@ -82,8 +82,8 @@ class Method:
         Raises:
             ValueError: One of them is out of range; the message names it.
         """
-        if self.distribution not in DISTRIBUTIONS:
-            allowed = ", ".join(DISTRIBUTIONS)
+        if self.distribution not in DISTRIBUTIONS and by_hand(self.distribution) is None:
+            allowed = f"{', '.join(DISTRIBUTIONS)}, or a density for each layer, as 0.01,0.5"
             raise ValueError(f"method.distribution: {self.distribution[:80]!r} is not one of {allowed}")
         if self.interval < 0:
             raise ValueError(f"method.interval: {self.interval} is negative")
@@ -94,7 +94,7 @@ class Method:
 
     def layer_densities(self, shapes: Sequence[Shape], density: float) -> list[float]:
         """Densities of the layers at a global ``density``, for methods whose layer densities do not follow weights."""
-        return DISTRIBUTIONS[self.distribution](shapes, density)
+        return densities(self.distribution, shapes, density)
 
     def layer_counts(self, shapes: Sequence[Shape], density: float, active: Sequence[int] | None = None) -> list[int]:
         """Active weights of the layers at a global ``density``, where `layer_densities` decides.
@@ -107,10 +107,10 @@ class Method:
         Raises:
             ValueError: `layer_densities` do not average to ``density``, although the method is ``exact``.
         """
-        densities = self.layer_densities(shapes, density)
+        found = self.layer_densities(shapes, density)
         if self.exact:
-            return checked_counts(shapes, densities, density, self.name)
-        return layer_counts(shapes, densities, density)
+            return checked_counts(shapes, found, density, self.name)
+        return layer_counts(shapes, found, density)
 
     def start(self, masks: Masks, target: float) -> None:
         """Set the initial masks. Called once, before the first step; what `probe` asked for can be read from masks."""

@@ -12,7 +12,7 @@ from math import prod
 from typing import ClassVar
 
 from methods.base import Look, Method
-from methods.parts.distributions import DISTRIBUTIONS, Shape, layer_counts
+from methods.parts.distributions import Shape, densities, layer_counts
 from methods.registry import register
 
 _GREY = "#8a8a8a"
@@ -71,7 +71,7 @@ class SmallDense(DenseComparison):
             shapes: Weight shapes at full width.
             target: Density of the sparse net.
         """
-        return layer_counts(shapes, DISTRIBUTIONS[self.distribution](shapes, target), target)
+        return layer_counts(shapes, densities(self.distribution, shapes, target), target)
 
 
 @register("short_dense")

@@ -91,6 +91,11 @@ def uniform(shapes: Sequence[Shape], density: float) -> list[float]:
     return [1.0 if i == first else rest for i in range(len(shapes))]
 
 
+def uniform_all(shapes: Sequence[Shape], density: float) -> list[float]:
+    """One density for all layers, the first convolution included (SNFS, Dettmers & Zettlemoyer 2019)."""
+    return [density] * len(shapes)
+
+
 def balanced(shapes: Sequence[Shape], density: float) -> list[float]:
     """Equally many weights in every layer; layers with fewer are dense (Gadhikar et al. 2023, arXiv:2210.02412)."""
     sizes = [math.prod(shape) for shape in shapes]
@@ -105,8 +110,41 @@ DISTRIBUTIONS: dict[str, Callable[[Sequence[Shape], float], list[float]]] = {
     "erk": erk,
     "er": er,
     "uniform": uniform,
+    "uniform_all": uniform_all,
     "balanced": balanced,
 }
+
+
+def densities(distribution: str, shapes: Sequence[Shape], density: float) -> list[float]:
+    """Divide a global density among layers.
+
+    Args:
+        distribution: A key of `DISTRIBUTIONS`, or the density of each layer by hand, in model order: ``0.01,0.109``.
+        shapes: Weight shapes.
+        density: Global density, which densities by hand have to average to.
+
+    Raises:
+        ValueError: Densities by hand are more or fewer than the layers.
+    """
+    if distribution in DISTRIBUTIONS:
+        return DISTRIBUTIONS[distribution](shapes, density)
+    given = by_hand(distribution)
+    if density == 1:  # as dense networks are, from which a method may start
+        return [1.0] * len(shapes)
+    if given is None or len(given) != len(shapes):
+        raise ValueError(
+            f"method.distribution: {distribution[:80]!r} is not a density for each of {len(shapes)} layers"
+        )
+    return given
+
+
+def by_hand(distribution: str) -> list[float] | None:
+    """Return layer densities that are written out, ``0.01,0.109``; None for any other text."""
+    try:
+        found = [float(each) for each in distribution.split(",")]
+    except ValueError:
+        return None
+    return found if all(0 <= each <= 1 for each in found) else None
 
 
 def kept(density: float, maskable: int) -> int:
