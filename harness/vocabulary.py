@@ -30,6 +30,9 @@ TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 LOADERS = ("auto", "dali", "torchvision")
 """What can decode image files."""
 
+VALIDATIONS = ("default", "stratified", "random", "last")
+"""Which samples of the training set are held out: what is usual for the task, as many of each class, any, the last."""
+
 OPTIMIZERS = ("sgd", "adam", "adamw")
 """Optimisers; the weight decay of ``adam`` is part of the gradient (L2), that of ``adamw`` is not."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.budget.kinds import KINDS
 from harness.config import check as limits
-from harness.config import lengths, recipes
+from harness.config import lengths, recipes, subset
 from harness.config import overrides as reader
 from harness.config.names import TUNED
 from harness.config.schema import RunConfig
@@ -102,6 +102,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         for name, value in given.items():
             if not lengths.is_late(name, value):
                 _set(config, name, value)
+        subset.settle(config, given)
         lengths.settle_recipe(config)
         for name, value in given.items():
             if lengths.is_late(name, value):

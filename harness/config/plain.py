@@ -8,7 +8,7 @@ from harness.vocabulary import RULES, TRACKERS
 
 _NEWER: dict[str, dict[str, Any]] = {
     "": {"test": True, "corruptions": False, "nproc": 1, "budget_share": 1.0, "reference": {}},
-    "dataset": {"task": "classification", "metric": {}},
+    "dataset": {"validation": "default", "subset": 0, "test_subset": 0, "task": "classification", "metric": {}},
     "model": {
         "width": 1.0,
         "widths": [],

@@ -20,6 +20,11 @@ class DatasetConfig:
         train_examples: Images in the published training set, validation images included.
         val_examples: Images split off the training set for validation.
         test_examples: Images in the test set.
+        validation: Which training samples are split off: ``stratified`` by class and drawn by the run's seed, any that
+            are so drawn (``random``), or the ``last``; ``default`` is what is usual for the task.
+        subset: Training samples to take of those there are, validation included; 0 for all. By the rule of the
+            tutorials on SET: the first after ``numpy.random.seed(0)`` and a shuffle.
+        test_subset: Test samples to take; 0 for all. The same rule goes on with them.
         mean: Of each channel, in [0, 1]; empty where inputs are not images.
         std: Of each channel, in [0, 1]; empty where inputs are not images.
         task: What networks are trained on it for, a name in `harness.tasks.base`.
@@ -37,6 +42,9 @@ class DatasetConfig:
     test_examples: int = MISSING
     mean: list[float] = MISSING
     std: list[float] = MISSING
+    validation: str = "default"
+    subset: int = 0
+    test_subset: int = 0
     task: str = "classification"
     metric: dict[str, Any] = field(default_factory=dict)
 

@@ -52,6 +52,42 @@ def inputs(config: Config, *, decoded: bool) -> None:
         raise UsageError(f"dataset.std={list(config['std'])}: allowed are numbers above 0")
 
 
+def parts(config: Config, *, decoded: bool) -> None:
+    """Check which samples are taken of a data set, and which of them are held out.
+
+    Args:
+        config: The resolved ``dataset`` group.
+        decoded: Whether images are decoded from files.
+
+    Raises:
+        UsageError: They cannot be taken or held out so.
+    """
+    name, task = config["name"], base.of(config)
+    for field in ("subset", "test_subset"):
+        if config.get(field):
+            said = f"dataset.{field}={config[field]}"
+            if decoded:
+                raise UsageError(f"{said}: is of data in memory, and the images of {name} are read from files")
+            if task.validation == "last":
+                raise UsageError(f"{said}: would mix the parts of {name}; set dataset.train_examples and the others")
+    chosen = validation(config)
+    if chosen == "stratified" and task.validation != "stratified":
+        raise UsageError(f"dataset.validation=stratified: needs classes, which the task {task.name} of {name} has not")
+    if task.validation == "last" and chosen != "last":
+        raise UsageError(f"dataset.validation={chosen}: samples of {name} overlap; allowed are default and last")
+    if decoded and chosen != "stratified":
+        raise UsageError(
+            f"dataset.validation={chosen}: the images of {name} lie in the order of their classes; allowed are default "
+            f"and stratified"
+        )
+
+
+def validation(config: Config) -> str:
+    """Return which samples of the training set are held out: ``stratified``, ``random`` or ``last``."""
+    chosen = str(config.get("validation", "default"))
+    return base.of(config).validation if chosen == "default" else chosen
+
+
 def recipe(config: Config, augment: str, smoothing: float = 0.0) -> None:
     """Refuse settings of a recipe that the task of a data set cannot use.
 

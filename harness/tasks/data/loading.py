@@ -14,8 +14,7 @@ import torch
 
 from harness.errors import UsageError
 from harness.seeds import derive
-from harness.tasks import base
-from harness.tasks.data import checks
+from harness.tasks.data import checks, subset
 from harness.tasks.data import sets as _sets  # noqa: F401 - importing it registers the data sets
 from harness.tasks.data.contents import Arrays, Contents, ImageTree
 from harness.tasks.data.locate import Config, MissingDataError
@@ -47,6 +46,7 @@ def info(config: Config) -> Info:
             split would leave a part empty, or a class of the training images.
     """
     checks.inputs(config, decoded=decoded(config))
+    checks.parts(config, decoded=decoded(config))
     counts = {**config, **found(config)}
     tree = _tree(config)
     checks.split(config, counts["train_examples"], None if tree is None else np.bincount(tree.train.labels))
@@ -202,6 +202,7 @@ def load(
             raise UsageError(f"{field}={value}: allowed are {least} and more")
     check_loader(config, loader)
     checks.inputs(config, decoded=decoded(config))
+    checks.parts(config, decoded=decoded(config))
     checks.recipe(config, augment)
     contents = read(config)
     kept, held = _split(config, contents, seed)
@@ -218,6 +219,7 @@ def read(config: Config) -> Contents:
     """
     contents = dataset(config).read(config)
     if isinstance(contents, Arrays):
+        contents = subset.chosen(config, contents)
         checks.arrays(config, contents)
         checks.counts(config, contents)
     return contents
@@ -226,7 +228,7 @@ def read(config: Config) -> Contents:
 def _split(config: Config, contents: Contents, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the samples that are trained on, and of those held out, as the task says."""
     targets = contents.train_targets if isinstance(contents, Arrays) else torch.from_numpy(contents.train.labels)
-    held, validation = config["val_examples"], base.of(config).validation
+    held, validation = config["val_examples"], checks.validation(config)
     if validation == "stratified":
         labels = targets.numpy()
         checks.split(config, len(labels), np.bincount(labels))
