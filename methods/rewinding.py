@@ -88,10 +88,13 @@ class WeightRewinding(Method):
         exact = math.log(target) / math.log1p(-self.share)
         whole = round(exact)
         meant = abs((1 - self.share) ** whole - target) <= _DIGITS and abs(exact - whole) <= _NEAR
-        rounds = max(whole if meant else math.ceil(exact - _MISSED), 1)
+        return self._allowed(whole if meant else math.ceil(exact - _MISSED))
+
+    def _allowed(self, rounds: int) -> int:
+        """Return a number of rounds that follows from ``share``, at least 1, unless it is too large."""
         if rounds > _MOST:
             raise ValueError(f"method.share: {self.share} would take {rounds:,} rounds to this sparsity, over {_MOST}")
-        return rounds
+        return max(rounds, 1)
 
     def _density(self, done: int, target: float) -> float:
         """Global density after so many rounds."""
