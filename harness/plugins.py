@@ -1,8 +1,8 @@
 """Plug-ins: methods, models and data sets from a file, ``method=path/file.py:Class``, or from installed packages.
 
 A method is a subclass of `sparsebench.Method`. A model is a function of the number of classes and the shape of an
-image, (channels, height, width), that returns a module. A data set is a function that returns its images and labels
-(`harness.tasks.data.plugin`).
+image, (channels, height, width), or of another input, that returns a module. A data set is a function that returns its
+images and labels, or a subclass of `sparsebench.Task` (`harness.tasks.data.plugin`).
 """
 
 import hashlib
@@ -95,6 +95,16 @@ def dataset_settings(name: str, root: str | None) -> dict[str, Any]:
         UsageError: The data cannot be read.
     """
     found: dict[str, Any] = _room("dataset").settings({"name": name, "root": root, "download": False})
+    return found
+
+
+def task_metric(name: str) -> dict[str, Any]:
+    """Return what a record holds of the metric of a task.
+
+    Raises:
+        UsageError: There is no such task.
+    """
+    found: dict[str, Any] = importlib.import_module("harness.tasks.base").named(name).metric.described()
     return found
 
 

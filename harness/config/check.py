@@ -29,7 +29,7 @@ def check(run: RunConfig) -> None:
 
     Raises:
         UsageError: A value is out of range; the message names it and what is allowed.
-        UnfitError: The method cannot have the sparsity.
+        UnfitError: The method cannot have the sparsity, or the task.
     """
     check_plain(run)
     if not isinstance(run.method, Method):
@@ -40,6 +40,7 @@ def check(run: RunConfig) -> None:
     if run.runner.timeout is not None:
         positive("runner.timeout", run.runner.timeout)
     _check_dataset(run.dataset)
+    _check_probe(run)
     check_model(run.model)
     _check_init_fan(run)
     check_recipe(run.recipe)
@@ -130,10 +131,22 @@ def _check_init_fan(run: RunConfig) -> None:
 
 
 def _check_dataset(dataset: DatasetConfig) -> None:
-    if len(dataset.shape) != 3 or min(dataset.shape) < 1:
-        raise UsageError(f"dataset.shape {dataset.shape} is not channels, height and width")
-    if dataset.classes < 2:
-        raise UsageError(f"dataset.classes {dataset.classes} is not 2 or more")
+    images = len(dataset.mean) > 0
+    if (images and len(dataset.shape) != 3) or min(dataset.shape, default=0) < 1:
+        wanted = "channels, height and width" if images else "the sides of an input, 1 and more"
+        raise UsageError(f"dataset.shape {dataset.shape} is not {wanted}")
+    least = 2 if dataset.task == CLASSIFICATION else 1
+    if dataset.classes < least:
+        raise UsageError(f"dataset.classes {dataset.classes} is not {least} or more")
+
+
+def _check_probe(run: RunConfig) -> None:
+    probe = run.method.probe(1 - run.sparsity) if run.sparsity else None
+    if probe is not None and probe.per_class and run.dataset.task != CLASSIFICATION:
+        raise UnfitError(
+            f"method {run.method.name!r} probes samples of each class, and those of {run.dataset.name} (task "
+            f"{run.dataset.task}) have none"
+        )
 
 
 def check_corruptible(dataset: DatasetConfig) -> None:

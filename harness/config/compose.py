@@ -12,10 +12,11 @@ from harness.config import check as limits
 from harness.config import lengths, recipes, subset
 from harness.config import overrides as reader
 from harness.config.names import TUNED
-from harness.config.schema import RunConfig
+from harness.config.schema import DatasetConfig, RunConfig
 from harness.config.values import Value
 from harness.errors import UsageError
 from harness.places import OwnFiles, own_settings, settings_files, tree
+from harness.records.metrics import CLASSIFICATION
 from methods import Method, methods
 from methods.base import overrides
 
@@ -117,6 +118,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
     except ValueError as error:  # from a method's own check
         raise UsageError(str(error)) from None
     assert isinstance(run, RunConfig)
+    _settle_metric(run.dataset)
     if in_units and overrides(run.method, "rewinding"):
         lengths.require_own_rounds(run.budget.rounds, run.method.name)
     return run
@@ -162,6 +164,20 @@ def _of_dataset(groups: dict[str, Any], settings: dict[str, Any], own: OwnFiles)
 
     found = plugins.dataset_settings(name, settings.get("dataset.root"))
     return tuple((f"dataset.{field}", value) for field, value in found.items())
+
+
+def _settle_metric(dataset: DatasetConfig) -> None:
+    """Fill in the metric of a task other than classification.
+
+    Raises:
+        UsageError: A settings file says one, or there is no such task.
+    """
+    if dataset.metric:
+        raise UsageError(f"dataset={dataset.name}: its settings file names a metric, which follows from its task alone")
+    if dataset.task != CLASSIFICATION:
+        from harness import plugins
+
+        dataset.metric = plugins.task_metric(dataset.task)
 
 
 def _contents(files: dict[str, str]) -> Pairs:

@@ -18,6 +18,9 @@ GROUPS = ("dataset", "method", "model", "recipe", "budget", "runner")
 NOT_SET = ("plugins", "budget_share", "reference")
 """Fields of a run that follow from other settings."""
 
+OF_TASK = ("dataset.task", "dataset.metric")
+"""Fields of a data set that follow from what it is."""
+
 TUNED = "recipe.methods"
 """What a recipe sets for single methods: ``recipe.methods.rigl.interval``."""
 
@@ -66,6 +69,8 @@ def setting(name: str, method: type) -> Any:
 def _unknown(name: str, allowed: dict[str, Any]) -> UsageError:
     if name == "method.name":
         return UsageError("method.name cannot be set: choose the method with method=NAME")
+    if name.startswith(OF_TASK):
+        return UsageError(f"{name} cannot be set: task and metric are those of the data set, dataset=NAME")
     first = name.partition(".")[0]
     if first == "hydra":
         return UsageError(f"{name} is a setting of Hydra, which this command line does not run; drop it")
@@ -104,7 +109,8 @@ def _common() -> dict[str, Any]:
             found |= {f"{name}.{field}": of for field, of in typing.get_type_hints(PARTS[name]).items()}
         elif name not in ("method", *NOT_SET):
             found[name] = kind
-    del found[TUNED]
+    for name in (TUNED, *OF_TASK):
+        del found[name]
     return found | POSITIONS
 
 
