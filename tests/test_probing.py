@@ -99,13 +99,13 @@ def test_a_probe_of_each_class_takes_its_first_images_once(prober):
 
 def test_a_class_with_too_few_images_is_named(prober):
     run = prober(per_class=7)
-    with pytest.raises(UsageError, match=r"^method prober probes 7 images of each class; .* has \d+ of class \d$"):
+    with pytest.raises(UsageError, match=r"^method prober probes 7 samples of each class; .* has \d+ of class \d$"):
         probed(run)
 
 
 def test_more_batches_than_an_epoch_has_are_refused(prober):
     probed(prober(batches=4))  # the fifth holds 8 images
-    with pytest.raises(UsageError, match="probes 5 batches of 16 images; an epoch has 4 of that size"):
+    with pytest.raises(UsageError, match="probes 5 batches of 16 samples; an epoch has 4 of that size"):
         probed(prober(batches=5))
 
 

@@ -138,15 +138,15 @@ def _write(model, scores):
 @pytest.mark.parametrize(
     ("end", "said"),
     [
-        (lambda model, scores: (scores, scores), "returns a tuple in training mode, not one tensor of class scores"),
-        (lambda model, scores: scores[:, :3], r"returns a tensor of shape \(2, 3\) for 2 images in training mode"),
+        (lambda model, scores: (scores, scores), "returns a tuple in training mode, not one tensor"),
+        (lambda model, scores: scores[:, :3], r"returns a tensor of shape \(2, 3\) for 2 samples in training mode"),
         (lambda model, scores: torch.from_numpy(scores.detach().numpy() * 2), "computes outside torch in training"),
-        (lambda model, scores: (scores @ scores.t()) @ scores, "multiplies images with each other"),
+        (lambda model, scores: (scores @ scores.t()) @ scores, "multiplies samples with each other"),
         (lambda model, scores: torch.linalg.pinv(scores).t(), "uses operators of unknown cost: aten::"),
         (_make_late, "makes the parameter late in its forward pass"),
         (_replace, "body.weight, which is replaced in the forward pass"),
         (_write, "body.weight, which is written to in the forward pass"),
-        (lambda model, scores: 1 / 0, "cannot be run on images of shape .*: division by zero"),
+        (lambda model, scores: 1 / 0, "cannot be run on inputs of shape .*: division by zero"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(end, said):

@@ -1,4 +1,4 @@
-"""What a model costs: dense costs of its layers, and from them the FLOPs of an image at any densities."""
+"""What a model costs: dense costs of its layers, and from them the FLOPs of a sample at any densities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class LayerCost:
         name: Name of its weight among the model's parameters.
         shape: Shape of that weight.
         weights: Number of weights.
-        uses: How often each weight is used for one image in evaluation mode, so that the layer takes
+        uses: How often each weight is used for one sample in evaluation mode, so that the layer takes
             ``weights * uses`` multiply-accumulates: an integer, which keeps the whole ledger exact.
         train_uses: The same in training mode; None where it is equal, as in most networks.
     """
@@ -29,12 +29,12 @@ class LayerCost:
 
     @property
     def macs(self) -> int:
-        """Dense multiply-accumulates for one image in evaluation mode."""
+        """Dense multiply-accumulates for one sample in evaluation mode."""
         return self.weights * self.uses
 
     @property
     def trained_uses(self) -> int:
-        """How often each weight is used for one image in training mode."""
+        """How often each weight is used for one sample in training mode."""
         return self.uses if self.train_uses is None else self.train_uses
 
     def described(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Costs:
-    """Dense costs of a model for one image.
+    """Dense costs of a model for one sample.
 
     Attributes:
         layers: The masked layers, in model order.
@@ -54,7 +54,7 @@ class Costs:
         train_fixed: As ``fixed``, in training mode; None where it is equal.
         host_random: Whether a training pass draws from a generator on the host, which a recorded step would freeze.
         notes: What a user should know of how they were measured, a line each.
-        classes: How many scores the model returns for an image; None if that was not said.
+        classes: How many classes the labels of its data have; None if they have none, or that is not known.
     """
 
     layers: tuple[LayerCost, ...]
@@ -80,13 +80,13 @@ class Costs:
         return self._forward_training([layer.weights for layer in self.layers])
 
     def forward(self, active: Sequence[int]) -> int:
-        """Return the FLOPs of classifying one image with ``active[l]`` weights in each layer."""
+        """Return the FLOPs of one sample in a forward pass with ``active[l]`` weights in each layer."""
         return 2 * sum(layer.uses * count for layer, count in zip(self.layers, active, strict=True)) + self.fixed
 
     def training(
         self, active: Sequence[int], *, gradient: Sequence[int] | None = None, dense_gradient: bool = False
     ) -> int:
-        """Return the FLOPs of one training image: forward, input gradient and weight gradient, a pass each.
+        """Return the FLOPs of one training sample: forward, input gradient and weight gradient, a pass each.
 
         Args:
             active: Active weights of each layer during the iteration.
@@ -102,7 +102,7 @@ class Costs:
         """Return what the record of a narrower model keeps of this one, which its sparsity and costs refer to.
 
         Returns:
-            ``maskable`` weights; ``forward_flops`` of classifying one image; ``training_flops`` of one training image.
+            ``maskable`` weights; ``forward_flops`` of one sample; ``training_flops`` of one training sample.
         """
         every = [layer.weights for layer in self.layers]
         return {"maskable": sum(every), "forward_flops": self.dense, "training_flops": self.training(every)}

@@ -38,7 +38,7 @@ class Iteration:
 class Course:
     """Method, budget and ledger of a run in step.
 
-    The last iteration of an epoch holds the images that remain (`harness.budget.epoch`), and counts as one like any
+    The last iteration of an epoch holds the samples that remain (`harness.budget.epoch`), and counts as one like any
     other.
 
     Attributes:
@@ -199,10 +199,10 @@ class Course:
         self.ledger.charge(usage)
         self.clock.charge(usage)
 
-    def _require_room(self, costs: Costs, images: int) -> None:
+    def _require_room(self, costs: Costs, samples: int) -> None:
         dense = costs.training([layer.weights for layer in costs.layers])
         kind, clock = self.clock.kind, self.clock
-        if clock.spent + kind.spends(Usage(1, images, dense * images)) > clock.schedule:
+        if clock.spent + kind.spends(Usage(1, samples, dense * samples)) > clock.schedule:
             raise UsageError(
                 f"the budget of {clock.schedule:.4g} {kind.unit} is too small: {self._method.name} spends "
                 f"{clock.spent:.4g} before the first step, which leaves less than one training step"

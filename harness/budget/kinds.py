@@ -12,7 +12,7 @@ class Usage(NamedTuple):
 
     Attributes:
         steps: Training iterations.
-        samples: Training images in them.
+        samples: Training samples in them.
         flops: Training FLOPs.
         seconds: Seconds of training and topology events.
     """

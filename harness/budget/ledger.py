@@ -14,7 +14,7 @@ class Ledger:
     Attributes:
         costs: Dense costs of the model.
         steps: Iterations charged.
-        samples: Training images in them, and in what was computed before them.
+        samples: Training samples in them, and in what was computed before them.
         flops: Training FLOPs spent; exact.
     """
 
@@ -31,7 +31,7 @@ class Ledger:
         gradient: Sequence[int] | None = None,
         dense_gradient: bool = False,
     ) -> int:
-        """Return the FLOPs of iterations over ``samples`` images; see `harness.budget.costs.Costs.training`."""
+        """Return the FLOPs of iterations over so many ``samples``; see `harness.budget.costs.Costs.training`."""
         return samples * self.costs.training(active, gradient=gradient, dense_gradient=dense_gradient)
 
     def charge(self, usage: Usage) -> None:

@@ -1,13 +1,14 @@
 """Measuring what a network costs and which of its weights may be masked, from traced passes in both modes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import chain
 
 from torch import nn
 
 from harness.budget.costs import Costs, LayerCost
+from harness.budget.inputs import Inputs
 from harness.budget.parts import Part, parts
 from harness.budget.tracing import Mode, Survey, survey
 from harness.budget.tracing.operators import CONVOLUTION
@@ -16,38 +17,45 @@ from harness.errors import UsageError, unknown
 _NAMED = 4  # refused weights that a message names for each reason
 
 
-def measure(model: nn.Module, shape: Sequence[int], dense: Sequence[str] = (), *, classes: int | None = None) -> Costs:
-    """Count a network's products for one image, and find which of its weights may be masked.
+def measure(
+    model: nn.Module, inputs: Inputs | Sequence[int], dense: Sequence[str] = (), *, classes: int | None = None
+) -> Costs:
+    """Count a network's products for one sample, and find which of its weights may be masked.
 
     Maskable are the parameters of two or more dimensions that enter a product (convolution, linear, matrix product,
     einsum) as themselves, wherever it is written. Training is measured in training mode and inference in evaluation
-    mode. A weight that multiplies something and cannot be masked or charged is an error, unless it is to be dense.
+    mode. A weight that multiplies something and cannot be masked or charged is an error, unless it is to be dense. A
+    table in which tokens are looked up costs nothing there; where it is the head's matrix as well, it stays dense.
 
     Args:
         model: A network; it stays as it is. On the meta device, see `harness.budget.tracing.survey`.
-        shape: One image, (channels, height, width).
+        inputs: What it takes and returns; or the shape of an input of floats, such as (channels, height, width).
         dense: Names of weights that stay dense, or patterns such as ``"head.*"``.
-        classes: How many scores the network returns for an image; None if any result will do.
+        classes: How many classes the labels of the data have; None if they have none, or that is not known. It is what
+            the network returns for a sample unless ``inputs`` says so.
 
     Raises:
         UsageError: An operator's cost is not known, a weight can be neither masked nor charged, or ``dense`` matches
             none; the message names it.
         harness.budget.tracing.ValuesNeededError: See `harness.budget.tracing.survey`.
     """
-    seen = survey(model, shape, classes)
+    given = Inputs.of(inputs)
+    if given.outputs is None and classes is not None:
+        given = replace(given, outputs=(classes,))
+    seen = survey(model, given)
     if operators := sorted(set().union(*(found.unknown for found in seen.findings))):
         raise UsageError(
             f"{type(model).__name__} uses operators of unknown cost: {', '.join(operators)}; give each a formula in "
             f"harness/budget/tracing/operators.py or, if it multiplies no matrices, list it there as free"
         )
-    names = _Names(model, seen)
+    names = _Names(model, seen, tokens=given.tokens is not None)
     kept_dense = names.matching(dense)
     masked = [part for part in names.maskable if part.name not in kept_dense]
     names.refuse_all_but(kept_dense, {part.parameter for part in masked})
     if not masked:
         what = "leave one to mask" if names.maskable else "it has none that a mask can reach"
         raise UsageError(f"dense_layers: they are all maskable weights of {type(model).__name__}; {what}")
-    return _costs(seen, masked, names.stem, _notes(seen), classes)
+    return _costs(seen, masked, names.stem, _notes(seen, names.tied), classes)
 
 
 class _Names:
@@ -55,12 +63,14 @@ class _Names:
 
     Attributes:
         maskable: What enters products as itself, in definition order.
+        tied: Names of what tokens are looked up in and what enters products as well.
         refused: By name, why a weight can be neither masked nor charged.
         stem: Name of the first convolution's kernel, in definition order.
     """
 
-    def __init__(self, model: nn.Module, seen: Survey) -> None:
-        self._seen, self._every = seen, list(parts(model))
+    def __init__(self, model: nn.Module, seen: Survey, *, tokens: bool) -> None:
+        self._seen, self._tokens, self._every = seen, tokens, list(parts(model))
+        self._looked_up = set().union(*(found.looked_up for found in seen.findings))
         self._roles = {
             name: set().union(*(found.roles[name] for found in seen.findings if name in found.roles))
             for found in seen.findings
@@ -69,9 +79,12 @@ class _Names:
         self._pairs = set().union(*(found.pairs for found in seen.findings))
         self.refused: dict[str, str] = {}
         self.maskable: list[Part] = []
+        self.tied: list[str] = []
         for part in self._every:
             if why := self._objection(part):
                 self.refused[part.name] = why
+            elif part.parameter in self._roles and part.parameter in self._looked_up:
+                self.tied.append(part.name)
             elif part.parameter in self._roles:
                 self.maskable.append(part)
         self.stem = next(
@@ -84,7 +97,7 @@ class _Names:
         Raises:
             UsageError: One matches nothing.
         """
-        known = {part.name for part in self.maskable} | self.refused.keys()
+        known = {part.name for part in self.maskable} | self.refused.keys() | set(self.tied)
         allowed = {part.name: part for part in self._every if part.name in known}
         found = set()
         for pattern in patterns:
@@ -106,7 +119,7 @@ class _Names:
         for pair in self._pairs:
             if pair <= masked:
                 first, *others = sorted(pair)
-                refused[first] = f"is multiplied with {others[0] if others else 'itself'}, not with the images"
+                refused[first] = f"is multiplied with {others[0] if others else 'itself'}, not with the inputs"
         if not refused:
             return
         reasons: dict[str, list[str]] = {}
@@ -128,7 +141,7 @@ class _Names:
         if not roles:
             unused = len(part.weight.shape) > 1 and not any(name in found.touched for found in findings)
             return "is never used" if unused else None
-        if any(name in found.other_roles for found in findings):
+        if any(name in found.other_roles for found in findings) or (name in self._looked_up and not self._tokens):
             roles = {*roles, "values looked up or combined element by element"}
         if len(roles) > 1:
             return f"is shared by layers of different kinds ({', '.join(sorted(roles))})"
@@ -139,7 +152,7 @@ class _Names:
             return "is frozen (requires_grad=False)"
         modes = (self._seen.training, self._seen.evaluation)
         if any(part.parameter in one.shared for mode in modes for one in mode.passes):
-            return "enters a product that is computed once for all images"
+            return "enters a product that is computed once for all samples"
         levels = [[one.level(part.parameter, part.start, part.stop) for one in mode.passes] for mode in modes]
         if any(level is None or level.denominator > 1 for level in chain(*levels)):
             return "has rows that are used more often than others"
@@ -199,7 +212,9 @@ def _costs(seen: Survey, masked: Sequence[Part], stem: str | None, notes: Iterat
     )
 
 
-def _notes(seen: Survey) -> Iterator[str]:
+def _notes(seen: Survey, tied: Sequence[str]) -> Iterator[str]:
+    if tied:
+        yield f"{_listed(tied)} stays dense: tokens are looked up in it, and it is the matrix of a product as well"
     for mode, name in ((seen.training, "training"), (seen.evaluation, "evaluation")):
         if mode.random:
             yield (

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 from harness.budget.costs import Costs
 from harness.budget.epoch import budget_samples, last_batch, steps_per_epoch
 from harness.budget.kinds import Usage
-from harness.errors import UsageError
+from harness.errors import UnfitError, UsageError
 
 if TYPE_CHECKING:
     from methods import Method, Probe
 
 _HESSIAN = 3
-"""Dense training images that an image's gradient and the Hessian times it cost: a backward pass of the first."""
+"""Dense training samples that a sample's gradient and the Hessian times it cost: a backward pass of the first."""
 
 _REPEATED = 4
-"""The same where the images are more than a batch: the product needs the whole gradient, which is then there first."""
+"""The same where the samples are more than a batch: the product needs the whole gradient, which is then there first."""
 
 
 def usage(probe: Probe | None, costs: Costs, *, train_samples: int, batch_size: int) -> Usage:
-    """Return what a probe takes up: training images and FLOPs, no iterations.
+    """Return what a probe takes up: training samples and FLOPs, no iterations.
 
-    Each image costs a dense training image, three times that with the Hessian's product, or four times where the
-    images are more than a batch; a data-free pass costs a dense training image too.
+    Each sample costs a dense training sample, three times that with the Hessian's product, or four times where the
+    samples are more than a batch; a data-free pass costs a dense training sample too.
 
     Args:
         probe: What the method asks for; None for nothing.
@@ -34,21 +34,21 @@ def usage(probe: Probe | None, costs: Costs, *, train_samples: int, batch_size: 
     if probe is None:
         return Usage()
     if probe.per_class:
-        images = probe.per_class * (costs.classes or 0)
+        samples = probe.per_class * (costs.classes or 0)
     else:
-        images = budget_samples(probe.batches, train_samples, batch_size)
+        samples = budget_samples(probe.batches, train_samples, batch_size)
     dense = costs.training([layer.weights for layer in costs.layers])
     hessian = _HESSIAN if is_one_batch(probe, costs.classes or 0, batch_size) else _REPEATED
-    return Usage(samples=images, flops=dense * (images * (hessian if probe.hessian else 1) + probe.flows))
+    return Usage(samples=samples, flops=dense * (samples * (hessian if probe.hessian else 1) + probe.flows))
 
 
 def is_one_batch(probe: Probe, classes: int, batch_size: int) -> bool:
-    """Return whether the images of a probe are no more than a batch, so that one graph gives all derivatives."""
+    """Return whether the samples of a probe are no more than a batch, so that one graph gives all derivatives."""
     return probe.per_class * classes <= batch_size if probe.per_class else probe.batches <= 1
 
 
 def check(method: Method, target: float, costs: Costs, train_samples: int, batch_size: int) -> None:
-    """Refuse a probe of more images than the training split has, as far as their number tells.
+    """Refuse a probe of more samples than the training split has, as far as their number tells.
 
     Args:
         method: Asks for the probe.
@@ -58,7 +58,8 @@ def check(method: Method, target: float, costs: Costs, train_samples: int, batch
         batch_size: See `usage`.
 
     Raises:
-        UsageError: There are too few images.
+        UsageError: There are too few samples.
+        UnfitError: The samples have no classes.
     """
     probe = method.probe(target) if target < 1 else None
     if probe is None:
@@ -66,13 +67,18 @@ def check(method: Method, target: float, costs: Costs, train_samples: int, batch
     most = full_batches(train_samples, batch_size)
     if probe.batches > most:
         raise UsageError(
-            f"method {method.name} probes {probe.batches:,} batches of {batch_size} images; an epoch has {most} of "
+            f"method {method.name} probes {probe.batches:,} batches of {batch_size} samples; an epoch has {most} of "
             "that size"
+        )
+    if probe.per_class and costs.classes is None:
+        raise UnfitError(
+            f"method {method.name} probes {probe.per_class:,} samples of each class, and the samples of this data set "
+            "have no classes"
         )
     if probe.per_class * (costs.classes or 0) > train_samples:
         raise UsageError(
-            f"method {method.name} probes {probe.per_class:,} images of each of {costs.classes} classes; the training "
-            f"split has {train_samples:,} images"
+            f"method {method.name} probes {probe.per_class:,} samples of each of {costs.classes} classes; the training "
+            f"split has {train_samples:,}"
         )
 
 

@@ -69,9 +69,9 @@ def size(
     whole = kind.size(amount, stretch, reference)
     each = rounds == "each"
     once = whole if each else whole / schedule.length
-    images = min(batch_size, train_samples)
+    samples = min(batch_size, train_samples)
     # Of seconds it is 0: how many an iteration takes only the machine knows.
-    iteration = kind.spends(Usage(1, images, dense * images))
+    iteration = kind.spends(Usage(1, samples, dense * samples))
     if once * shortest < iteration * (1 - 1e-9):
         share = shortest if each else shortest / schedule.length
         part = "it" if share == 1 else f"the {share:.1%} of it that follows the last pruning"

@@ -7,7 +7,7 @@ RECOMPUTED = "is recomputed before it enters a product (a parametrisation, a nor
 IN_PARTS = "enters a product in parts that are not whole rows"
 FLAT = "has one dimension but enters a product as a matrix"
 BY_HAND = "enters a product written as multiplication and sum"
-MIXED = "is scaled or chosen by the images before it enters a product"
+MIXED = "is scaled or chosen by the inputs before it enters a product"
 IN_ATTENTION = "enters attention itself, whose cost goes by shape"
 WRITTEN = "is written to in the forward pass"
 
@@ -23,7 +23,8 @@ class Findings:
         roles: By parameter, the kinds of those products.
         pairs: Parameters that were multiplied with each other.
         refused: By parameter, why its cost or its mask cannot be told.
-        other_roles: Parameters that were used element by element, or looked up.
+        other_roles: Parameters that were used element by element.
+        looked_up: Parameters of which parts were chosen by what follows from the inputs.
         touched: Parameters that any operator read.
         unknown: Names of operators of unknown cost.
         reached: Parameters that a gradient reaches; None where that cannot be told.
@@ -36,6 +37,7 @@ class Findings:
     pairs: set[frozenset[str]] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     other_roles: set[str] = field(default_factory=set)
+    looked_up: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
     reached: set[str] | None = None

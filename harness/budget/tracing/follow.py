@@ -1,7 +1,7 @@
 """A dispatch mode that follows parameters through a network to the products that they enter.
 
 Values are followed by storage: views share it, and writing into one view changes what all of them hold. Of each storage
-it is known whether it follows from the images, which parameters it was computed from, and whether it *is* a
+it is known whether it follows from the inputs, which parameters it was computed from, and whether it *is* a
 parameter or a copy of one, so that masked weights in the parameter are masked weights in the product.
 """
 
@@ -24,10 +24,10 @@ class Facts:
     """What is known of a storage.
 
     Attributes:
-        data: Whether it follows from the images.
-        origins: Parameters that its values were computed from since the last product with the images.
+        data: Whether it follows from the inputs.
+        origins: Parameters that its values were computed from since the last product with the inputs.
         source: The parameter that it is or copies, if it does nothing else.
-        mixed: Parameters of several dimensions that the images scaled element by element or chose matrices from.
+        mixed: Parameters of several dimensions that the inputs scaled element by element or chose matrices from.
     """
 
     data: bool = False
@@ -37,28 +37,28 @@ class Facts:
 
 
 class Follow(TorchDispatchMode):
-    """Follows what happens to images and parameters while it is entered.
+    """Follows what happens to inputs and parameters while it is entered.
 
     Args:
         parameters: By name; they must lie contiguously in storages of their own.
-        images: What the network is given.
+        inputs: What the network is given.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], images: Tensor) -> None:
+    def __init__(self, parameters: Mapping[str, nn.Parameter], inputs: Tensor) -> None:
         super().__init__()
         self.found = Findings()
         self._dimensions = {name: parameter.dim() for name, parameter in parameters.items()}
-        self._images = len(images)
+        self._samples = len(inputs)
         self._own = {_key(parameter): name for name, parameter in parameters.items()}
         self._facts: dict[int, Facts] = {}
         self._alive: dict[int, Any] = {}  # storages, so that no address is taken twice
         for name, parameter in parameters.items():
             source = Source(name, 0, parameter.numel())
             self._learn(parameter, Facts(origins=frozenset([name]), source=source))
-        self._learn(images, Facts(data=True))
+        self._learn(inputs, Facts(data=True))
 
-    def follows_from_images(self, tensor: Tensor) -> bool:
-        """Whether a tensor follows from the images by operators that were seen."""
+    def follows_from_inputs(self, tensor: Tensor) -> bool:
+        """Whether a tensor follows from the inputs by operators that were seen."""
         return self._of(tensor).data
 
     @classmethod
@@ -99,7 +99,8 @@ class Follow(TorchDispatchMode):
             self.found.unknown.add(operators.name_of(func))
         self.found.decides |= func.overloadpacket is operators.VALUE
         if data and not func.is_view:
-            self.found.other_roles.update(facts.source.parameter for facts in known if facts.source)
+            chosen = self.found.looked_up if func.overloadpacket in operators.CHOICES else self.found.other_roles
+            chosen.update(facts.source.parameter for facts in known if facts.source)
         origins = frozenset().union(*(facts.origins for facts in known))
         mixed = self._mixed(func, inputs, known) if data else frozenset()
         if func.overloadpacket in operators.SUMS and known[0].mixed:
@@ -108,7 +109,7 @@ class Follow(TorchDispatchMode):
         return Facts(data, origins, mixed=mixed)
 
     def _mixed(self, func: Any, inputs: list[Tensor], known: list[Facts]) -> frozenset[str]:
-        """Return the parameters that an operator mixes with the images, or passes on where they were mixed before."""
+        """Return the parameters that an operator mixes with the inputs, or passes on where they were mixed before."""
         times, chooses = operators.is_elementwise_product(func), func.overloadpacket in operators.CHOICES
         if not (func.is_view or times or chooses or func.overloadpacket in operators.COPIES):
             return frozenset()
@@ -146,16 +147,16 @@ class Follow(TorchDispatchMode):
                 self._refuse([name], findings.FLAT)
         if len(themselves) > 1:
             self.found.pairs.add(frozenset(themselves))
-        if any(facts.data for facts in known) or any(map(self._for_each_image, product.operands, known)):
+        if any(facts.data for facts in known) or any(map(self._for_each_sample, product.operands, known)):
             return Facts(data=True)
         return Facts(origins=frozenset().union(*(facts.origins for facts in known)))
 
-    def _for_each_image(self, operand: Tensor, facts: Facts) -> bool:
-        """Whether an operand is a parameter repeated for each image, as learned queries are: an activation then."""
+    def _for_each_sample(self, operand: Tensor, facts: Facts) -> bool:
+        """Whether an operand is a parameter repeated for each sample, as learned queries are: an activation then."""
         if facts.source is None or (run := run_of(operand, facts.source)) is None:
             return False
         repeated = operand.numel() // (run[1] - run[0])
-        return repeated > 1 and repeated % self._images == 0
+        return repeated > 1 and repeated % self._samples == 0
 
     def _refuse(self, names: Any, why: str) -> None:
         """Refuse parameters of several dimensions, or if there are none, all of them."""

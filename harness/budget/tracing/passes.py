@@ -1,7 +1,6 @@
 """Running a network under a trace: in both modes, on two batch sizes, without its values where that is possible."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harness.budget.inputs import Inputs
 from harness.budget.tracing.findings import Findings
 from harness.budget.tracing.follow import Follow
 from harness.budget.tracing.network import (
@@ -22,7 +22,7 @@ from harness.budget.tracing.network import (
 from harness.errors import UsageError, first_line
 
 BATCHES = (2, 3)
-"""Two batch sizes tell what an image costs from what is computed once; batch normalisation needs several images."""
+"""Two batch sizes tell what a sample costs from what is computed once; batch normalisation needs several samples."""
 _PASSES = 4
 """Passes of a network that draws random numbers, each from a seed of its own."""
 
@@ -37,12 +37,12 @@ class ValuesNeededError(Exception):
 
 @dataclass(frozen=True)
 class Pass:
-    """What one image costs in one pass.
+    """What one sample costs in one pass.
 
     Attributes:
         macs: Multiply-accumulates of all products.
         uses: By parameter, the multiply-accumulates of each run of its elements (first, one past the last).
-        shared: Parameters of products that are computed once for all images.
+        shared: Parameters of products that are computed once for all samples.
     """
 
     macs: int
@@ -95,35 +95,34 @@ class Survey:
         return self.training.findings + self.evaluation.findings
 
 
-def survey(model: nn.Module, shape: Sequence[int], classes: int | None = None) -> Survey:
+def survey(model: nn.Module, inputs: Inputs) -> Survey:
     """Trace a network in training and in evaluation mode; it and all generators stay as they are.
 
     Args:
         model: On any device. On the meta device it is traced without values, which need not be possible; elsewhere
             with its values if it is small.
-        shape: One image, (channels, height, width).
-        classes: How many scores it returns for each image; None if any result will do.
+        inputs: What it takes and returns; any result will do whose shape is not said.
 
     Raises:
-        UsageError: It cannot be run on such images, or does what no trace can follow.
+        UsageError: It cannot be run on such inputs, or does what no trace can follow.
         ValuesNeededError: It is on the meta device and branches on values.
     """
     require_ordinary(model)
     without_values = any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
     if without_values or not is_small(model):
         try:
-            return _survey(counterpart(model, "meta"), shape, classes)
+            return _survey(counterpart(model, "meta"), inputs)
         except UsageError:
             raise
         except Exception:  # whatever a network raises where tensors have no values
             if without_values:
                 raise ValuesNeededError from None
     try:
-        return _survey(counterpart(model, "cpu"), shape, classes)
+        return _survey(counterpart(model, "cpu"), inputs)
     except UsageError:
         raise
     except Exception as error:
-        what = f"{type(model).__name__} cannot be run on images of shape {tuple(shape)}"
+        what = f"{type(model).__name__} cannot be run on inputs of shape {inputs.shape}"
         raise UsageError(f"{what}: {first_line(error)}") from error
 
 
@@ -135,15 +134,15 @@ def is_small(model: nn.Module) -> bool:
     return sum(parameter.numel() for parameter in model.parameters()) <= _SMALL
 
 
-def _survey(model: nn.Module, shape: Sequence[int], classes: int | None) -> Survey:
+def _survey(model: nn.Module, inputs: Inputs) -> Survey:
     model.train()
-    training = _mode(model, shape, classes, least=2)
+    training = _mode(model, inputs, least=2)
     model.eval()
     with torch.no_grad():
-        return Survey(training, _mode(model, shape, classes, least=1))
+        return Survey(training, _mode(model, inputs, least=1))
 
 
-def _mode(model: nn.Module, shape: Sequence[int], classes: int | None, least: int) -> Mode:
+def _mode(model: nn.Module, inputs: Inputs, least: int) -> Mode:
     passes: list[Pass] = []
     findings: list[Findings] = []
     drawn = False
@@ -152,30 +151,25 @@ def _mode(model: nn.Module, shape: Sequence[int], classes: int | None, least: in
         # Both batches meet the same generators, those of the network's own included, which then move on.
         for batch, twin in zip(BATCHES, (snapshot(model), model), strict=True):
             with drawing(len(passes)) as moved:
-                found.append(_run(twin, _images(batch, shape, len(passes)), classes))
+                found.append(_run(twin, inputs.noise(batch, len(passes)), inputs.outputs))
                 drawn |= moved() or found[-1].decides
         findings += found
-        passes.append(_per_image(type(model).__name__, *found))
+        passes.append(_per_sample(type(model).__name__, *found))
         drawn |= passes[-1] != passes[0]
     distinct = [one for i, one in enumerate(passes) if one not in passes[:i]]
     return Mode(tuple(distinct), tuple(findings), drawn)
 
 
-def _images(batch: int, shape: Sequence[int], seed: int) -> Tensor:
-    """Draw noise from a generator of its own, so that what the network draws can be told."""
-    return torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed))
-
-
-def _run(model: nn.Module, noise: Tensor, classes: int | None) -> Findings:
-    """Trace one forward pass."""
+def _run(model: nn.Module, noise: Tensor, outputs: tuple[int, ...] | None) -> Findings:
+    """Trace one forward pass on noise, whose generator is not one that the network draws from."""
     device = next(model.parameters()).device
-    images = noise.to(device)
+    inputs = noise.to(device)
     with torch.device(device), plain_operators():
-        follow = Follow(dict(model.named_parameters()), images)
+        follow = Follow(dict(model.named_parameters()), inputs)
         kept = {name: parameter.untyped_storage()._cdata for name, parameter in model.named_parameters()}
         with follow:
-            result = model(images)
-    _require_followed(model, follow, result, (len(noise), classes))
+            result = model(inputs)
+    _require_followed(model, follow, result, (len(noise), outputs))
     for name, parameter in model.named_parameters():
         if name not in kept:
             raise UsageError(f"{type(model).__name__} makes the parameter {name} in its forward pass: make it before")
@@ -186,11 +180,11 @@ def _run(model: nn.Module, noise: Tensor, classes: int | None) -> Findings:
     return follow.found
 
 
-def _per_image(model: str, fewer: Findings, more: Findings) -> Pass:
-    """Return what one further image costs, and what was computed once, from passes on `BATCHES`."""
+def _per_sample(model: str, fewer: Findings, more: Findings) -> Pass:
+    """Return what one further sample costs, and what was computed once, from passes on `BATCHES`."""
     few, many = BATCHES
     if many * fewer.macs < few * more.macs:
-        raise UsageError(f"{model} multiplies images with each other: what one costs depends on how many there are")
+        raise UsageError(f"{model} multiplies samples with each other: what one costs depends on how many there are")
     uses, shared = {}, set()
     for name in fewer.uses | more.uses:
         runs = {run: more.uses[name][run] - fewer.uses[name][run] for run in fewer.uses[name] | more.uses[name]}
@@ -200,17 +194,17 @@ def _per_image(model: str, fewer: Findings, more: Findings) -> Pass:
     return Pass((more.macs - fewer.macs) // (many - few), uses, frozenset(shared))
 
 
-def _require_followed(model: nn.Module, follow: Follow, result: Any, shape: tuple[int, int | None]) -> None:
-    """Refuse what is not one tensor of class scores, a row for each image, that follows from it by operators."""
+def _require_followed(model: nn.Module, follow: Follow, result: Any, shape: tuple[int, tuple[int, ...] | None]) -> None:
+    """Refuse what is not one tensor, a row for each sample, that follows from it by operators."""
     name, mode = type(model).__name__, "training" if model.training else "evaluation"
-    images, classes = shape
+    samples, outputs = shape
     if not isinstance(result, Tensor):
-        raise UsageError(f"{name} returns a {type(result).__name__} in {mode} mode, not one tensor of class scores")
+        raise UsageError(f"{name} returns a {type(result).__name__} in {mode} mode, not one tensor")
     found = tuple(result.shape)
-    if found[:1] != (images,) or (classes is not None and found != (images, classes)):
+    if found[:1] != (samples,) or (outputs is not None and found != (samples, *outputs)):
+        rest = "..." if outputs is None else ", ".join(map(str, outputs))
         raise UsageError(
-            f"{name} returns a tensor of shape {found} for {images} images in {mode} mode, not ({images}, "
-            f"{'...' if classes is None else classes})"
+            f"{name} returns a tensor of shape {found} for {samples} samples in {mode} mode, not ({samples}, {rest})"
         )
-    if not follow.follows_from_images(result):
-        raise UsageError(f"{name} computes outside torch in {mode} mode: its result cannot be followed to the images")
+    if not follow.follows_from_inputs(result):
+        raise UsageError(f"{name} computes outside torch in {mode} mode: its result cannot be followed to the inputs")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from harness import generators
+from harness.budget.inputs import Inputs
 from harness.budget.measure import measure
 from harness.budget.parts import Layers, select
 from harness.errors import UnfitError, UsageError, unknown
@@ -19,11 +20,11 @@ from methods import entry_points
 
 ENTRY_POINTS = "sparsebench.models"
 
-Shape = tuple[int, int, int]
-"""Channels, height and width of one image."""
+Shape = tuple[int, ...]
+"""Of one input: channels, height and width of an image (`require_images`), or any other."""
 
 Builder = Callable[..., nn.Module]
-"""Takes the number of classes and the shape of one image; draws weights from the global generators.
+"""Takes the width of the output and the shape of one input; draws weights from the global generators.
 
 A builder with a parameter ``width`` says how the model scales: it multiplies every number of channels or neurons (see
 `scaled`), and 1 is the model as published. In the same way a builder may take ``widths``, ``dropout``,
@@ -88,7 +89,7 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int, device: str 
     Args:
         name: A key of `MODELS`.
         classes: Width of the output.
-        shape: Channels, height and width of one image.
+        shape: Of one input.
         seed: The run's seed; the weights come from its stream ``"init"``. Global generators are left as
             they were.
         device: ``"cpu"``, or ``"meta"`` for a model without values, which not every builder can make.
@@ -103,12 +104,11 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int, device: str 
     for option in options:
         if not takes(make, option):
             raise UnfitError(_not_taken(name, make, option))
-    channels, height, across = shape
     with generators.seeded(derive(seed, "init")), ExitStack() as without_values:
         if device == "meta":
             without_values.enter_context(torch.device(device))
             without_values.enter_context(_NoNormals())
-        return make(classes, (channels, height, across), **options)
+        return make(classes, tuple(shape), **options)
 
 
 def takes(make: Builder, option: str) -> bool:
@@ -152,12 +152,12 @@ class _NoNormals(TorchFunctionMode):
         return args[0] if function is Tensor.normal_ else function(*args, **(kwargs or {}))
 
 
-def maskable(model: nn.Module, shape: Sequence[int], dense: Sequence[str] = ()) -> Layers:
+def maskable(model: nn.Module, shape: Inputs | Sequence[int], dense: Sequence[str] = ()) -> Layers:
     """List the weights that a method may mask, in definition order.
 
     Args:
         model: A network.
-        shape: One image.
+        shape: Of one input, or `harness.budget.inputs.Inputs`.
         dense: Names of weights to leave out, or patterns; see `harness.budget.measure.measure`.
 
     Returns:
@@ -178,7 +178,9 @@ def kaiming(modules: Iterable[nn.Module]) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def require_images(model: str, shape: Shape, smallest: int) -> None:
-    """Raise a `UsageError` if images have sides of less than ``smallest`` pixels, too few for the model."""
+def require_images(model: str, shape: Shape, smallest: int = 1) -> None:
+    """Raise a `UsageError` if inputs are no images, or have sides of less than ``smallest`` pixels."""
+    if len(shape) != 3:
+        raise UsageError(f"model {model!r} takes images, [channels, height, width], not inputs of shape {list(shape)}")
     if min(shape[1:]) < smallest:
         raise UsageError(f"model {model!r} needs images of at least {smallest}x{smallest}, not {shape[1]}x{shape[2]}")

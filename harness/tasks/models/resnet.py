@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.tasks.models.registry import Shape, kaiming, register, scaled
+from harness.tasks.models.registry import Shape, kaiming, register, require_images, scaled
 
 _STAGES = (64, 128, 256, 512)
 """Channels inside the bottlenecks of ResNet-50, by stage."""
@@ -119,12 +119,14 @@ class ResNet50Cifar(nn.Module):
 @register
 def resnet20(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """ResNet-20 of the CIFAR experiments: 20 layers with weights, 16-32-64 channels."""
+    require_images("resnet20", shape)
     return ResNetSmall(3, classes, shape, width)
 
 
 @register
 def resnet50_cifar(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """ResNet-50 for CIFAR: 54 maskable layers, 23,467,712 maskable weights with 10 classes."""
+    require_images("resnet50_cifar", shape)
     return ResNet50Cifar(classes, shape, width)
 
 
@@ -133,6 +135,7 @@ def resnet50(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """Torchvision's ResNet-50 with fresh weights: 54 maskable layers, 25,502,912 with 1000 classes."""
     from torchvision.models import resnet50 as build  # here: slow to import
 
+    require_images("resnet50", shape)
     if width != 1:
         return _resnet50_of(tuple(scaled(channels, width) for channels in _STAGES), classes, shape)
     model = build(weights=None, num_classes=classes)

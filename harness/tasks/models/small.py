@@ -7,7 +7,7 @@ from math import prod
 from torch import Tensor, nn
 
 from harness.tasks.models import initial
-from harness.tasks.models.registry import Shape, kaiming, register, scaled
+from harness.tasks.models.registry import Shape, kaiming, register, require_images, scaled
 
 
 def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -39,6 +39,7 @@ class ConvNet(nn.Module):
 @register
 def convnet(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """Three convolutions for digits and Fashion-MNIST, 94 thousand maskable weights."""
+    require_images("convnet", shape)
     return ConvNet(classes, shape, width)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.errors import UsageError
-from harness.tasks.models.registry import Shape, register, scaled
+from harness.tasks.models.registry import Shape, register, require_images, scaled
 
 _PATCHES = (7, 4)  # pixels of a side, in the order of preference
 _DEPTH, _HEADS, _HEAD_WIDTH, _HIDDEN = 6, 4, 16, 128
@@ -98,6 +98,7 @@ def vit_tiny(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     Our choice of sizes, for a CPU. Patches are of 7x7 pixels if they tile the image (28x28: 16 patches), otherwise of
     4x4 (32x32: 64 patches). ``width`` multiplies the widths of heads and perceptrons; there are always four heads.
     """
+    require_images("vit_tiny", shape)
     fitting = [patch for patch in _PATCHES if shape[1] % patch == shape[2] % patch == 0]
     if not fitting:
         raise UsageError(
@@ -115,6 +116,7 @@ def vit_b_16(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """
     from torchvision.models.vision_transformer import VisionTransformer as Published  # here: slow to import
 
+    require_images("vit_b_16", shape)
     if shape[1] != shape[2] or shape[1] % 16:
         raise UsageError(
             f"model 'vit_b_16' needs square images of a multiple of 16 pixels, not of {shape[1]}x{shape[2]}"

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from harness.tasks.models.registry import Shape, kaiming, register, scaled
+from harness.tasks.models.registry import Shape, kaiming, register, require_images, scaled
 
 
 class _Block(nn.Module):
@@ -58,4 +58,5 @@ class WideResNet(nn.Module):
 @register
 def wrn_22_2(classes: int, shape: Shape, width: float = 1.0) -> nn.Module:
     """WRN-22-2: three blocks per stage, 32-64-128 channels."""
+    require_images("wrn_22_2", shape)
     return WideResNet(22, 2, classes, shape, width)
