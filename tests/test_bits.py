@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from records import make, resealed
 from runs import record, small
 
-from harness.audit import counts, plausible
+from harness.audit import counts, plausible, scores
 from harness.audit.submission import check
 from harness.records import bits, record_name
 from harness.records.record import text
@@ -73,7 +73,7 @@ def test_the_checker_compares_the_images_with_the_accuracy():
     right = np.arange(1000) < 960
     assert plausible.refusals(holding(right)) == []
     (line,) = plausible.refusals(holding(right[::-1], accuracy=0.959))
-    assert line == "test_right: 960 images are right, the accuracy is 959 of 1000"
+    assert line == "test_right: 960 samples are right, the accuracy is 959 of 1000"
     broken = holding(right)
     broken["metrics"]["test_right"] = "x"
     assert plausible.refusals(broken) == ["test_right: cannot be read; it is base64 of zlib of one bit an image"]
@@ -86,7 +86,7 @@ def test_a_run_stores_its_right_images_in_the_order_of_the_data_set(dataset, tmp
     right = bits.right(made)
     assert right.shape == (run.dataset.test_examples,)
     assert right.mean() == made["metrics"]["test_accuracy"]
-    assert plausible._right(made) == []
+    assert scores._right(made) == []
     labels = torch.cat([labels for _, labels in load_data(run).test.epoch(0)])
     assert torch.equal(labels, torch.arange(len(right)) % run.dataset.classes)  # as the synthetic set deals them out
 

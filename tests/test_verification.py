@@ -104,7 +104,7 @@ def test_images_that_were_classified_otherwise_are_found_unless_they_are_one_pai
     for pairs, found in ((1, False), (2, True)):
         case["record"]["metrics"]["test_right"] = _swapped(truth, pairs)
         lines = claims(case)
-        assert any("images were classified otherwise than it says" in line for line in lines) is found
+        assert any("samples were classified otherwise than it says" in line for line in lines) is found
     for lie in (None, "x", bits.pack(np.ones(TESTS + 8, bool))):
         case["record"]["metrics"]["test_right"] = lie
         assert any(line.startswith("test_right") for line in claims(case))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.audit import counts, promised, recount, reliability
-from harness.records import Record, RecordError, bits, empty, store
+from harness.records import Record, RecordError, bits, empty, metrics, store
 
 STARTUP_SECONDS = 60.0
 """What a container may spend before a run's own clock starts and after it stops (imports, on a slow disk)."""
@@ -16,8 +16,8 @@ MARK = "sparsebench-referee:"
 """Starts the line in which the referee prints its findings; libraries may print others."""
 DESCRIBED = ("layers", "fixed_flops", "train_fixed_flops", "train_samples")
 """What a record adds to its config (`harness.budget.costs.Costs.described`); the referee finds the same."""
-DIFFERENT_IMAGES = 2
-"""Images that may be classified otherwise outside: a pair, whose changes leave the accuracy as it was."""
+DIFFERENT = 2
+"""Samples that may be classified otherwise outside: a pair, whose changes leave the accuracy as it was."""
 
 
 class UntrustedFileError(ValueError):
@@ -82,7 +82,7 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
     Args:
         record: As the inside left it, with the right identity.
         found: What `harness.audit.referee` printed.
-        test_examples: Images of the test set; one more or fewer classified correctly is rounding.
+        test_examples: Samples of the test set; one more or fewer classified correctly is rounding.
         elapsed: Seconds that the container ran, by the harness's clock.
     """
     if "error" in found:
@@ -116,7 +116,7 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
         problems += promised.refusals(record, found["layers"], found["active"])
     problems += _score_problems(record, found, test_examples)
     if not problems:
-        # Every step, image and FLOP, which the topology determines.
+        # Every step, sample and FLOP, which the topology determines.
         problems = counts.refusals(record)
     seconds, tolerance = cost["seconds"]["total"], STARTUP_SECONDS + 0.1 * elapsed
     # A run that was resumed has taken longer than its last container.
@@ -130,27 +130,49 @@ def claim_problems(record: Record, found: dict[str, Any], test_examples: int, el
 
 def _score_problems(record: Record, found: dict[str, Any], test_examples: int) -> list[str]:
     """Return which scores on the test set are not those measured; a trial has none."""
-    metrics = record["metrics"]
+    claimed = record["metrics"]
+    allowed = _tolerances(metrics.of(record), found, test_examples)
     problems = [
-        f"{name} is {metrics[name]!r}, measured {found[name]!r}"
-        for name, tolerance in (
-            ("test_accuracy", 1.5 / test_examples),
-            ("test_top5", 1.5 / test_examples),
-            ("test_loss", LOSS_TOLERANCE * max(1.0, abs(found["test_loss"] or 0.0))),
-        )
-        if not _near(metrics[name], found[name], tolerance)
+        f"{name} is {claimed[name]!r}, measured {found[name]!r}"
+        for name, tolerance in allowed.items()
+        if not _near(claimed[name], found[name], tolerance)
     ]
+    problems += _more_problems(claimed.get("test_more") or {}, found.get("test_more") or {})
     problems += reliability.problems(record.get("reliability"), found["reliability"], test_examples)
-    claimed, measured = metrics.get("test_right"), found["test_right"]
+    return problems + _right_problems(claimed.get("test_right"), found["test_right"], test_examples)
+
+
+def _tolerances(metric: metrics.Metric, found: dict[str, Any], test_examples: int) -> dict[str, float]:
+    """Return by how much each score may differ: shares by a sample that is rounded, the others in proportion."""
+    share, loss = 1.5 / test_examples, LOSS_TOLERANCE * max(1.0, abs(found["test_loss"] or 0.0))
+    if metric == metrics.ACCURACY:
+        return {"test_accuracy": share, "test_top5": share, "test_loss": loss}
+    score = share if metric.share else LOSS_TOLERANCE * max(1.0, abs(found["test_score"] or 0.0))
+    return {"test_score": score, "test_loss": loss}
+
+
+def _more_problems(claimed: dict[str, float], found: dict[str, float]) -> list[str]:
+    """Return which further measures are not those measured."""
+    if claimed.keys() != found.keys():
+        return [f"test_more has {', '.join(sorted(claimed)) or 'nothing'}, measured was {', '.join(sorted(found))}"]
+    return [
+        f"test_more.{name} is {claimed[name]!r}, measured {value!r}"
+        for name, value in found.items()
+        if not _near(claimed[name], value, LOSS_TOLERANCE * max(1.0, abs(value)))
+    ]
+
+
+def _right_problems(claimed: str | None, measured: str | None, test_examples: int) -> list[str]:
+    """Compare which samples are said to be classified correctly with those that are."""
     if claimed is None or measured is None:
-        return problems if claimed is measured else [*problems, "test_right is missing, or was measured on no image"]
+        return [] if claimed is measured else ["test_right is missing, or was measured on no sample"]
     try:
         differing = bits.differing(claimed, measured, test_examples)
     except ValueError as error:
-        return [*problems, str(error)]
-    if differing > DIFFERENT_IMAGES:
-        problems.append(f"test_right: {differing} images were classified otherwise than it says")
-    return problems
+        return [str(error)]
+    if differing > DIFFERENT:
+        return [f"test_right: {differing} samples were classified otherwise than it says"]
+    return []
 
 
 def _near(claimed: float | None, measured: float | None, tolerance: float) -> bool:

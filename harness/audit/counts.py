@@ -1,4 +1,4 @@
-"""Checks of what can be recounted exactly: weights, steps, images and FLOPs, and that the budget was kept."""
+"""Checks of what can be recounted exactly: weights, steps, samples and FLOPs, and that the budget was kept."""
 
 import bisect
 import itertools
@@ -24,7 +24,7 @@ def refusals(record: Record) -> list[str]:
     if broken:
         return broken  # nothing can be recounted from it
     truth = recount.recount(record)
-    checks = (_images, _weights, _costs, _budget, _curve)
+    checks = (_samples, _weights, _costs, _budget, _curve)
     told = declared.refusals(record["config"])
     return told + [line for check in checks for line in check(record, truth)]
 
@@ -36,7 +36,7 @@ def _topology(record: Record) -> list[str]:
     for layer in layers:
         uses = (layer["uses"], layer.get("train_uses", layer["uses"]))
         if any(type(each) is not int or each < 0 for each in uses) or uses[1] < 1:
-            return ["layers: uses, how often a weight is used per image, must be 1 or more in training"]
+            return ["layers: uses, how often a weight is used per sample, must be 1 or more in training"]
     if not topology or topology[0]["step"] != 0 or topology[0]["dense_gradient"]:
         return ["topology: must begin with the start: step 0, no dense gradient"]
     found = []
@@ -74,7 +74,7 @@ def _grows(record: Record) -> bool:
     return bool(after["dense_gradient"] or grown)
 
 
-def _images(record: Record, truth: recount.Recount) -> list[str]:
+def _samples(record: Record, truth: recount.Recount) -> list[str]:
     """Check that the training split is what the data set's own counts leave."""
     data, size = record["config"]["dataset"], recount.train_samples(record["config"])
     left = data["train_examples"] - data["val_examples"]

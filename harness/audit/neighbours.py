@@ -15,7 +15,7 @@ _BAD_CONFIG = (AttributeError, KeyError, TypeError, ValueError)
 
 Row = tuple[str, ...]
 _Net = tuple[int, ...]
-"""Maskable weights of a full net, its dense forward FLOPs, and those of a training image."""
+"""Maskable weights of a full net, its dense forward FLOPs, and those of a training sample."""
 
 
 class _Entry(NamedTuple):

@@ -26,12 +26,12 @@ class Recount:
         active: Weights active at the end.
         sparsity: Share of the weights that are gone at the end; of the full model's, for a narrower one.
         layer_density: The share active at the end, by layer.
-        samples: Training images that the steps take, and what was computed before them.
+        samples: Training samples that the steps take, and what was computed before them.
         train_flops: Exact.
         probe: ``samples`` and ``flops`` of what was computed before the first step; None if nothing was.
         reference_flops: Training FLOPs of the dense run of the same task and number of epochs.
-        inference_flops: For one image, with the final masks.
-        dense_forward_flops: For one image, without masks.
+        inference_flops: For one sample, with the final masks.
+        dense_forward_flops: For one sample, without masks.
         step_flops: The most that one iteration costs.
     """
 
@@ -52,7 +52,7 @@ def recount(record: Record) -> Recount:
     """Recount everything that topology and config determine.
 
     The rule: iteration i uses the masks of the last topology entry before it and costs three forward passes per
-    image, as in training mode: two at the active weights, one at those whose gradient is computed. If an event with
+    sample, as in training mode: two at the active weights, one at those whose gradient is computed. If an event with
     dense gradients falls on it, that one is dense.
 
     Args:
@@ -107,12 +107,12 @@ def recount(record: Record) -> Recount:
     )
 
 
-def probe(record: Record, image: int) -> dict[str, int] | None:
+def probe(record: Record, sample: int) -> dict[str, int] | None:
     """Return what was computed before the first step, as ``cost.probe`` has it; None if nothing was.
 
     Args:
         record: Its config says what it was.
-        image: FLOPs of a dense training image.
+        sample: FLOPs of a dense training sample.
 
     Raises:
         UsageError: The config asks for what cannot be.
@@ -121,11 +121,11 @@ def probe(record: Record, image: int) -> dict[str, int] | None:
     if asked is None:
         return None
     batches, per_class, flows = (_count("probe", asked, name) for name in ("batches", "per_class", "flows"))
-    images = per_class * record["config"]["dataset"]["classes"] if per_class else samples(record, batches)
-    second = 3 if images <= record["config"]["recipe"]["batch_size"] else 4  # what is more has its gradient twice
+    count = per_class * record["config"]["dataset"]["classes"] if per_class else samples(record, batches)
+    second = 3 if count <= record["config"]["recipe"]["batch_size"] else 4  # what is more has its gradient twice
     gradients = second if asked.get("hessian") else 1
-    passes = gradients * images + flows
-    return {"samples": images, "flops": image * passes} if passes else None
+    passes = gradients * count + flows
+    return {"samples": count, "flops": sample * passes} if passes else None
 
 
 def reference(config: dict[str, Any]) -> dict[str, int] | None:
@@ -156,7 +156,7 @@ def share(config: dict[str, Any]) -> float:
 
 
 def samples(record: Record, steps: int) -> int:
-    """Return the images in the first iterations; the last batch of an epoch holds what remains.
+    """Return the samples in the first iterations; the last batch of an epoch holds what remains.
 
     Args:
         record: Its config says how large splits and batches are.
@@ -170,7 +170,7 @@ def samples(record: Record, steps: int) -> int:
 def per_epoch(record: Record) -> int:
     """Return the iterations of an epoch.
 
-    Since results version 2 a rest of one image, or of less than an eighth of a batch, joins the batch before it.
+    Since results version 2 a rest of one sample, or of less than an eighth of a batch, joins the batch before it.
     """
     size, batch = train_samples(record["config"]), record["config"]["recipe"]["batch_size"]
     whole, rest = divmod(size, batch)
@@ -179,13 +179,13 @@ def per_epoch(record: Record) -> int:
 
 
 def largest_batch(record: Record) -> int:
-    """Return the most images of an iteration."""
+    """Return the most samples of an iteration."""
     size, batch = train_samples(record["config"]), record["config"]["recipe"]["batch_size"]
     return max(min(batch, size), size - batch * (per_epoch(record) - 1))
 
 
 def train_samples(config: dict[str, Any]) -> int:
-    """Return the images of the training split; an image folder may hold another number than the data set's config."""
+    """Return the samples of the training split; an image folder may hold another number than the data set's config."""
     if "train_samples" in config:
         return int(config["train_samples"])
     return config["dataset"]["train_examples"] - config["dataset"]["val_examples"]

@@ -1,9 +1,9 @@
 """The referee: counts and scores what a run left, without importing its method.
 
 ``python -m harness.audit.referee REQUEST.json NETWORK`` reads weights and masks (tensors only, never code), counts
-them, measures their test accuracy and the model's dense costs, and prints one JSON object. The container runner runs
-it in a second container, made from the suite's own image and unable to write anywhere, and compares the run's claims
-with what it finds (`harness.audit.claims`).
+them, measures the score on the test set, by the run's task, and the model's dense costs, and prints one JSON object.
+The container runner runs it in a second container, made from the suite's own image and unable to write anywhere, and
+compares the run's claims with what it finds (`harness.audit.claims`).
 """
 
 import json
@@ -24,7 +24,7 @@ from harness.errors import UsageError
 from harness.machine.precision import placed
 from harness.records import bits
 from harness.seeds import derive
-from harness.tasks import data, models
+from harness.tasks import base, data, models
 from harness.tasks.inputs import load_data
 from harness.tasks.reliability import measured
 from harness.tasks.score import evaluate
@@ -71,8 +71,9 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     network = read(left)
     model = models.build(run.model.name, run.dataset.classes, run.dataset.shape, run.seed, **run.model.options())
     model.load_state_dict(network.state)
-    costs = measure(model, run.dataset.shape, run.dense_layers)
-    require_agreement(run.model.name, model, run.dataset.shape, costs.dense)
+    inputs = base.inputs(vars(run.dataset))
+    costs = measure(model, inputs, run.dense_layers)
+    require_agreement(run.model.name, model, inputs, costs.dense)
     layers = select(model, [layer.name for layer in costs.layers])
     masks = network.masks
     if list(masks) != sorted(name for name, _ in layers):

@@ -7,25 +7,25 @@ from harness.records import Record
 from harness.vocabulary import CORRUPTIONS
 
 TOLERANCE = 1e-3
-"""By how much an error may differ from what another process measures, beyond what `_MOVED` images explain."""
+"""By how much an error may differ from what another process measures, beyond what `_MOVED` samples explain."""
 
-_MOVED = 2  # images that rounding may put into another bin, or into another class
+_MOVED = 2  # samples that rounding may put into another bin, or into another class
 
 
-def problems(claimed: dict[str, Any] | None, found: dict[str, Any] | None, images: int) -> list[str]:
+def problems(claimed: dict[str, Any] | None, found: dict[str, Any] | None, samples: int) -> list[str]:
     """Return where a claim differs from what was measured, a line each.
 
     Args:
         claimed: The group ``reliability`` of a record; None where it has none.
         found: The group as measured; None for a trial of tuning.
-        images: Of the test set.
+        samples: Of the test set.
     """
     if claimed is None or found is None:
-        return [] if claimed is found else ["reliability is missing, or was measured on no image"]
+        return [] if claimed is found else ["reliability is missing, or was measured on no sample"]
     mine, theirs = _values(claimed), _values(found)
     if mine.keys() != theirs.keys() or claimed["bins"] != found["bins"]:
         return ["reliability holds other values than were requested"]
-    share = (_MOVED + 0.5) / images
+    share = (_MOVED + 0.5) / samples
     allowed = dict.fromkeys(theirs, share) | {"ece": TOLERANCE + 2 * share, "brier": TOLERANCE + 2 * share}
     return [
         f"reliability.{name} is {mine[name]!r}, measured {value!r}"
@@ -53,7 +53,10 @@ def refusals(record: Record) -> list[str]:
     under = group.get("corruptions")
     if under is None:
         return found
-    images = record["config"]["dataset"]["test_examples"]
+    data = record["config"]["dataset"]
+    if not data["mean"]:
+        return [*found, "reliability.corruptions: the data set has no images that could be corrupted"]
+    images = data["test_examples"]
     every = {f"{name}[{place}]": value for name in CORRUPTIONS for place, value in enumerate(under[name])}
     for name, value in every.items():
         if abs(value * images - round(value * images)) > 1e-3:

@@ -7,10 +7,10 @@ fvcore can count a model at all, the two must agree.
 import logging
 from collections.abc import Sequence
 
-import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
+from harness.budget.inputs import Inputs
 from harness.errors import UsageError
 
 PRODUCTS = ("conv", "linear", "matmul", "bmm", "addmm", "baddbmm", "einsum")
@@ -29,37 +29,37 @@ _FREE = frozenset(
 )
 
 
-def require_agreement(name: str, model: nn.Module, shape: Sequence[int], counted: int) -> None:
-    """Compare a model's forward FLOPs for one image with fvcore's, where fvcore can count it; once for each count.
+def require_agreement(name: str, model: nn.Module, inputs: Inputs, counted: int) -> None:
+    """Compare a model's forward FLOPs for one sample with fvcore's, where fvcore can count it; once for each count.
 
     Raises:
         UsageError: They differ.
     """
-    known = (name, tuple(shape), counted)
+    known = (name, inputs, counted)
     if known in _agreed:
         return
-    second = forward_flops(model, shape)
+    second = forward_flops(model, inputs)
     if second not in (None, counted):
-        raise UsageError(f"{name} costs {counted:,} FLOPs for one image, but fvcore counts {second:,}")
+        raise UsageError(f"{name} costs {counted:,} FLOPs for one sample, but fvcore counts {second:,}")
     _agreed.add(known)
 
 
-_agreed: set[tuple[str, tuple[int, ...], int]] = set()
+_agreed: set[tuple[str, Inputs, int]] = set()
 
 
-def forward_flops(model: nn.Module, shape: Sequence[int]) -> int | None:
-    """Count a model's products for one image in evaluation mode, two FLOPs a multiply-accumulate.
+def forward_flops(model: nn.Module, inputs: Inputs | Sequence[int]) -> int | None:
+    """Count a model's products for one sample in evaluation mode, two FLOPs a multiply-accumulate.
 
     Args:
         model: On the CPU; its mode is restored.
-        shape: One image, (channels, height, width).
+        inputs: Of one sample, or the shape of a float32 one.
 
     Returns:
         FLOPs; None if the model uses an operator that fvcore cannot count, or cannot be traced.
     """
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
     training = model.training
-    analysis = FlopCountAnalysis(model.eval(), torch.zeros(1, *shape))
+    analysis = FlopCountAnalysis(model.eval(), Inputs.of(inputs).zeros(1))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
     try:
         found = analysis.by_operator()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from harness.audit import counts, kept, origin, plausible, reliability, rulesets
+from harness.audit import counts, kept, origin, plausible, reliability, rulesets, scores
 from harness.audit.neighbours import Neighbours
 from harness.errors import UsageError
 from harness.records import Problem, Record, identity, is_trial, record_name, whole_budget
@@ -60,6 +60,7 @@ def _reasons(path: Path, record: Record) -> list[str]:
         _head,
         _rules,
         _key,
+        scores.metric_refusals,
         rulesets.refusals,
         origin.refusals,
         origin.time_refusals,

@@ -149,7 +149,7 @@ def test_right_images_that_are_not_the_network_s_are_refused(lab):
     )
     record = lab.run(program=AFTERWARDS.format(crime=crime))
     assert record["status"] == "invalid"
-    assert "images were classified otherwise than it says" in record["reason"]
+    assert "samples were classified otherwise than it says" in record["reason"]
     assert record["metrics"]["test_right"] is None
 
 
