@@ -110,7 +110,7 @@ def test_outputs_that_differ_or_are_not_finite_are_no_result(finished, monkeypat
 def test_images_that_no_memory_holds_are_refused_by_their_shape():
     from harness.deploy.network import _images
 
-    with pytest.raises(UsageError, match=r"no 32 images of shape \[3, 10000000, 10000000\] can be made here: "):
+    with pytest.raises(UsageError, match=r"no 32 inputs of shape \[3, 10000000, 10000000\] can be made here: "):
         _images({"seed": 0, "shape": [3, 10_000_000, 10_000_000]}, 32)
 
 

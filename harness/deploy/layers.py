@@ -89,21 +89,24 @@ def _objection(module: nn.Module, leaf: str) -> str | None:
     return None
 
 
-def inputs(model: nn.Module, layers: Collection[Layer], images: Tensor) -> dict[str, Tensor]:
-    """Return what each layer gets at its first call for a batch of images; a layer that is not called is missing."""
+def inputs(model: nn.Module, layers: Collection[Layer], noise: Tensor) -> dict[str, Tensor]:
+    """Return what each layer gets for a batch of inputs; a layer that is not called is missing.
+
+    Of several calls it is the last: a recurrent layer is first given a state of zeros.
+    """
     found: dict[str, Tensor] = {}
 
     def noting(layer: Layer) -> Forward:
         own = layer.module.forward
 
         def forward(given: Tensor) -> Tensor:
-            found.setdefault(layer.name, given.detach().clone())
+            found[layer.name] = given.detach().clone()
             return own(given)
 
         return forward
 
     with swapped({layer.name: layer for layer in layers}, {layer.name: noting(layer) for layer in layers}):
-        model(images)
+        model(noise)
     return found
 
 

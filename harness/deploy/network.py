@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from harness.budget.inputs import Inputs
 from harness.budget.measure import measure
 from harness.deploy import packed, timing, training
 from harness.deploy.choice import Choice, choose, difference
@@ -30,8 +31,8 @@ Tell = Callable[[str, float], None]
 def deploy(file: Path, plugin: str | None, on: Conditions, tell: Tell) -> Deployment:
     """Measure a kept network.
 
-    Every number is a median over repeats in which the compared ways took turns, after a warm-up, on random images of
-    mean 0 and standard deviation 1 that follow from the run's seed.
+    Every number is a median over repeats in which the compared ways took turns, after a warm-up, on random inputs that
+    follow from the run's seed: of mean 0 and standard deviation 1, or tokens that are all equally likely.
 
     Args:
         file: ``OUTPUT/networks/KEY.safetensors``.
@@ -100,8 +101,8 @@ def _measured(
     latency = []
     steps = len(BATCHES) * (len(layers) + 1)
     for number, batch in enumerate(BATCHES):
-        images = _images(loaded.about, batch).to(device, getattr(torch, on.precision), memory_format=_layout(device))
-        given = _inputs(model, layers, images)
+        noise = _noise(loaded.about, batch, getattr(torch, on.precision), device)
+        given = _inputs(model, layers, noise)
         for place, layer in enumerate(layers):
             tell(f"{layer.name}, batch {batch}", (number * (len(layers) + 1) + place) / steps)
             if layer.name in given:
@@ -111,44 +112,44 @@ def _measured(
         tell(f"the network, batch {batch}", ((number + 1) * (len(layers) + 1) - 1) / steps)
         forwards = {name: each[batch].forward for name, each in chosen.items() if batch in each}
         sparse = {name: forward for name, forward in forwards.items() if forward is not None}
-        latency.append(_latency(model, twin, sparse, images, on))
+        latency.append(_latency(model, twin, sparse, noise, on))
     return {"latency": latency, "layers": [*_layers(loaded, layers, chosen, refused)]}
 
 
-def _inputs(model: nn.Module, layers: Sequence[Layer], images: Tensor) -> dict[str, Tensor]:
+def _inputs(model: nn.Module, layers: Sequence[Layer], noise: Tensor) -> dict[str, Tensor]:
     try:
-        return inputs(model, layers, images)
+        return inputs(model, layers, noise)
     except RuntimeError as error:
-        where = f"in {str(images.dtype).removeprefix('torch.')} on {images.device.type}"
+        where = f"in {str(next(model.parameters()).dtype).removeprefix('torch.')} on {noise.device.type}"
         raise UsageError(f"torch cannot compute the network {where}: {first_line(error)}") from None
 
 
 def _latency(
-    model: nn.Module, twin: "_Twin", sparse: Mapping[str, Forward], images: Tensor, on: Conditions
+    model: nn.Module, twin: "_Twin", sparse: Mapping[str, Forward], noise: Tensor, on: Conditions
 ) -> dict[str, Any]:
     """Time the network with sparse formats against itself without.
 
     Raises:
         UsageError: Outputs are not finite, or differ.
     """
-    expected = model(images)
+    expected = model(noise)
     if not bool(torch.isfinite(expected).all()):
         raise UsageError(f"the network's outputs are not finite in {on.precision}: nothing can be compared with them")
-    found = {"batch": len(images), "sparse_layers": len(sparse)}
-    ways: dict[str, timing.Work] = {DENSE: lambda: model(images)}
+    found = {"batch": len(noise), "sparse_layers": len(sparse)}
+    ways: dict[str, timing.Work] = {DENSE: lambda: model(noise)}
     if not sparse:
-        seconds = timing.in_turns(ways, on.repeats, images.device)[DENSE].median
+        seconds = timing.in_turns(ways, on.repeats, noise.device)[DENSE].median
         one = {"dense_seconds": seconds, "seconds": seconds, "speedup": 1.0, "low": None, "high": None}
         return {**found, **one, "error": 0.0}
     with swapped(twin.layers, sparse):
-        error = difference(twin.model(images), expected)
+        error = difference(twin.model(noise), expected)
         if not error <= on.tolerance:
             raise UsageError(
-                f"with {len(sparse)} layers in sparse formats the outputs at batch {len(images)} differ from dense by "
+                f"with {len(sparse)} layers in sparse formats the outputs at batch {len(noise)} differ from dense by "
                 f"{error:.2g} of the largest, more than {on.tolerance:g}: nothing is recorded"
             )
-        ways["sparse"] = lambda: twin.model(images)
-        timed = timing.in_turns(ways, on.repeats, images.device)
+        ways["sparse"] = lambda: twin.model(noise)
+        timed = timing.in_turns(ways, on.repeats, noise.device)
     return {**found, **timing.compared(timed[DENSE], timed["sparse"]), "error": error}
 
 
@@ -198,23 +199,30 @@ def _twin(model: nn.Module, masked: Sequence[str]) -> _Twin:
     return _Twin(twin, {layer.name: layer for layer in find(twin, masked)[0]})
 
 
-def _images(about: Mapping[str, Any], batch: int) -> Tensor:
-    draws = torch.Generator().manual_seed(derive(int(about["seed"]), "deploy", batch))
+def _noise(about: Mapping[str, Any], batch: int, precision: torch.dtype, device: torch.device) -> Tensor:
+    """Return random inputs on a device: tokens as they are, all else in a precision.
+
+    Images are laid out as dense convolutions are fastest on them; `placed` puts the weights into that layout too.
+    """
     try:
-        return torch.randn(batch, *about["shape"], generator=draws)
-    except RuntimeError as error:  # the metadata of a file may ask for any size
-        raise UsageError(f"no {batch} images of shape {about['shape']} can be made here: {first_line(error)}") from None
+        noise = _described(about).noise(batch, derive(int(about["seed"]), "deploy", batch)).to(device)
+    except (RuntimeError, TypeError, ValueError) as error:  # the metadata of a file may ask for anything
+        raise UsageError(f"no {batch} inputs of shape {about['shape']} can be made here: {first_line(error)}") from None
+    if not noise.is_floating_point():
+        return noise
+    last = device.type == "cuda" and noise.dim() == 4
+    return noise.to(precision, memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
-def _layout(device: torch.device) -> torch.memory_format:
-    """Return the layout of images in which dense convolutions run fastest; `placed` puts the weights into it too."""
-    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+def _described(about: Mapping[str, Any]) -> Inputs:
+    """Return the inputs of the run that a network is of; ``tokens`` is in the metadata where inputs are tokens."""
+    return Inputs(tuple(about["shape"]), about.get("tokens"))
 
 
 def _flops_ratio(loaded: SparseNetwork, active: Mapping[str, int]) -> float | None:
-    """Return the FLOPs of an image as a multiple of the same network's without masks; None if they are not known."""
+    """Return the FLOPs of a sample as a multiple of the same network's without masks; None if they are not known."""
     try:
-        costs = measure(loaded.model, loaded.about["shape"])
+        costs = measure(loaded.model, _described(loaded.about))
     except UsageError:
         return None
     return costs.forward([active.get(layer.name, layer.weights) for layer in costs.layers]) / costs.dense

@@ -12,7 +12,7 @@ from harness.networks import keep
 from harness.plan.existing import SETTLED
 from harness.plan.planned import Planned
 from harness.records import Record, RecordError, cell_name, is_trial, load, write
-from harness.tasks import models
+from harness.tasks import base, models
 from harness.training.network import FINAL
 
 Tell = Callable[[dict[str, Any]], None]
@@ -141,6 +141,7 @@ def _about(planned: Planned, record: Record) -> dict[str, Any]:
     """Return which run a network is of, with what is needed to build its model again."""
     run, sources = planned.run, planned.sources
     options = {name: value for name, value in run.model.options().items() if name != "width"}
+    tokens = base.inputs(vars(run.dataset)).tokens
     foreign = {
         "method": sources.method if plugins.is_foreign(run.method) else None,
         "model": None if models.builder(run.model.name).__module__.startswith("harness.") else sources.model,
@@ -157,6 +158,7 @@ def _about(planned: Planned, record: Record) -> dict[str, Any]:
         "sparsity": run.sparsity,
         "seed": run.seed,
         **{name: getattr(run.dataset, name) for name in ("classes", "shape", "mean", "std")},
+        **({} if tokens is None else {"tokens": tokens}),
         "plugins": {group: digest for group, digest in foreign.items() if digest is not None},
     }
 
