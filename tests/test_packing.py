@@ -44,18 +44,18 @@ def test_the_number_doubles_as_long_as_that_pays(totals, limit, jobs, tried, cap
 
     assert search(measure, limit) == Packing(jobs, {number: totals[number] for number in tried})
     assert capsys.readouterr().err.splitlines() == [
-        f"{LINE}{number} at a time: {'out of memory' if total is None else f'{total} images/s'}"
+        f"{LINE}{number} at a time: {'out of memory' if total is None else f'{total} samples/s'}"
         for number, total in totals.items()
     ]
 
 
 def test_runs_are_measured_together(capsys):
     found = best(run(), most=2, seconds=0.3)
-    assert list(found.images_per_second) == [1, 2]
-    alone, two = found.images_per_second.values()
+    assert list(found.samples_per_second) == [1, 2]
+    alone, two = found.samples_per_second.values()
     assert alone > 0
     assert found.jobs == (2 if two >= packing.GAIN * alone else 1)
-    assert f"{LINE}2 at a time: {two:,.0f} images/s" in capsys.readouterr().err
+    assert f"{LINE}2 at a time: {two:,.0f} samples/s" in capsys.readouterr().err
     assert not unfinished()
 
 

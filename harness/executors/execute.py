@@ -21,7 +21,7 @@ from harness.plan.planned import Planned
 from harness.records import Record, RecordError, empty, load, write_atomic
 from harness.records.ending import Ending, RefusedError
 from harness.records.identity import canonical
-from harness.tasks import data
+from harness.tasks import base, data
 from harness.training.checkpoint import CHECKPOINT, SUCCESSOR
 from harness.training.prepare import measured
 from harness.tuning.apply import described
@@ -171,7 +171,7 @@ def require(run: RunConfig) -> None:
     from harness.training.prepare import prepare
 
     task = prepare(run)
-    second_count.require_agreement(run.model.name, task.model, run.dataset.shape, task.costs.dense)
+    second_count.require_agreement(run.model.name, task.model, base.inputs(vars(run.dataset)), task.costs.dense)
     data.fetch(config.to_dict(run)["dataset"])
     writable(Path(run.output))
 

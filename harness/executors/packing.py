@@ -1,4 +1,4 @@
-"""Finds by trial how many concurrent runs train the most images per second on this machine."""
+"""Finds by trial how many concurrent runs train the most samples per second on this machine."""
 
 import os
 import signal
@@ -42,11 +42,11 @@ class Packing:
 
     Attributes:
         jobs: Runs at a time.
-        images_per_second: Of all runs together, by the numbers of runs at a time that were tried.
+        samples_per_second: Of all runs together, by the numbers of runs at a time that were tried.
     """
 
     jobs: int
-    images_per_second: dict[int, float] = field(default_factory=dict)
+    samples_per_second: dict[int, float] = field(default_factory=dict)
 
 
 class TooManyError(Exception):
@@ -94,7 +94,7 @@ def search(measure: Callable[[int], float], limit: int, tell: Callable[[str], No
     """Double the number of runs at a time as long as that pays.
 
     Args:
-        measure: Returns the images a second of so many runs together, or raises `TooManyError`.
+        measure: Returns the samples a second of so many runs together, or raises `TooManyError`.
         limit: Most to try, at least 1.
         tell: Takes a line for each figure.
     """
@@ -110,7 +110,7 @@ def search(measure: Callable[[int], float], limit: int, tell: Callable[[str], No
         except TooManyError as error:
             report(jobs, str(error))
             break
-        report(jobs, f"{found[jobs]:,.0f} images/s")
+        report(jobs, f"{found[jobs]:,.0f} samples/s")
         if jobs > 1 and found[jobs] < GAIN * found[chosen]:
             break
         chosen = jobs
@@ -129,7 +129,7 @@ def _carried(run: RunConfig) -> int:
 
 
 def _measure(run: RunConfig, jobs: int, seconds: float, gpu: gpus.Gpu | None) -> float:
-    """Return the images a second of so many runs together.
+    """Return the samples a second of so many runs together.
 
     Raises:
         TooManyError: One of them failed, or left too little memory.
@@ -153,7 +153,7 @@ def _measure(run: RunConfig, jobs: int, seconds: float, gpu: gpus.Gpu | None) ->
             child.stop(GRACE_SECONDS)
     if min(figure["spare"] for figure in figures) < SPARE:
         raise TooManyError(f"less than {SPARE:.0%} of the device's memory is left")
-    return sum(figure["images_per_second"] for figure in figures)
+    return sum(figure["samples_per_second"] for figure in figures)
 
 
 def _gather(ends: list[Connection]) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ def _inside(outside: Connection, plain: dict[str, Any], seconds: float, gpu: gpu
             outside.send({})
             outside.recv()
             trained.go_on(WARM_UP_SECONDS, 1)
-            outside.send({"images_per_second": trained.go_on(seconds, 1), "spare": trained.spare()})
+            outside.send({"samples_per_second": trained.go_on(seconds, 1), "spare": trained.spare()})
         except (MemoryError, torch.OutOfMemoryError):
             outside.send({"error": "out of memory"})
         except UsageError as error:
@@ -206,12 +206,12 @@ class _Trained:
         self._trainer = Trainer(run, prepare(run), splits)
         self._device = torch.device(run.device)
         # Runs do validate, on larger batches: the memory for this must be free besides that of the others.
-        images, _ = next(splits.val.epoch(0))
+        inputs, _ = next(splits.val.epoch(0))
         with torch.no_grad(), precision(self._device):
-            self._trainer.model.eval()(images)
+            self._trainer.model.eval()(inputs)
 
     def go_on(self, seconds: float, steps: int) -> float:
-        """Train for so many seconds, and steps at least; return images a second."""
+        """Train for so many seconds, and steps at least; return samples a second."""
         ledger = self._trainer.course.ledger
         samples, least = ledger.samples, ledger.steps + steps
         started = time.perf_counter()

@@ -10,12 +10,13 @@ from harness.budget.kinds import KINDS
 from harness.errors import UsageError, unknown
 from harness.executors.execute import execute, require
 from harness.plan.planned import plan
-from harness.records import Record
+from harness.records import Record, metrics
 from methods import registry
 
 # On other hardware, or on an accelerator, sums are taken in another order and a run drifts. Accuracy may then differ by
-# what seeds differ by; counts may not.
+# what seeds differ by; counts may not. Other metrics may differ by a share of their value.
 _DRIFT = 0.02
+_DRIFT_SHARE = 0.05
 
 
 def rerun(record: Record, folder: Path, on_event: Callable[[dict[str, Any]], None]) -> list[str]:
@@ -54,7 +55,7 @@ def compare(record: Record, again: Record) -> list[str]:
     """Say how a record and another of the same run differ.
 
     On one kind of CPU with one version of torch every figure that is no time must be the same; elsewhere what is
-    counted must be, for it follows from the configuration, and accuracy must be near. Where a method places its
+    counted must be, for it follows from the configuration, and the metric must be near. Where a method places its
     budget by magnitude, what each layer keeps, and so the FLOPs, drifts with the weights.
 
     Args:
@@ -63,25 +64,31 @@ def compare(record: Record, again: Record) -> list[str]:
     """
     same_machine = all(record["provenance"][name] == again["provenance"][name] for name in ("cpu", "gpu", "torch"))
     exact = same_machine and record["provenance"]["gpu"] is None
-    metrics, found = ("test_accuracy", "val_accuracy"), []
-    tolerance = 0.0 if exact else _DRIFT + 3 * _error(record)
-    for name in metrics:
-        before, after = record["metrics"][name], again["metrics"][name]
-        if before is not None and after is not None and abs(before - after) > tolerance:
+    metric, found = metrics.of(record), []
+    scores = {"test": (metrics.test(record), metrics.test(again))}
+    scores["val"] = metrics.validation(record["metrics"]), metrics.validation(again["metrics"])
+    for split, (before, after) in scores.items():
+        if before is None or after is None:
+            continue
+        tolerance = 0.0 if exact else _allowed(metric, record, before)
+        if abs(before - after) > tolerance:
+            name = metrics.field(metric, split)
             found.append(f"{name}: {before:.6g}, and here {after:.6g} (± {tolerance:.2g} allowed)")
     timed = KINDS[record["budget"]["kind"]].timed
     for name in () if timed else ("steps", "samples"):
         if record["cost"][name] != again["cost"][name]:
             found.append(f"{name}: {record['cost'][name]}, and here {again['cost'][name]}")
-    before, after = record["cost"]["train_flops"], again["cost"]["train_flops"]
-    if not timed and not math.isclose(before, after, rel_tol=0 if exact else 0.05):
-        found.append(f"train_flops: {before}, and here {after}")
+    spent, again_spent = record["cost"]["train_flops"], again["cost"]["train_flops"]
+    if not timed and not math.isclose(spent, again_spent, rel_tol=0 if exact else 0.05):
+        found.append(f"train_flops: {spent}, and here {again_spent}")
     if record["metrics"]["active"] != again["metrics"]["active"]:
         found.append(f"active: {record['metrics']['active']}, and here {again['metrics']['active']}")
     return found
 
 
-def _error(record: Record) -> float:
-    """Return the standard error of the test accuracy of a test set this small."""
-    share = min(max(record["metrics"]["test_accuracy"] or 0.0, 0.01), 0.99)
-    return math.sqrt(share * (1 - share) / record["config"]["dataset"]["test_examples"])
+def _allowed(metric: metrics.Metric, record: Record, value: float) -> float:
+    """Return by how much a score may drift: for shares also by the standard errors of a test set this small."""
+    if not metric.share:
+        return _DRIFT_SHARE * max(abs(value), abs(metrics.test(record) or 0.0))
+    share = min(max(metrics.test(record) or 0.0, 0.01), 0.99)
+    return _DRIFT + 3 * math.sqrt(share * (1 - share) / record["config"]["dataset"]["test_examples"])

@@ -122,7 +122,8 @@ class DockerRunner:
             raise RefusedError("interrupted", "interrupted; run it again") from None
         if ending.status is not None or left["status"] != "done":
             # No score is published that the referee has not measured.
-            left["metrics"].update(test_accuracy=None, test_top5=None, test_loss=None, test_right=None)
+            left["metrics"].pop("test_more", None)
+            left["metrics"] |= {name: None for name in left["metrics"] if name.startswith("test_")}
             left.pop("reliability", None)
         _publish(left, requested, gpu, unlimited, folder)
         return ending
@@ -172,7 +173,7 @@ class DockerRunner:
             readable={**box.readable, weights: f"/{NETWORK}"},
             writable={},
         )
-        # Whole lines: the findings are one, and longer than a display needs with many layers or test images.
+        # Whole lines: the findings are one, and longer than a display needs with many layers or test samples.
         with Output(lines.append, Path(os.devnull), LARGEST_FINDINGS, whole=True) as output:
             ending = supervise(self.client, second, output, REFEREE_SECONDS)
         if ending.status == "interrupted":
