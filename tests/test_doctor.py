@@ -122,4 +122,4 @@ def test_data_in_memory_are_looked_at_too(capsys):
 def test_many_classes_are_said_by_their_range(capsys, tmp_path):
     write_images(tmp_path / "many", classes=13, train=2, test=1)
     _, text = doctor(capsys, *on(tmp_path / "many", "dataset.classes=13", "dataset.val_examples=5"))
-    assert "classes 13 of 1 to 2 train, 0 to 1 val, 1 to 1 test images each (--json lists" in " ".join(text.split())
+    assert "classes 13 of 1 to 2 train, 0 to 1 val, 1 to 1 test samples each (--json lists" in " ".join(text.split())

@@ -263,7 +263,7 @@ def test_the_referee_s_figures_must_be_those_of_the_record():
     assert audit.problems(group(), group(), 1000) == []
     assert audit.problems(None, None, 1000) == []
     for mine, theirs in ((None, group()), (group(), None)):
-        assert audit.problems(mine, theirs, 1000) == ["reliability is missing, or was measured on no image"]
+        assert audit.problems(mine, theirs, 1000) == ["reliability is missing, or was measured on no sample"]
     (line,) = audit.problems(group(ece=0.01), group(), 1000)
     assert line == "reliability.ece is 0.01, measured 0.05"
     assert audit.problems(group(brier=0.3), group(), 1000) == ["reliability.brier is 0.3, measured 0.4"]

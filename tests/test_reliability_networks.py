@@ -133,7 +133,7 @@ def test_a_network_with_another_accuracy_is_refused_by_name(output, capsys):
     assert call(path, f"output={output}") == 1
     said = capsys.readouterr().err
     right = round(360 * accuracy)
-    assert f"classifies {right} of 360 test images correctly, the record says {right - 1}: nothing" in said
+    assert f"classifies {right} of 360 test samples correctly, the record says {right - 1}: nothing" in said
     assert path.name in said
     assert not (output / "reliability").exists()
 
@@ -214,7 +214,7 @@ def test_the_referee_finds_the_reliability_of_an_honest_run_and_every_lie(two_se
         return claim_problems(lie, found, 360, record["cost"]["seconds"]["total"])
 
     assert problems(lambda record: None) == []
-    assert "reliability is missing, or was measured on no image" in problems(lambda record: record.pop("reliability"))
+    assert "reliability is missing, or was measured on no sample" in problems(lambda record: record.pop("reliability"))
     (line,) = problems(lambda record: record["reliability"].update(ece=0.9))
     assert line.startswith("reliability.ece is 0.9, measured")
     (line,) = problems(lambda record: record["reliability"]["corruptions"]["blur"].__setitem__(0, 0.0))

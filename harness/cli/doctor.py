@@ -41,7 +41,7 @@ def call(given: argparse.Namespace) -> int:
     from harness.tasks.data.doctor import Doctor
 
     doctor = Doctor(vars(run.dataset), run.recipe.batch_size, run.recipe.augment, run.loader, given.full)
-    report = doctor.examine()
+    report = doctor.examine() | _task(run)
     if not report["refused"]:
         _add_run(report, run, doctor.config)
     if given.json:
@@ -51,6 +51,16 @@ def call(given: argparse.Namespace) -> int:
         for label, text in _lines(report):
             print(_wrapped(label, printable(text), columns))
     return FAILED if report["refused"] else DONE
+
+
+def _task(run: "RunConfig") -> dict[str, str]:
+    """Say what networks are trained for, where that is no classification."""
+    from harness.records import metrics
+
+    if run.dataset.task == metrics.CLASSIFICATION:
+        return {}
+    metric = metrics.of_dataset(vars(run.dataset))
+    return {"task": f"{run.dataset.task}: {metric.label}, {metric.better} is better"}
 
 
 def _conform(given: argparse.Namespace) -> int:
@@ -101,6 +111,8 @@ def _add_run(report: dict[str, Any], run: "RunConfig", dataset: Any) -> None:
 def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what is said, with a label each."""
     lines = [("data set", report["dataset"] + (f" in {report['folder']}" if report["folder"] else ""))]
+    if "task" in report:
+        lines.append(("task", report["task"]))
     if "split" in report:
         lines += _contents(report)
     for note in report.get("notes", []):
@@ -122,7 +134,7 @@ def _contents(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("split", ", ".join(f"{split[part]:,} {part}" for part in ("train", "val", "test"))),
         *_classes(report["classes"]),
         ("batches", f"{batches['per_epoch']:,} of {batches['batch_size']} an epoch, the last of {batches['last']}"),
-        ("inputs", f"{inputs['shape']}, mean {inputs['mean']}, std {inputs['std']}"),
+        ("inputs", f"{inputs['shape']}" + (f", mean {inputs['mean']}, std {inputs['std']}" if inputs["mean"] else "")),
     ]
     if report["measured"]:
         lines.append(("measured", f"mean {report['measured']['mean']}, std {report['measured']['std']}"))
@@ -155,7 +167,7 @@ def _classes(classes: list[dict[str, Any]]) -> list[tuple[str, str]]:
     sizes = {part: sorted(each[part] for each in classes) for part in ("train", "val", "test")}
     if len(classes) > _MOST_CLASSES:
         ranges = (f"{values[0]:,} to {values[-1]:,} {part}" for part, values in sizes.items())
-        return [("classes", f"{len(classes):,} of {', '.join(ranges)} images each (--json lists them)")]
+        return [("classes", f"{len(classes):,} of {', '.join(ranges)} samples each (--json lists them)")]
     lines = [f"{each['name']}: " + ", ".join(f"{each[part]:,} {part}" for part in sizes) for each in classes]
     return [("" if at else "classes", line) for at, line in enumerate(lines)]
 

@@ -40,7 +40,7 @@ def write_row(
         output: The folder with ``records``.
         reloaded: The network of one of them.
         members: Seeds and records.
-        agreement: Share of test images on which two seeds agree, mean over pairs.
+        agreement: Share of test samples on which two seeds agree, mean over pairs.
         ensemble: The mean of their probabilities, scored.
     """
     path = reliability.row_path(output, [record["key"] for _, record in members])

@@ -49,7 +49,7 @@ class OfRow:
     Attributes:
         row: As the board has it.
         runs: What came of each, in the order of seeds.
-        agreement: Share of test images on which two seeds agree, mean over pairs; None of fewer than two.
+        agreement: Share of test samples on which two seeds agree, mean over pairs; None of fewer than two.
         ensemble: The mean of their probabilities, scored; None of fewer than two.
         path: The file that was written.
     """
@@ -132,9 +132,9 @@ class Measuring:
             _, model, test, score = reloaded
             return group(score, model, test, record["config"], corruptions=corruptions, tell=tell)
 
-        images, own = reloaded.test.samples, record.get("reliability")
+        samples, own = reloaded.test.samples, record.get("reliability")
         made = measured(corruptions=False)
-        filed = _filed(output, record, made, images)
+        filed = _filed(output, record, made, samples)
         known = (own or filed).get("corruptions") or filed.get("corruptions")
         taken_over = bool(known) and not (self._force and self._corruptions)
         if known and taken_over:
@@ -144,7 +144,7 @@ class Measuring:
             made = measured(corruptions=True)
         if own is not None:
             both = made.keys() & own.keys()
-            if wrong := problems({part: own[part] for part in both}, {part: made[part] for part in both}, images):
+            if wrong := problems({part: own[part] for part in both}, {part: made[part] for part in both}, samples):
                 raise UsageError(wrong[0])
             if made.keys() <= own.keys():
                 return OfRun(file, record, made)
@@ -164,15 +164,15 @@ class _Counted:
         self._tell(passes)
 
 
-def _filed(output: Path, record: Record, made: dict[str, Any], images: int) -> dict[str, Any]:
+def _filed(output: Path, record: Record, made: dict[str, Any], samples: int) -> dict[str, Any]:
     """Return what a file holds of a run; nothing if there is none, or if it contradicts what is measured now.
 
     Args:
         output: The folder with ``records`` and ``reliability``.
         record: Of the run.
         made: Its calibration as measured now.
-        images: Of the test set.
+        samples: Of the test set.
     """
     group = reliability.of_run(output, record) or {}
     calibration = {name: value for name, value in group.items() if name != "corruptions"}
-    return group if group and not problems(calibration, made, images) else {}
+    return group if group and not problems(calibration, made, samples) else {}

@@ -1,4 +1,4 @@
-"""A kept network on the test images of its run; it must give the accuracy of the record exactly."""
+"""A kept classifier on the test set of its run; it must give the accuracy of the record exactly."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from harness.errors import UsageError, first_line, short
 from harness.machine.precision import placed
 from harness.networks.keep import path_of
 from harness.networks.load import load_network
-from harness.records import Record
+from harness.records import Record, metrics
 from harness.seeds import derive
 from harness.tasks import data
 from harness.tasks.data import Batches
@@ -30,7 +30,7 @@ class Reloaded(NamedTuple):
     Attributes:
         run: The settings of its run.
         model: In evaluation mode, on the device of the run.
-        test: The test images, on that device.
+        test: The test set, on that device.
         score: What it scores on them, with its calibration.
     """
 
@@ -41,7 +41,7 @@ class Reloaded(NamedTuple):
 
 
 class Reloading:
-    """Reloads networks one after the other; test images are read once for successive runs that share them."""
+    """Reloads networks one after the other; a test set is read once for successive runs that share it."""
 
     def __init__(self, model: str | None = None) -> None:
         """Prepare.
@@ -61,9 +61,10 @@ class Reloading:
             record: Of the run, which is done.
 
         Raises:
-            UsageError: There is no such network, it or the data are not those of the record, this machine cannot
-                evaluate it, or it has another accuracy here.
+            UsageError: It is no classifier, there is no such network, it or the data are not those of the record, this
+                machine cannot evaluate it, or it has another accuracy here.
         """
+        _require_classifier(record)
         _require_kept(output, record)
         run = _settings(record)
         if run.device == "cuda" and not torch.cuda.is_available():
@@ -88,11 +89,12 @@ class Reloading:
 
 
 def load_test(record: Record) -> Batches:
-    """Return the test images of a run, on the CPU.
+    """Return the test set of a classifier's run, on the CPU.
 
     Raises:
-        UsageError: They are absent, or not those of the record.
+        UsageError: The run is of another task; or the data are absent, or not those of the record.
     """
+    _require_classifier(record)
     run = _settings(record | {"config": record["config"] | {"device": "cpu", "loader": "auto"}})
     with _explained():
         _require_data(run, record)
@@ -112,7 +114,18 @@ def _explained() -> Iterator[None]:
     except UsageError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"its config is not that of a run on images ({first_line(error)})") from None
+        raise UsageError(f"its config is not that of a run ({first_line(error)})") from None
+
+
+def _require_classifier(record: Record) -> None:
+    """Refuse a run of another task by name: reliability is that of probabilities of classes.
+
+    Raises:
+        UsageError: It is one.
+    """
+    task = metrics.task_of(record["config"].get("dataset") or {})
+    if task != metrics.CLASSIFICATION:
+        raise UsageError(f"its task is {task}: reliability is measured of a {metrics.CLASSIFICATION} alone")
 
 
 def _settings(record: Record) -> RunConfig:
@@ -142,12 +155,12 @@ def _require_kept(output: Path, record: Record) -> None:
         raise UsageError(reasons[0])
 
 
-def _require_accuracy(score: Score, record: Record, images: int) -> None:
+def _require_accuracy(score: Score, record: Record, samples: int) -> None:
     claimed, made, here = record["metrics"]["test_accuracy"], record["provenance"]["torch"], str(torch.__version__)
     if score.accuracy == claimed:
         return
     other = f"; it was made with torch {made}, here is {here}" if made != here else ""
     raise UsageError(
-        f"the reloaded network classifies {round(score.accuracy * images)} of {images} test images correctly, the "
-        f"record says {round(claimed * images)}{other}: nothing is measured from it"
+        f"the reloaded network classifies {round(score.accuracy * samples)} of {samples} test samples correctly, the "
+        f"record says {round(claimed * samples)}{other}: nothing is measured from it"
     )

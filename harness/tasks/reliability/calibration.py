@@ -1,10 +1,10 @@
 """Calibration: how far a model's confidence is from its accuracy, and the squared error of its probabilities.
 
-The expected calibration error is that of Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2: images
-are put into `BINS` bins of equal width by their confidence, the largest probability; the error is the mean over images
-of the absolute difference between accuracy and mean confidence of their bin. A bin holds its upper edge, not its lower
-one. The score of Brier 1950 is the mean over images of the squared distance between probabilities and the one-hot
-label, summed over classes: 0 at best, 2 at worst. Both are computed in float64.
+The expected calibration error is that of Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2:
+samples are put into `BINS` bins of equal width by their confidence, the largest probability; the error is the mean over
+samples of the absolute difference between accuracy and mean confidence of their bin. A bin holds its upper edge, not
+its lower one. The score of Brier 1950 is the mean over samples of the squared distance between probabilities and the
+one-hot label, summed over classes: 0 at best, 2 at worst. Both are computed in float64.
 """
 
 from typing import NamedTuple

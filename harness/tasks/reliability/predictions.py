@@ -1,4 +1,4 @@
-"""What the seeds of a row say of the same images: how often they agree, and how right they are together."""
+"""What the seeds of a row say of the same samples: how often they agree, and how right they are together."""
 
 from itertools import combinations
 from typing import NamedTuple
@@ -16,9 +16,9 @@ class Predictions(NamedTuple):
     """What a model predicts on a split, in its order, on the CPU.
 
     Attributes:
-        labels: int64, shape (images,).
-        classes: The most probable class of each image, int64, shape (images,).
-        probabilities: Softmax of the logits, float64, shape (images, classes).
+        labels: int64, shape (samples,).
+        classes: The most probable class of each sample, int64, shape (samples,).
+        probabilities: Softmax of the logits, float64, shape (samples, classes).
     """
 
     labels: Tensor
@@ -30,7 +30,7 @@ class Ensemble(NamedTuple):
     """The mean of several models' probabilities, scored.
 
     Attributes:
-        accuracy: Share of the images whose most probable class is right.
+        accuracy: Share of the samples whose most probable class is right.
         calibration: Of the mean probabilities.
     """
 
@@ -47,14 +47,14 @@ def predict(model: nn.Module, batches: Batches) -> Predictions:
     """
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     with evaluating(model):
-        for images, labels in batches.epoch(0):
-            logits = answers(model, images)
+        for inputs, labels in batches.epoch(0):
+            logits = answers(model, inputs)
             parts.append((labels.cpu(), logits.topk(1, dim=1).indices[:, 0].cpu(), logits.double().softmax(1).cpu()))
     return Predictions(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 class Together:
-    """Several models on the same images, added one by one: only one set of probabilities is held."""
+    """Several models on the same samples, added one by one: only one set of probabilities is held."""
 
     def __init__(self) -> None:
         self._classes: list[Tensor] = []
@@ -69,16 +69,16 @@ class Together:
         """Take the predictions of another model.
 
         Raises:
-            UsageError: They are of other images.
+            UsageError: They are of other samples.
         """
         if self._labels is not None and not torch.equal(said.labels, self._labels):
-            raise UsageError("its test images are not those of the other seeds")
+            raise UsageError("its test set is not that of the other seeds")
         self._labels = said.labels
         self._sum = said.probabilities.clone() if self._sum is None else self._sum.add_(said.probabilities)
         self._classes.append(said.classes)
 
     def agreement(self) -> float:
-        """Return the share of images on which two models predict the same class, the mean over pairs; 1 of one."""
+        """Return the share of samples on which two models predict the same class, the mean over pairs; 1 of one."""
         pairs = [float((one == other).double().mean()) for one, other in combinations(self._classes, 2)]
         return sum(pairs) / len(pairs) if pairs else 1.0
 
