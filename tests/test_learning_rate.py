@@ -36,7 +36,34 @@ def test_the_learning_rate_follows_its_shape():
     assert cosine[-1] == pytest.approx(0)
 
 
-@pytest.mark.parametrize("shape", ["constant", "cosine", "step"])
+def test_a_learning_rate_goes_to_its_end_and_stays_there():
+    def rates(shape, *positions, **more):
+        return [learning_rate(position, 0.025, shape, **more) for position in positions]
+
+    # CHTs' perceptrons: over the first 90 % of the epochs to a hundredth.
+    chts = rates("linear", 0, 0.3, 0.45, 0.9, 0.95, 1, end=2.5e-4, until=0.9)
+    assert chts == pytest.approx([0.025, 0.01675, 0.012625, 2.5e-4, 2.5e-4, 2.5e-4])
+    assert rates("linear", 0, 0.5, 1) == pytest.approx([0.025, 0.0125, 0])
+    # DeiT's cosine ends above 0.
+    assert rates("cosine", 0, 0.5, 1, end=0.005) == pytest.approx([0.025, 0.015, 0.005])
+    assert rates("cosine", 0.4, 0.7, end=0.005, until=0.4) == pytest.approx([0.005, 0.005])
+    assert rates("cosine", 0.4, end=0) == rates("cosine", 0.4)
+    # A factor for each of 20 epochs.
+    factor = 0.9
+    found = rates("exponential", *(epoch / 20 for epoch in range(21)), end=0.025 * factor**20)
+    assert found == pytest.approx([0.025 * factor**epoch for epoch in range(21)])
+    warm = rates("linear", 0.1, 0.55, 1, warmup=0.1, end=0.005)
+    assert warm == pytest.approx([0.025, 0.015, 0.005])
+
+
+def test_a_run_takes_its_steps_at_the_rates_of_a_linear_shape():
+    recipe = {"lr": 0.4, "lr_shape": "linear", "lr_end": 0.04, "lr_until": 0.9, "warmup_epochs": 0}
+    rates, _ = rates_of(small("dense", "steps:40", recipe=recipe))
+    wanted = [0.4 - 0.36 * min(step / 36, 1) for step in range(40)]
+    assert rates[0] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("shape", ["constant", "cosine", "step", "linear"])
 @pytest.mark.parametrize(("method", "budget"), [("dense", "steps:40"), ("dense", "epochs:8"), ("dense", "flops:1")])
 def test_warm_up_counts_the_coming_step_and_its_last_step_has_the_peak_exactly(method, budget, shape):
     recipe = {"warmup_epochs": 2, "lr": 0.3, "lr_shape": shape, "milestones": [0.5]}

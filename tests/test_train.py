@@ -216,7 +216,7 @@ def captured(name, **fields):
     return states[0], states[1], made
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("rewind_to", [0.0, 0.3])
 def test_lottery_tickets_get_weights_optimiser_state_and_statistics_of_the_rewind_point_back(rewind_to, optimizer):
     before, after, made = captured("lth_rewind", rewind_to=rewind_to, recipe={"optimizer": optimizer, "lr": 0.01})

@@ -24,13 +24,18 @@ from harness.tuning.published import papers
 _ALLOWED = {
     "budget.kind": sorted(KINDS),
     "budget.rounds": vocabulary.BUDGET_ROUNDS,
+    "dataset.validation": vocabulary.VALIDATIONS,
     "device": vocabulary.DEVICES,
     "keep": vocabulary.KEPT,
     "loader": vocabulary.LOADERS,
+    "model.init": (*vocabulary.INITS, "normal:STD"),
+    "model.init_fan": vocabulary.INIT_FANS,
+    "model.normalisation": vocabulary.NORMALISATIONS,
     "recipe.lr_shape": vocabulary.LR_SHAPES,
     "recipe.optimizer": vocabulary.OPTIMIZERS,
     "runner.name": CHOICES,
 }
+_KINDS = {"recipe.milestones": "list of numbers or lengths", "recipe.lr_until": "number or length"}
 _HEADERS = ["setting", "type", "default", "meaning"]
 
 
@@ -100,7 +105,8 @@ def _row(prefix: str, cls: type, name: str) -> list[str]:
         where = "its docstring" if prefix else "its docstring or benchmarks/config.yaml"
         raise ValueError(f"nothing says what {prefix}{name} is: add it to {where}")
     allowed = _ALLOWED.get(prefix + name)
-    kind = " or ".join(f"`{each}`" for each in allowed) if allowed else _type(typing.get_type_hints(cls)[name])
+    kind = _KINDS.get(prefix + name) or _type(typing.get_type_hints(cls)[name])
+    kind = " or ".join(f"`{each}`" for each in allowed) if allowed else kind
     return [f"`{prefix}{name}`", kind, _default(cls, name), _sentence(meaning)]
 
 
