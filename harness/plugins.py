@@ -12,7 +12,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -88,13 +88,19 @@ def contents(plugins: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((group, _sha256(_split(group, text)[0])) for group, text in sorted(plugins.items()))
 
 
-def dataset_settings(name: str, root: str | None) -> dict[str, Any]:
-    """Return the settings that follow from the data of a plug-in; nothing for a data set of this project.
+def dataset_settings(name: str, root: str | None, shape: Sequence[int] = ()) -> dict[str, Any]:
+    """Return the settings that follow from the data of a plug-in, or of a folder whose content decides its counts.
+
+    Args:
+        name: Of the data set.
+        root: ``dataset.root``.
+        shape: Of an input, where it does not follow from the data.
 
     Raises:
         UsageError: The data cannot be read.
     """
-    found: dict[str, Any] = _room("dataset").settings({"name": name, "root": root, "download": False})
+    where = {"name": name, "root": root, "download": False, "shape": list(shape)}
+    found: dict[str, Any] = _room("dataset").settings(where)
     return found
 
 

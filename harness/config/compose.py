@@ -92,7 +92,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         recipes.check_methods(config.recipe.name, config.recipe.methods)
         if "method" in chosen:
             config.method = _of_method(chosen["method"])
-        for name, value in _of_dataset(chosen, dict(settings), own):
+        for name, value in _of_dataset(config, chosen, dict(settings), own):
             _set(config, name, value)
         for name, value in settings:
             if name.startswith(f"{TUNED}."):
@@ -155,14 +155,21 @@ def _of_method(name: str) -> "DictConfig":
         raise UsageError(f"method {name!r} has a field that cannot be a setting: {_explain(error)}") from None
 
 
-def _of_dataset(groups: dict[str, Any], settings: dict[str, Any], own: OwnFiles) -> Pairs:
-    """Return the settings that follow from the data of a plug-in; a data set of the tree has them in a file."""
+def _of_dataset(config: "DictConfig", groups: dict[str, Any], settings: dict[str, Any], own: OwnFiles) -> Pairs:
+    """Return the settings that follow from the data of a plug-in; a data set of the tree has them in a file.
+
+    Such a file may leave the counts to what is in a folder.
+    """
+    from omegaconf import OmegaConf
+
     name = groups.get("dataset")
-    if name is None or name in settings_files("dataset", own):
+    given = name in settings_files("dataset", own)
+    if name is None or (given and not OmegaConf.is_missing(config.dataset, "train_examples")):
         return ()
     from harness import plugins
 
-    found = plugins.dataset_settings(name, settings.get("dataset.root"))
+    shape = settings.get("dataset.shape", config.dataset.shape) if given else ()
+    found = plugins.dataset_settings(name, settings.get("dataset.root"), shape)
     return tuple((f"dataset.{field}", value) for field, value in found.items())
 
 

@@ -67,17 +67,17 @@ def settings(config: Config) -> dict[str, Any]:
     """Return the settings that follow from the data themselves: task, shape, classes, counts, mean and deviation.
 
     Args:
-        config: ``name``, ``root`` and ``download``.
+        config: ``name``, ``root`` and ``download``; ``shape`` too for a data set that is not a plug-in.
 
     Returns:
-        The settings by name; nothing for a data set that is not a plug-in.
+        The settings by name; of a data set that is not a plug-in the counts, if its settings file leaves them out.
 
     Raises:
         UsageError: The data cannot be read.
     """
-    source = dataset(config).source
+    source, counts = dataset(config).source, dataset(config).counts
     if source is None:
-        return {}
+        return {} if counts is None else dict(counts(config))
     arrays = dataset(config).read(config)
     assert isinstance(arrays, Arrays)
     task = _task(source)

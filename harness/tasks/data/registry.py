@@ -28,6 +28,7 @@ class Dataset:
         source: The function or the task of a plug-in (`harness.tasks.data.plugin`); None for a data set of this
             project.
         digest: Of the source of a plug-in's task, whose loss and metric identify a run as its data do.
+        counts: Returns the counts of what is there, for a data set whose settings file leaves them out; else None.
     """
 
     read: Reader
@@ -35,6 +36,7 @@ class Dataset:
     published: Mapping[str, int] | None = None
     source: Callable[..., Any] | None = None
     digest: str | None = None
+    counts: Callable[[Config], dict[str, int]] | None = None
 
     @property
     def decoded(self) -> bool:
@@ -46,12 +48,16 @@ DATASETS: dict[str, Dataset] = {}
 
 
 def register(
-    name: str, *, layout: Layout | None = None, published: Mapping[str, int] | None = None
+    name: str,
+    *,
+    layout: Layout | None = None,
+    published: Mapping[str, int] | None = None,
+    counts: Callable[[Config], dict[str, int]] | None = None,
 ) -> Callable[[Reader], Reader]:
     """Make a reader available as ``dataset=NAME``; see `Dataset` for the arguments."""
 
     def add(read: Reader) -> Reader:
-        DATASETS[name] = Dataset(read, layout, published)
+        DATASETS[name] = Dataset(read, layout, published, counts=counts)
         return read
 
     return add

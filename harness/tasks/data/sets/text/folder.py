@@ -11,18 +11,7 @@ from harness.tasks.data.sets.text import windows
 LAYOUT = Layout(markers=(".",), remedy="pass dataset.root=DIR, a folder of .txt files")
 
 
-@register("text_folder", layout=LAYOUT)
-def text_folder(config: Config) -> Arrays:
-    """Read the files.
-
-    Raises:
-        UsageError: There are none, one cannot be read, or there are too few bytes.
-    """
-    place = LAYOUT.find(config)
-    return windows.arrays(config, _pieces(place), place)
-
-
-def sizes(config: Config) -> dict[str, int]:
+def _counts(config: Config) -> dict[str, int]:
     """Return the counts that follow from the folder, by the names they have in a config.
 
     Args:
@@ -38,6 +27,17 @@ def sizes(config: Config) -> dict[str, int]:
             f"{place}: too little text for {', '.join(empty)}: no window of {config['shape'][0] + 1} bytes"
         )
     return found
+
+
+@register("text_folder", layout=LAYOUT, counts=_counts)
+def text_folder(config: Config) -> Arrays:
+    """Read the files.
+
+    Raises:
+        UsageError: There are none, one cannot be read, or there are too few bytes.
+    """
+    place = LAYOUT.find(config)
+    return windows.arrays(config, _pieces(place), place)
 
 
 def _pieces(place: Path) -> dict[str, bytes]:

@@ -38,6 +38,10 @@ def arrays(config: Config, pieces: Pieces, where: Path | str) -> Arrays:
     Raises:
         UsageError: A part has fewer windows, or the settings are not those of windows of bytes.
     """
+    for name in ("subset", "test_subset"):
+        if config.get(name):
+            fewer = _FIELDS[TEST if name == "test_subset" else TRAINING]
+            raise UsageError(f"dataset.{name}={config[name]}: of a text, dataset.{fewer}={config[name]} serves fewer")
     wanted = {name: config[field] for name, field in _FIELDS.items()}
     wanted[TRAINING] -= wanted[VALIDATION]
     found = {name: _spread(config, name, rows, wanted[name], where) for name, rows in _parts(config, pieces).items()}
