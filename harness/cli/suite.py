@@ -73,6 +73,10 @@ def call(given: argparse.Namespace) -> int:
         return _until(given, overrides, bounds, options)
     settings = list(grid.runs(given.suite, overrides))
     where = _where(given, options)
+    if where.executor == "local" and settings[0].runner.name == "local":
+        from harness.runners import processes
+
+        processes.begin()  # it imports for two seconds, as this process does
     # Imported once the settings are known to be good: torch takes seconds.
     from harness.executors.execute import fetch
     from harness.plan.planned import plan

@@ -28,7 +28,14 @@ from multiprocessing.connection import Connection
 
 # torch.optim imports torch._dynamo as late as in an optimiser's constructor, which takes two seconds. No import runs an
 # operator, so that no thread pool or CUDA context is forked.
-PRELOAD = ("harness.training.worker", "torch._dynamo")
+# What a run imports only once it is a process of its own would be imported anew by each.
+PRELOAD = (
+    "harness.training.worker",
+    "harness.runners.local",
+    "torch._dynamo",
+    "torch.utils.serialization",
+    "jsonschema_rs",
+)
 GRACE_SECONDS = 60.0
 """For a run that is told to stop to end its step and write its checkpoint."""
 NUMBER = struct.Struct("<q")

@@ -112,6 +112,11 @@ class Process:
             os.close(self._theirs.pop())
 
 
+def begin() -> None:
+    """Start the server, which then imports what runs need while this process does something else."""
+    _server.begin()
+
+
 def unfinished() -> list[Process]:
     """Return the processes that were started and not yet stopped."""
     return list(_server.processes)
@@ -134,6 +139,12 @@ class _Server:
                 socket.send_fds(self._control or self._launch(), [b"+"], descriptors)
             except (BrokenPipeError, ConnectionResetError):  # it was killed
                 socket.send_fds(self._launch(), [b"+"], descriptors)
+
+    def begin(self) -> None:
+        """Start it unless it was started before."""
+        with self._lock:
+            if self._control is None:
+                self._launch()
 
     def forget(self, process: Process) -> None:
         """Take note that a process was stopped."""
