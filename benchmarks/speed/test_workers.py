@@ -14,7 +14,7 @@ from harness.places import ROOT
 HERE = Checkout()
 RUNS, QUICK_RUNS = 200, 8
 WORKERS = 2
-STEPS = 100
+STEPS = 250
 """About a second of training on one thread."""
 MOST = 1.15
 METHODS = ["static", "set", "rigl", "gmp"]
