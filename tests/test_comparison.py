@@ -18,7 +18,8 @@ from harness.plan.planned import plan, settled
 from harness.plan.price import price
 from harness.records import identity
 from harness.tasks import models
-from harness.training.prepare import measured, prepare, sized
+from harness.training.architecture import measured
+from harness.training.prepare import prepare, sized
 
 MASKABLE = 93_728  # of the small convolutional net
 

@@ -302,7 +302,7 @@ def test_a_run_whose_masks_differ_fails_by_name(tmp_path, forgotten):
 
 def test_a_batch_with_fewer_images_than_processes_is_refused():
     run = small("rigl", recipe={"batch_size": 16}, dataset={"val_examples": 77})  # 19 are left to train on
-    with pytest.raises(UsageError, match="nproc=4: the smallest batch holds 3 images, allowed are 1 to 3 processes"):
+    with pytest.raises(UsageError, match="nproc=4: the smallest batch holds 3 samples, allowed are 1 to 3 processes"):
         prepare(replace(run, nproc=4))
 
 

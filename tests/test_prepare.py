@@ -11,8 +11,9 @@ from torch import nn
 from harness.budget.costs import Costs
 from harness.errors import UsageError
 from harness.tasks import models
-from harness.training import prepare as preparing
-from harness.training.prepare import measured, prepare, sized
+from harness.training import architecture as preparing
+from harness.training.architecture import measured
+from harness.training.prepare import prepare, sized
 
 MASKABLE = 93_728  # of the small convolutional net
 

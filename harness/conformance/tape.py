@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from harness.budget.parts import Layers
 from harness.config import RunConfig
 from harness.errors import UsageError
-from harness.tasks import data
+from harness.tasks import base, data
 from harness.tasks.data import Batches, Data
 from harness.tasks.data.order import bounds
 from harness.training import probing
-from harness.training.prepare import Task
+from harness.training.prepare import Prepared
 from harness.training.probing import Probed
 from harness.training.step import Step
 from harness.training.trainer import Trainer
@@ -30,12 +30,14 @@ class Tape:
     Attributes:
         losses: Of each step.
         gradients: Of each step, in the order of the model's parameters; None for a parameter that has none.
+        target: One target, of 0.
         probe: Gradients and Hessian products of the probe before the first step; None if there are none.
         flows: Scores of the probe's data-free passes.
     """
 
     losses: list[Tensor] = field(default_factory=list)
     gradients: list[list[Tensor | None]] = field(default_factory=list)
+    target: Tensor | None = None
     probe: dict[str, list[Tensor] | None] | None = None
     flows: list[list[Tensor]] = field(default_factory=list)
 
@@ -43,7 +45,7 @@ class Tape:
 class Recorder(Trainer):
     """A trainer that records what its steps and its probe compute."""
 
-    def __init__(self, run: RunConfig, task: Task, splits: Data, tape: Tape) -> None:
+    def __init__(self, run: RunConfig, task: Prepared, splits: Data, tape: Tape) -> None:
         """See `Trainer`; the tape is written to.
 
         Raises:
@@ -61,11 +63,12 @@ class Recorder(Trainer):
 
 
 class Player(Trainer):
-    """A trainer whose steps take their gradients from a tape, and see no image."""
+    """A trainer whose steps take their gradients from a tape, and see no sample."""
 
-    def __init__(self, run: RunConfig, task: Task, tape: Tape) -> None:
+    def __init__(self, run: RunConfig, task: Prepared, tape: Tape) -> None:
         """See `Trainer`; the tape is read from its beginning."""
-        super().__init__(run, task, blank(run))
+        assert tape.target is not None
+        super().__init__(run, task, blank(run, tape.target))
         self._step = _Played(tape, run, self.model, self.optimizer, self._topology, self._splits.train)
 
 
@@ -74,8 +77,9 @@ class _Recorded(Step):
         super().__init__(*of_step)
         self._tape = tape
 
-    def _differentiated(self, images: Tensor, labels: Tensor) -> Tensor:
-        loss = super()._differentiated(images, labels)
+    def _differentiated(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        loss = super()._differentiated(inputs, targets)
+        self._tape.target = torch.zeros_like(targets[0])
         self._tape.losses.append(loss.clone())
         gradients = [parameter.grad for parameter in self._model.parameters()]
         self._tape.gradients.append([None if gradient is None else gradient.clone() for gradient in gradients])
@@ -87,7 +91,7 @@ class _Played(Step):
         super().__init__(*of_step)
         self._left = zip(tape.losses, tape.gradients, strict=True)
 
-    def _differentiated(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _differentiated(self, inputs: Tensor, targets: Tensor) -> Tensor:
         loss, gradients = next(self._left)
         for parameter, gradient in zip(self._model.parameters(), gradients, strict=True):
             parameter.grad = gradient
@@ -95,22 +99,27 @@ class _Played(Step):
 
 
 class _Blank(Batches):
-    """Batches of black images of class 0."""
+    """Batches of inputs that are 0 everywhere, as black images are, and of targets that are."""
 
-    def __init__(self, samples: int, run: RunConfig, *, training: bool) -> None:
+    def __init__(self, samples: int, run: RunConfig, target: Tensor, *, training: bool) -> None:
         self.samples, self.batch_size, self.training = samples, run.recipe.batch_size, training
-        self._shape = tuple(run.dataset.shape)
+        self._inputs, self._target = base.inputs(vars(run.dataset)), torch.zeros_like(target)
 
     def picks(self, index: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
         for begin, end in bounds(self.samples, self.batch_size, training=self.training)[start:]:
-            yield torch.zeros(end - begin, *self._shape), torch.zeros(end - begin, dtype=torch.int64)
+            yield self._inputs.zeros(end - begin), self._target.expand(end - begin, *self._target.shape)
 
 
-def blank(run: RunConfig) -> Data:
-    """Return black images in place of a run's data set, as many in each part."""
+def blank(run: RunConfig, target: Tensor) -> Data:
+    """Return inputs of 0 in place of a run's data set, as many in each part.
+
+    Args:
+        run: Its data set.
+        target: One target, of which shape and type count.
+    """
     sizes = data.info(vars(run.dataset))
     parts = ((sizes.train_samples, True), (sizes.val_samples, False), (sizes.test_samples, False))
-    return Data(*(_Blank(samples, run, training=training) for samples, training in parts))
+    return Data(*(_Blank(samples, run, target, training=training) for samples, training in parts))
 
 
 @contextmanager

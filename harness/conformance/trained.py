@@ -16,11 +16,11 @@ from harness.records import Record, empty
 from harness.tasks.data import Data
 from harness.tasks.inputs import load_data
 from harness.training import report
-from harness.training.prepare import Task, prepare
+from harness.training.prepare import Prepared, prepare
 from harness.training.trainer import DivergedError, Trainer
 from harness.training.worker import settle_process
 
-Make = Callable[[RunConfig, Task, Data], Trainer]
+Make = Callable[[RunConfig, Prepared, Data], Trainer]
 _NAMED = 3  # differences that are named
 
 
@@ -55,7 +55,7 @@ def settled(run: RunConfig) -> Iterator[None]:
         generators.load_state_dict(states)
 
 
-def begin(planned: Planned, make: Make = Trainer) -> tuple[Trainer, Task, Data]:
+def begin(planned: Planned, make: Make = Trainer) -> tuple[Trainer, Prepared, Data]:
     """Return a trainer at the start of a run, with a method object of its own, as a new process has."""
     run = from_dict(to_dict(planned.run))
     task, splits = prepare(run), load_data(run)

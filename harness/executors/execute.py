@@ -22,8 +22,8 @@ from harness.records import Record, RecordError, empty, load, write_atomic
 from harness.records.ending import Ending, RefusedError
 from harness.records.identity import canonical
 from harness.tasks import base, data
+from harness.training.architecture import measured
 from harness.training.checkpoint import CHECKPOINT, SUCCESSOR
-from harness.training.prepare import measured
 from harness.tuning.apply import described
 
 Tell = Callable[[dict[str, Any]], None]

@@ -20,7 +20,8 @@ from harness.errors import UnfitError, UsageError, first_line, unknown
 from harness.plan.price import Price, price
 from harness.records import identity
 from harness.tasks import models
-from harness.training.prepare import measured, sized
+from harness.training.architecture import measured
+from harness.training.prepare import sized
 from methods import build, methods
 from methods.comparison import ShortDense, SmallDense
 

@@ -86,7 +86,8 @@ _prices: dict[str, Price] = {}
 
 def _price(run: RunConfig) -> Price:
     # It imports torch, which a plan of finished runs may not need.
-    from harness.training.prepare import initial_weights, sized
+    from harness.training.architecture import initial_weights
+    from harness.training.prepare import sized
 
     ready = sized(run)
     expected = forecast(

@@ -1,67 +1,89 @@
-"""Evaluation: accuracy and loss of a model on a split."""
+"""Evaluation: a model's score on a split, as its task measures it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from harness.machine.precision import precision
+from harness.records import bits
+from harness.records.metrics import CLASSIFICATION, field
+from harness.tasks.base import Score, Task, named
+from harness.tasks.classification import Classification
 from harness.tasks.data import Batches
 from harness.tasks.reliability.calibration import Calibrating, Calibration
 
-
-@dataclass(frozen=True)
-class Score:
-    """Result on a split.
-
-    Attributes:
-        accuracy: Share of its images that are classified correctly.
-        top5: Share whose class is among the five best; None where there are no more than five classes.
-        loss: Mean cross entropy.
-        right: Which images are classified correctly, bool, shape (images,), on the CPU and in the order of the split;
-            None unless requested.
-        calibration: Of the probabilities; None unless requested.
-    """
-
-    accuracy: float
-    top5: float | None
-    loss: float
-    right: Tensor | None = field(default=None, compare=False)
-    calibration: Calibration | None = field(default=None, compare=False)
+__all__ = ["Score", "answers", "evaluate", "evaluating", "recorded", "tallied"]
 
 
-def evaluate(model: nn.Module, batches: Batches, *, each: bool = False) -> Score:
+def evaluate(model: nn.Module, batches: Batches, task: Task | None = None, *, each: bool = False) -> Score:
     """Score a model in evaluation mode on all of a split; its mode is restored.
 
     Args:
         model: On the device of the batches.
         batches: The split.
-        each: Whether to return which images are classified correctly, and the calibration.
+        task: What the model was trained for; None for a classification.
+        each: Whether to return which samples are classified correctly, and the calibration; of a classification alone.
     """
-    device = next(model.parameters()).device
-    top1, top5 = torch.zeros((), device=device), torch.zeros((), device=device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    classes = 0
-    hits: list[Tensor] = []
-    calibrating = Calibrating()
+    task = named(CLASSIFICATION) if task is None else task
+    seen = _Each() if each and isinstance(task, Classification) else None
+    score = task.score(tallied(model, batches, task, seen), batches.samples)
+    return score if seen is None else replace(score, right=seen.right(), calibration=seen.calibration())
+
+
+def tallied(model: nn.Module, batches: Batches, task: Task, seen: "_Each | None" = None) -> dict[str, float]:
+    """Return the sums of a task over a split, or over this process's part of it (`harness.tasks.base.Task.tally`).
+
+    Args:
+        model: On the device of the batches; its mode is restored.
+        batches: The split.
+        task: What the model was trained for.
+        seen: Takes the logits of a classification.
+    """
+    sums: dict[str, Tensor] = {}
     with evaluating(model):
-        for images, labels in batches.epoch(0):
-            logits = answers(model, images)
-            classes = logits.shape[1]
-            ranked = logits.topk(min(5, classes), dim=1).indices == labels[:, None]
-            top1 += ranked[:, 0].sum()
-            top5 += ranked.sum()
-            if each:
-                hits.append(ranked[:, 0])
-                calibrating.add(logits.double().softmax(1), labels, ranked[:, 0])
-            loss += F.cross_entropy(logits, labels, reduction="sum")
-    correct, correct5, total_loss = float(top1), float(top5), float(loss)
-    n = batches.samples
-    right, calibration = (torch.cat(hits).cpu(), calibrating.result()) if each else (None, None)
-    return Score(correct / n, correct5 / n if classes > 5 else None, total_loss / n, right, calibration)
+        for inputs, targets in batches.epoch(0):
+            outputs = answers(model, inputs)
+            for name, amount in task.tally(outputs, targets).items():
+                if name not in sums:
+                    sums[name] = torch.zeros((), dtype=torch.float64, device=outputs.device)
+                sums[name] += amount
+            if seen is not None:
+                seen.add(outputs, targets)
+    return {name: float(total) for name, total in sums.items()}
+
+
+def recorded(score: Score, task: Task) -> Mapping[str, Any]:
+    """Return what a record's ``metrics`` say of a score on the test set."""
+    found = {field(task.metric, "test"): score.value, "test_loss": score.loss}
+    if isinstance(task, Classification):
+        right = {} if score.right is None else {"test_right": bits.pack(score.right.numpy())}
+        return found | {"test_top5": score.more.get("top5")} | right
+    return found | ({"test_more": dict(score.more)} if score.more else {})
+
+
+class _Each:
+    """Collects which samples are classified correctly, and what the calibration is computed from."""
+
+    def __init__(self) -> None:
+        self._hits: list[Tensor] = []
+        self._calibrating = Calibrating()
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Take a batch."""
+        self._hits.append(Classification.best(logits, labels)[:, 0])
+        self._calibrating.add(logits.double().softmax(1), labels, self._hits[-1])
+
+    def right(self) -> Tensor:
+        """Return whether each sample is classified correctly, bool, shape (samples,), on the CPU."""
+        return torch.cat(self._hits).cpu()
+
+    def calibration(self) -> Calibration:
+        """Return the calibration over every batch."""
+        return self._calibrating.result()
 
 
 @contextmanager
@@ -76,10 +98,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def answers(model: nn.Module, images: Tensor) -> Tensor:
-    """Return the logits of a model in the precision of its device, as float32, shape (batch, classes)."""
-    with precision(images.device):
-        logits = model(images)
-    logits = logits.float()
-    assert isinstance(logits, Tensor)
-    return logits
+def answers(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the outputs of a model in the precision of its device, as float32, shape (batch, ...)."""
+    with precision(inputs.device):
+        outputs = model(inputs)
+    outputs = outputs.float()
+    assert isinstance(outputs, Tensor)
+    return outputs

@@ -1,5 +1,6 @@
 """Derivatives with respect to the masked weights: gradients, Hessian products, synaptic flow."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -7,21 +8,22 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from harness.budget.inputs import Inputs
 from harness.budget.parts import Layers
 from methods.parts.rows import Rows
 
 Part = tuple[Tensor, Tensor, float]
-"""Images, their labels, and their share of all images that the loss is averaged over."""
+"""Inputs, their targets, and their share of all samples that the loss is averaged over."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Returns the mean loss of images and labels."""
+"""Returns the mean loss of inputs and targets."""
 
 
 def gradient(loss: Loss, parts: Iterable[Part], parameters: Sequence[Tensor]) -> list[Tensor]:
     """Return the gradient of the mean loss over all parts, in the parameters' shapes."""
     total = [torch.zeros_like(parameter) for parameter in parameters]
-    for images, labels, share in parts:
-        found = torch.autograd.grad(share * loss(images, labels), parameters, materialize_grads=True)
+    for inputs, targets, share in parts:
+        found = torch.autograd.grad(share * loss(inputs, targets), parameters, materialize_grads=True)
         torch._foreach_add_(total, found)
     return total
 
@@ -35,8 +37,8 @@ def hessian_product(
     parameters: `torch.autograd.grad` would leave out, without an error, functions that have no second derivative.
     """
     with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
-        for images, labels, share in parts:
-            mean = share * loss(images, labels)
+        for inputs, targets, share in parts:
+            mean = share * loss(inputs, targets)
             found = torch.autograd.grad(mean, parameters, create_graph=True, materialize_grads=True)
             torch.stack([(one * other).sum() for one, other in zip(found, vector, strict=True)]).sum().backward()
     return [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
@@ -56,9 +58,11 @@ def gradient_and_hessian_product(
         total: Adds to the gradient, in place, what other processes have found on their parts; the product is then
             this part's Hessian times the whole gradient.
     """
-    images, labels, share = part
+    inputs, targets, share = part
     with sdpa_kernel(SDPBackend.MATH):
-        found = torch.autograd.grad(share * loss(images, labels), parameters, create_graph=True, materialize_grads=True)
+        found = torch.autograd.grad(
+            share * loss(inputs, targets), parameters, create_graph=True, materialize_grads=True
+        )
         gradients = [each.detach().clone() for each in found]
         if total is not None:
             total(gradients)
@@ -66,16 +70,17 @@ def gradient_and_hessian_product(
     return gradients, [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
 
 
-def flow(model: nn.Module, layers: Layers, shape: Sequence[int]) -> list[Tensor]:
+def flow(model: nn.Module, layers: Layers, inputs: Inputs | Sequence[int]) -> list[Tensor]:
     """Return the synaptic flow through each masked weight (Tanaka et al. 2020, section 5).
 
     R is the sum of the outputs for an input of ones, with all parameters replaced by their absolute values. The score
-    of a weight is ``abs(w * dR/dw)``. It is computed in float64, since R exceeds float32 on deep networks.
+    of a weight is ``abs(w * dR/dw)``. It is computed in float64, since R exceeds float32 on deep networks. Where inputs
+    are tokens, which have no ones, it is the sum for the tokens in turn: 0, 1, 2 and so on.
 
     Args:
         model: In evaluation mode.
         layers: The masked weights; where one is 0, as outside the masks, so is its score.
-        shape: Of one image.
+        inputs: What the model takes; or the shape of an input of floats.
 
     Returns:
         Scores, float64, in the form of `by_layer`.
@@ -86,10 +91,15 @@ def flow(model: nn.Module, layers: Layers, shape: Sequence[int]) -> list[Tensor]
         name: buffer.double() if buffer.is_floating_point() else buffer for name, buffer in model.named_buffers()
     }
     weights = [absolute[names[parameter]].requires_grad_() for parameter in parameters_of(layers)]
-    ones = torch.ones(1, *shape, dtype=torch.float64, device=weights[0].device)
-    total = functional_call(model, {**absolute, **buffers}, (ones,)).sum()
+    total = functional_call(model, {**absolute, **buffers}, (_ones(Inputs.of(inputs), weights[0].device),)).sum()
     found = torch.autograd.grad(total, weights, materialize_grads=True)
     return by_layer([(weight.detach() * each).abs() for weight, each in zip(weights, found, strict=True)], layers)
+
+
+def _ones(inputs: Inputs, device: torch.device) -> Tensor:
+    if inputs.tokens is None:
+        return torch.ones(1, *inputs.shape, dtype=torch.float64, device=device)
+    return torch.arange(math.prod(inputs.shape), device=device).remainder(inputs.tokens).view(1, *inputs.shape)
 
 
 def parameters_of(layers: Layers) -> list[nn.Parameter]:

@@ -11,24 +11,30 @@ class History:
         curve: One point for each evaluation.
         topology: Active weights of each layer, at the start and after each event.
         rounds: One entry for each training of a rewinding method.
+        validated: Under which name points and rounds hold the metric on the validation split.
     """
 
-    def __init__(self) -> None:
-        """Begin empty."""
+    def __init__(self, validated: str) -> None:
+        """Begin empty.
+
+        Args:
+            validated: Under which name points and rounds hold the metric on the validation split.
+        """
+        self.validated = validated
         self.curve: list[dict[str, Any]] = []
         self.topology: list[dict[str, Any]] = []
         self.rounds: list[dict[str, Any]] = []
 
     def note_point(
-        self, *, step: int, progress: float, train_loss: float, val_accuracy: float, density: float, lr: float
+        self, *, step: int, progress: float, train_loss: float, value: float, density: float, lr: float
     ) -> None:
-        """Add an evaluation to the curve."""
+        """Add an evaluation to the curve; ``value`` is of the metric on the validation split."""
         self.curve.append(
             {
                 "step": step,
                 "progress": progress,
                 "train_loss": train_loss,
-                "val_accuracy": val_accuracy,
+                self.validated: value,
                 "density": density,
                 "lr": lr,
             }
@@ -61,7 +67,7 @@ class History:
         if self.rounds and self.rounds[-1]["step"] == end["step"]:
             return  # resumed from the end
         self.rounds.append(
-            {"round": len(self.rounds), **{name: end[name] for name in ("step", "density", "val_accuracy")}}
+            {"round": len(self.rounds), **{name: end[name] for name in ("step", "density", self.validated)}}
         )
 
     def state_dict(self) -> dict[str, Any]:

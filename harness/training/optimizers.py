@@ -6,7 +6,7 @@ from torch import nn
 from harness.budget.parts import Layers
 from harness.config import RunConfig
 from harness.errors import UsageError
-from harness.training.prepare import Task
+from harness.training.prepare import Prepared
 from methods.parts.rows import Rows
 
 _ADAPTIVE: dict[str, type[torch.optim.Adam] | type[torch.optim.AdamW]] = {
@@ -15,7 +15,7 @@ _ADAPTIVE: dict[str, type[torch.optim.Adam] | type[torch.optim.AdamW]] = {
 }
 
 
-def build(run: RunConfig, task: Task) -> torch.optim.Optimizer:
+def build(run: RunConfig, task: Prepared) -> torch.optim.Optimizer:
     """Return the recipe's optimiser over a model's parameters, in the fused implementation.
 
     Where the recipe does not decay normalisation, neither its parameters nor biases decay. Masked weights do not if the

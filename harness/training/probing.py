@@ -13,7 +13,6 @@ from itertools import islice
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from harness import generators
 from harness.budget.parts import Layers
@@ -23,7 +22,7 @@ from harness.errors import UsageError, first_line
 from harness.machine.oom import ran_out_of_memory
 from harness.machine.precision import precision
 from harness.seeds import derive
-from harness.tasks import models
+from harness.tasks import base, models
 from harness.tasks.data import Batches
 from harness.training.derivatives import (
     Part,
@@ -34,6 +33,7 @@ from harness.training.derivatives import (
     hessian_product,
     parameters_of,
 )
+from harness.training.objective import Objective, objective
 from harness.training.ranks import Ranks
 from methods import Masks, Probe
 
@@ -77,13 +77,13 @@ def probe(
         model: Initialised, on its device.
         layers: The masked weights.
         batches: Of the training split; the beginning of epoch 0 is read, augmented as in training.
-        ranks: The processes of the run, each of which takes its part of the images; None for this one alone.
+        ranks: The processes of the run, each of which takes its part of the samples; None for this one alone.
 
     Returns:
         What was found; None if the method does not probe.
 
     Raises:
-        UsageError: A class has too few images, the model cannot be differentiated as requested, or a result is NaN,
+        UsageError: A class has too few samples, the model cannot be differentiated as requested, or a result is NaN,
             infinite, or 0 everywhere.
     """
     wanted = run.method.probe(1 - run.sparsity)
@@ -93,7 +93,7 @@ def probe(
     if wanted.batches or wanted.per_class:
         parts, parameters = _parts(run, wanted, batches), parameters_of(layers)
         total = None if ranks is None else ranks.sum
-        loss = partial(_loss, model, wanted.temperature, run.recipe.label_smoothing)
+        loss = partial(_loss, model, wanted.temperature, objective(run))
         products: list[Tensor] = []
         if wanted.hessian and is_one_batch(wanted, run.dataset.classes, batches.batch_size):
             with _untouched(run, model, training=True):
@@ -139,61 +139,61 @@ def redraw(run: RunConfig, model: nn.Module, masks: Masks) -> None:
     masks.reapply()
 
 
-def _loss(model: nn.Module, temperature: float, smoothing: float, images: Tensor, labels: Tensor) -> Tensor:
-    with precision(images.device):
-        logits = model(images)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
-        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+def _loss(model: nn.Module, temperature: float, of: Objective, inputs: Tensor, targets: Tensor) -> Tensor:
+    with precision(inputs.device):
+        outputs = model(inputs)
+        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32)) / temperature
+        return of(outputs, targets)
 
 
 def _flow(run: RunConfig, model: nn.Module, layers: Layers) -> list[Tensor]:
     with _untouched(run, model, training=False), torch.enable_grad():
-        scores = flow(model, layers, run.dataset.shape)
+        scores = flow(model, layers, base.inputs(vars(run.dataset)))
     return _usable(run, "synaptic flow", scores, layers)
 
 
 def _parts(run: RunConfig, wanted: Probe, batches: Batches) -> Callable[[], Iterable[Part]]:
-    """Return what gives the images of a probe: the same ones for the gradient and for the Hessian."""
+    """Return what gives the samples of a probe: the same ones for the gradient and for the Hessian."""
     if wanted.per_class:
-        images, labels = _of_each_class(run, wanted.per_class, batches)
+        inputs, labels = _of_each_class(run, wanted.per_class, batches)
         # Pieces of at most a batch, so that a probe takes no more memory than a step, but for the second derivative.
         pieces = math.ceil(len(labels) / batches.batch_size)
         number, count = batches.share
         split = [
             (one.tensor_split(count)[number], its.tensor_split(count)[number])
-            for one, its in zip(images.tensor_split(pieces), labels.tensor_split(pieces), strict=True)
+            for one, its in zip(inputs.tensor_split(pieces), labels.tensor_split(pieces), strict=True)
         ]
         if not all(len(its) for _, its in split):
-            raise UsageError(f"nproc={count}: method {run.method.name} probes {len(labels)} images, too few for each")
+            raise UsageError(f"nproc={count}: method {run.method.name} probes {len(labels)} samples, too few for each")
         return lambda: ((one.to(run.device), its.to(run.device), len(its) / len(labels)) for one, its in split)
     # All of them are whole batches (`harness.budget.probe.check`), or this process's parts of these.
     return lambda: (
-        (images, labels, len(labels) / batches.batch_size / wanted.batches)
-        for images, labels in islice(batches.epoch(0), wanted.batches)
+        (inputs, targets, len(targets) / batches.batch_size / wanted.batches)
+        for inputs, targets in islice(batches.epoch(0), wanted.batches)
     )
 
 
 def _of_each_class(run: RunConfig, count: int, batches: Batches) -> tuple[Tensor, Tensor]:
-    """Return the first ``count`` images of each class in the order of epoch 0, and their labels, on the CPU."""
+    """Return the first ``count`` samples of each class in the order of epoch 0, and their labels, on the CPU."""
     missing = [count] * run.dataset.classes
     found: list[tuple[Tensor, Tensor]] = []
     with batches.whole():
-        for images, labels in batches.epoch(0):
+        for inputs, labels in batches.epoch(0):
             places = []
             for place, label in enumerate(labels.tolist()):
                 if missing[label]:
                     missing[label] -= 1
                     places.append(place)
-            found.append((images[places].cpu(), labels[places].cpu()))  # of many classes they take gigabytes
+            found.append((inputs[places].cpu(), labels[places].cpu()))  # of many classes they take gigabytes
             if not any(missing):
                 break
     for label, left in enumerate(missing):
         if left:
             raise UsageError(
-                f"method {run.method.name} probes {count} images of each class; the training split has "
+                f"method {run.method.name} probes {count} samples of each class; the training split has "
                 f"{count - left} of class {label}"
             )
-    return torch.cat([images for images, _ in found]), torch.cat([labels for _, labels in found])
+    return torch.cat([inputs for inputs, _ in found]), torch.cat([labels for _, labels in found])
 
 
 def _usable(run: RunConfig, what: str, tensors: list[Tensor], layers: Layers) -> list[Tensor]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from harness.config import RunConfig
 from harness.tasks.data import Data
-from harness.tasks.score import evaluate
+from harness.tasks.score import tallied
 from harness.training import stopwatch
-from harness.training.prepare import Task
+from harness.training.prepare import Prepared
 from harness.training.ranks import Ranks
 from harness.training.stopwatch import Stopwatch
 from harness.training.trainer import Call, Emit, Trainer
@@ -19,7 +19,7 @@ class RankedTrainer(Trainer):
     The loop follows what all processes know alike: progress, the averaged loss, and what they agree on when they meet.
     """
 
-    def __init__(self, run: RunConfig, task: Task, splits: Data, ranks: Ranks) -> None:
+    def __init__(self, run: RunConfig, task: Prepared, splits: Data, ranks: Ranks) -> None:
         """See `Trainer.__init__`."""
         self._ranks = ranks
         splits.train.share = splits.val.share = ranks.share
@@ -35,12 +35,16 @@ class RankedTrainer(Trainer):
         return super().train(emit, checkpoint, lambda: self._meetings.stopped, before_last)
 
     def _validated(self) -> float:
-        """Return the accuracy, of which each process counts its part of the images."""
+        """Return the metric, of which each process adds up its part of the samples."""
         self._ranks.require_equal(self.masks, self.course.ledger.steps, weights=True)
         self._ranks.take_buffers(self.model)
-        images = self._splits.val.samples
-        score = evaluate(self.model, self._splits.val)
-        return self._ranks.totals(round(score.accuracy * images))[0] / images
+        val = self._splits.val
+        sums = tallied(self.model, val, self._task)
+        if not sums:  # of fewer samples than processes, one has none: it adds nothing, under the same names
+            with val.whole():
+                sums = dict.fromkeys(tallied(self.model, val, self._task), 0.0)
+        totals = self._ranks.totals(*sums.values())
+        return self._task.score(dict(zip(sums, totals, strict=True)), val.samples).value
 
     def _progress(self, *, evaluated: bool) -> dict[str, Any]:
         """Return a progress event; only the leader's is seen, and only the leader may find a loss that diverges in it.

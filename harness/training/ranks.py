@@ -1,7 +1,7 @@
 """The processes of one run: each trains on its part of every batch, and together they take the steps of one.
 
 Every process holds the whole network, its masks and its optimiser, draws the same random numbers, and so decides the
-same. What a method or the optimiser computes from images is averaged over all of them. Batch statistics are those of
+same. What a method or the optimiser computes from samples is averaged over all of them. Batch statistics are those of
 each process's part of the batch, as in `torch.nn.parallel.DistributedDataParallel`; evaluations use the running
 statistics of the first process, the leader, which also writes all that a run leaves.
 """
@@ -166,7 +166,7 @@ class Ranks:
 
 
 class Averaging:
-    """Averages gradients and loss over the images of all processes, in one buffer.
+    """Averages gradients and loss over the samples of all processes, in one buffer.
 
     A gradient that some processes lack counts as 0 there; one that all lack stays missing, so that weight decay and
     momentum leave its parameter alone as in a run of one process.
@@ -181,19 +181,19 @@ class Averaging:
             kind = torch.promote_types(kind, parameter.dtype)
         sizes += [1, 1, len(sizes)]
         self._buffer = torch.empty(sum(sizes), dtype=kind, device=self._parameters[0].device)
-        *parts, self._loss, self._images, self._present = self._buffer.split(sizes)
+        *parts, self._loss, self._samples, self._present = self._buffer.split(sizes)
         self._parts = [part.view(each.shape) for part, each in zip(parts, self._parameters, strict=True)]
 
     @torch.no_grad()
-    def __call__(self, loss: Tensor, images: int) -> Tensor:
+    def __call__(self, loss: Tensor, samples: int) -> Tensor:
         """Put the mean gradients in the place of this process's own.
 
         Args:
-            loss: Mean over this process's images, whose gradients the parameters have.
-            images: How many these are.
+            loss: Mean over this process's samples, whose gradients the parameters have.
+            samples: How many these are.
 
         Returns:
-            The mean loss over the images of all processes.
+            The mean loss over the samples of all processes.
         """
         self._present.fill_(1)
         missing = [number for number, parameter in enumerate(self._parameters) if parameter.grad is None]
@@ -203,11 +203,11 @@ class Averaging:
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         torch._foreach_copy_(self._parts, gradients)
         self._loss.copy_(loss)
-        self._images.fill_(1)
-        # Parts of a batch may differ by an image: what is summed is weighted, the number of images with it.
-        self._buffer.mul_(images)
+        self._samples.fill_(1)
+        # Parts of a batch may differ by a sample: what is summed is weighted, the number of samples with it.
+        self._buffer.mul_(samples)
         self._ranks.reduce(self._buffer)
-        self._buffer.div_(self._images.clone())
+        self._buffer.div_(self._samples.clone())
         torch._foreach_copy_(gradients, self._parts)
         for number in missing:
             if not self._present[number]:
@@ -216,13 +216,13 @@ class Averaging:
 
 
 def smallest_part(nproc: int, batch: int) -> int:
-    """Return the images that a process has of a batch, at least.
+    """Return the samples that a process has of a batch, at least.
 
     Raises:
         UsageError: A process would have none.
     """
     if batch < nproc:
-        raise UsageError(f"nproc={nproc}: the smallest batch holds {batch} images, allowed are 1 to {batch} processes")
+        raise UsageError(f"nproc={nproc}: the smallest batch holds {batch} samples, allowed are 1 to {batch} processes")
     return batch // nproc
 
 

@@ -8,21 +8,22 @@ from typing import Any
 
 from harness import generators
 from harness.machine.meter import WHOLE, Meter
-from harness.records import Record, bits
+from harness.records import Record
 from harness.records.record import is_trial
 from harness.seeds import derive
+from harness.tasks import base
 from harness.tasks.data import Batches, decoded
 from harness.tasks.reliability import measured
-from harness.tasks.score import evaluate
+from harness.tasks.score import evaluate, recorded
 from harness.training.checkpoint import Checkpoints
 from harness.training.network import Network
-from harness.training.prepare import Task
+from harness.training.prepare import Prepared
 from harness.training.promises import pattern_problems
 from harness.training.trainer import DivergedError, Trainer
 from methods.parts.patterns import active_neurons
 
 
-def describe(result: Record, task: Task, trainer: Trainer) -> None:
+def describe(result: Record, task: Prepared, trainer: Trainer) -> None:
     """Fill in what was spent and seen, also of a run that did not end well."""
     masks, ledger, history = trainer.masks, trainer.course.ledger, trainer.history
     inference = task.costs.forward(masks.active)
@@ -42,13 +43,13 @@ def describe(result: Record, task: Task, trainer: Trainer) -> None:
     result["cost"]["seconds"].update(trainer.watch.seconds)
     active = masks.counted()
     result["metrics"].update(
-        val_accuracy=history.curve[-1]["val_accuracy"] if history.curve else None,
         sparsity=1 - sum(active) / full["maskable"],
         active=sum(active),
         nonzero=sum(masks.nonzero()),
         maskable=masks.maskable,
         layer_density={name: count / size for name, count, size in zip(masks.names, active, masks.sizes, strict=True)},
         exploration_rate=masks.exploration_rate(),
+        **{history.validated: history.curve[-1][history.validated] if history.curve else None},
     )
     if (result["config"].get("pattern") or {}).get("kind") == "fan_in":
         result["metrics"]["active_neurons"] = {name: active_neurons(mask) for name, mask in masks.tensors()}
@@ -59,7 +60,7 @@ def finish(result: Record, trainer: Trainer, test: Batches) -> None:
     """Check the run's promises and touch the test set, for the only time; a trial of tuning leaves it alone.
 
     Raises:
-        DivergedError: The loss on the test set is NaN or infinite.
+        DivergedError: The loss or the metric on the test set is NaN or infinite.
     """
     violations = trainer.final_violations() + pattern_problems(result["config"], trainer.masks)
     if not is_trial(result):
@@ -70,19 +71,21 @@ def finish(result: Record, trainer: Trainer, test: Batches) -> None:
 def _score(result: Record, trainer: Trainer, test: Batches) -> None:
     started = time.perf_counter()
     generators.seed(derive(result["seed"], "test"))  # whatever the training has drawn, as the referee does
-    score = evaluate(trainer.model, test, each=True)
+    task = base.of(result["config"]["dataset"])
+    score = evaluate(trainer.model, test, task, each=True)
     try:
         if not math.isfinite(score.loss):  # the last steps ruined what no later training loss shows
             raise DivergedError(f"the loss on the test set is {score.loss}")
-        config = result["config"]
-        result["reliability"] = measured.group(
-            score, trainer.model, test, config, corruptions=bool(config.get("corruptions"))
-        )
+        if not math.isfinite(score.value):
+            raise DivergedError(f"{task.metric.name} is {score.value} on the test set")
+        if score.calibration is not None:
+            config = result["config"]
+            result["reliability"] = measured.group(
+                score, trainer.model, test, config, corruptions=bool(config.get("corruptions"))
+            )
     finally:
         trainer.watch.seconds["eval"] += time.perf_counter() - started
-    result["metrics"].update(test_accuracy=score.accuracy, test_top5=score.top5, test_loss=score.loss)
-    assert score.right is not None
-    result["metrics"]["test_right"] = bits.pack(score.right.numpy())
+    result["metrics"].update(recorded(score, task))
 
 
 def network(trainer: Trainer) -> Network:

@@ -2,12 +2,12 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from harness.config import RunConfig
 from harness.machine.precision import precision
 from harness.tasks.data import Batches
 from harness.training.graph import RecordedStep
+from harness.training.objective import objective
 from harness.training.ranks import Averaging, Ranks
 from harness.training.topology import Topology
 from methods import Event
@@ -21,7 +21,7 @@ class Step:
         model: Trained in place.
         optimizer: Of the model's parameters.
         topology: The masks, attached to the optimiser, and what the method does in each step.
-        batches: Make images and labels of picks.
+        batches: Make inputs and targets of picks.
         ranks: The processes of the run, which average gradients and loss; None for this one alone.
     """
 
@@ -41,7 +41,7 @@ class Step:
         self._each_step, self._refreezes = topology.each_step, topology.refreezes
         self._clip = run.recipe.clip
         self._device = torch.device(run.device)
-        self._batch_size, self._smoothing = run.recipe.batch_size, run.recipe.label_smoothing
+        self._batch_size, self._objective = run.recipe.batch_size, objective(run)
         self._recorded = RecordedStep(self._update, f"a step of {run.method.name}") if run.graph else None
         self._rate = torch.zeros((), device=self._device)
         self._loss = torch.zeros((), device=self._device)
@@ -86,15 +86,15 @@ class Step:
         self._losses = loss_steps
 
     def _update(self, *pick: Tensor, event: Event | None = None) -> None:
-        images, labels = self._batches.batch(*pick)
+        inputs, targets = self._batches.batch(*pick)
         self._optimizer.zero_grad(set_to_none=True)
         if self._masks.forward is None:
-            loss = self._differentiated(images, labels)
+            loss = self._differentiated(inputs, targets)
         else:
             with self._masks.forward.training():
-                loss = self._differentiated(images, labels)
+                loss = self._differentiated(inputs, targets)
         if self._average is not None:
-            loss = self._average(loss, len(labels))
+            loss = self._average(loss, len(targets))
         if event is not None and (event.dense_gradient or event.gradient):
             self._masks.hold_gradients(dense=event.dense_gradient)
         if self._each_step is not None:
@@ -109,10 +109,10 @@ class Step:
                 self._masks.freeze()
         self._loss += loss
 
-    def _differentiated(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _differentiated(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of a batch once its gradients are there."""
         with precision(self._device):
-            loss = F.cross_entropy(self._model(images), labels, label_smoothing=self._smoothing)
+            loss = self._objective(self._model(inputs), targets)
         loss.backward()
         return loss.detach()
 

@@ -15,7 +15,7 @@ from harness.tasks.data import Batches
 from harness.training import probing
 from harness.training.fan_in import scale_by_fan_in
 from harness.training.history import History
-from harness.training.prepare import Task
+from harness.training.prepare import Prepared
 from harness.training.ranks import Ranks
 from methods import Event, Masks
 from methods.base import overrides
@@ -35,7 +35,7 @@ class Topology:
     def __init__(
         self,
         run: RunConfig,
-        task: Task,
+        task: Prepared,
         optimizer: torch.optim.Optimizer,
         history: History,
         ranks: Ranks | None = None,

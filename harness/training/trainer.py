@@ -12,13 +12,15 @@ from harness import generators
 from harness.budget.course import Iteration
 from harness.config import RunConfig
 from harness.machine.precision import placed
+from harness.records import metrics
 from harness.seeds import derive
+from harness.tasks import base
 from harness.tasks.data import Data
 from harness.tasks.score import evaluate
 from harness.training import optimizers, stopwatch
 from harness.training.history import History
 from harness.training.learning_rate import Rates
-from harness.training.prepare import Task
+from harness.training.prepare import Prepared
 from harness.training.promises import Promises
 from harness.training.ranks import Ranks
 from harness.training.rewinding import RewindPoint
@@ -31,7 +33,7 @@ Call = Callable[[], object]
 
 
 class DivergedError(Exception):
-    """The training loss is NaN or infinite."""
+    """The training loss, or the metric on the validation split, is NaN or infinite."""
 
 
 class Trainer:
@@ -46,7 +48,7 @@ class Trainer:
         watch: Seconds by what they were spent on.
     """
 
-    def __init__(self, run: RunConfig, task: Task, splits: Data, ranks: Ranks | None = None) -> None:
+    def __init__(self, run: RunConfig, task: Prepared, splits: Data, ranks: Ranks | None = None) -> None:
         """Put the model on its device and draw the masks.
 
         Args:
@@ -55,12 +57,12 @@ class Trainer:
             splits: The data set.
             ranks: The processes of the run; None for this one alone.
         """
-        self._run, self._splits = run, splits
+        self._run, self._splits, self._task = run, splits, base.of(vars(run.dataset))
         self._device = torch.device(run.device)
         generators.seed(derive(run.seed, "train"))
         self.model = placed(task.model, self._device)
         self.optimizer = optimizers.build(run, task)
-        self.history = History()
+        self.history = History(metrics.field(self._task.metric, "val"))
         self._topology = Topology(run, task, self.optimizer, self.history, ranks)
         self.masks = self._topology.masks
         self.course = task.course(run)
@@ -207,29 +209,28 @@ class Trainer:
         self.watch.book("train")
         self._promises.check(self.course.ledger.steps)
         with self.masks.used():
-            accuracy = self._validated()
+            value = self._finite(self._validated(), f"{self._task.metric.name} on the validation split")
         self._evaluated = int(position * self._evaluations)
+        step, progress, lr = self.course.ledger.steps, self.course.clock.progress, self._rates.at(position)
         self.history.note_point(
-            step=self.course.ledger.steps,
-            progress=self.course.clock.progress,
-            train_loss=loss,
-            val_accuracy=accuracy,
-            density=self.masks.density,
-            lr=self._rates.at(position),
+            step=step, progress=progress, train_loss=loss, value=value, density=self.masks.density, lr=lr
         )
         self._step.forget_loss()
         self.watch.book("eval")
 
     def _validated(self) -> float:
-        """Return the accuracy on the validation split."""
-        return evaluate(self.model, self._splits.val).accuracy
+        """Return the metric on the validation split."""
+        return evaluate(self.model, self._splits.val, self._task).value
 
     def _mean_loss(self) -> float:
         mean = self._step.mean_loss()
         self.watch.settle()  # it costs nothing: the host has just waited for the device
-        if not math.isfinite(mean):
-            raise DivergedError(f"the training loss is {mean} at step {self.course.ledger.steps}")
-        return mean
+        return self._finite(mean, "the training loss")
+
+    def _finite(self, value: float, what: str) -> float:
+        if not math.isfinite(value):
+            raise DivergedError(f"{what} is {value} at step {self.course.ledger.steps}")
+        return value
 
     def _progress(self, *, evaluated: bool) -> dict[str, Any]:
         """Return a progress event: where the run stands, and the last evaluation."""
@@ -240,7 +241,7 @@ class Trainer:
             "progress": self.course.clock.progress,
             "epoch": self.course.epoch[0],
             "loss": self._mean_loss() if last is None or self._step.has_loss else last["train_loss"],
-            "val_accuracy": last and last["val_accuracy"],
+            self.history.validated: last and last[self.history.validated],
             "evaluated": evaluated,
             "density": self.masks.density,
             "lr": last["lr"] if evaluated and last else self._rates.at(self.course.position),

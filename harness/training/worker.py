@@ -34,7 +34,7 @@ from harness.training import endings, launch, network, report, workplace
 from harness.training.checkpoint import Checkpoints
 from harness.training.determinism import Nondeterministic, require_deterministic
 from harness.training.endings import INTERRUPTED, StoppedError
-from harness.training.prepare import Task, prepare
+from harness.training.prepare import Prepared, prepare
 from harness.training.ranked import RankedTrainer
 from harness.training.ranks import Ranks
 from harness.training.trainer import DivergedError, Emit, Trainer
@@ -169,7 +169,7 @@ class _Run:
             resume = "run it again to resume from its checkpoint (--force begins anew)"
             raise StoppedError(resume if saved else "its checkpoint could not be written")
 
-    def _set_up(self) -> tuple[RunConfig, Task, Data]:
+    def _set_up(self) -> tuple[RunConfig, Prepared, Data]:
         """Make model and data ready."""
         config = self._request["config"]
         generators.seed(derive(config["seed"], "start"))  # for what plug-ins draw when they are imported
@@ -189,7 +189,7 @@ class _Run:
         self._stop_early()
         return run, task, splits
 
-    def _join(self, run: RunConfig, task: Task) -> None:
+    def _join(self, run: RunConfig, task: Prepared) -> None:
         """Join the other processes of the run; only the leader is heard."""
         self.ranks = Ranks.join(run.nproc, run.device)
         made = self._result["provenance"]
@@ -199,7 +199,7 @@ class _Run:
         if not self.ranks.leads:
             self._emit = lambda event: None
 
-    def _trainer(self, run: RunConfig, task: Task, splits: Data) -> Trainer:
+    def _trainer(self, run: RunConfig, task: Prepared, splits: Data) -> Trainer:
         return Trainer(run, task, splits) if self.ranks is None else RankedTrainer(run, task, splits, self.ranks)
 
     def _anew(self, splits: Data) -> Trainer:
@@ -211,7 +211,7 @@ class _Run:
         if self._stopped():
             raise StoppedError("it had not begun to train")
 
-    def _spend(self, task: Task, trainer: Trainer, checkpoints: Checkpoints) -> bool:
+    def _spend(self, task: Prepared, trainer: Trainer, checkpoints: Checkpoints) -> bool:
         """Train until the budget is spent; return whether it is, and the run was not told to stop."""
         successor = self._request.get("successor")
         before_last = partial(checkpoints.save_for, successor) if successor else None

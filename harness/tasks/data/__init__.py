@@ -6,6 +6,7 @@ allows. A new data set is one function under ``@register`` in ``harness/tasks/da
 ``benchmarks/dataset``.
 """
 
+from harness.tasks.data.checks import recipe as check_recipe
 from harness.tasks.data.loading import (
     ABSENT,
     DALI,
@@ -32,6 +33,7 @@ __all__ = [
     "Data",
     "Info",
     "check_loader",
+    "check_recipe",
     "decoded",
     "directory",
     "fetch",
