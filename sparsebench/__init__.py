@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.networks.load import load_network
     from harness.records.frames import load
+    from harness.records.metrics import Metric
+    from harness.tasks.base import Task
     from methods import Event, Learned, Look, Masks, Method, Moment, Pattern, Probe, Rewinding, register
     from sparsebench.runs import load_test_images, plan, resolve, run
 
@@ -26,10 +28,12 @@ __all__ = [
     "Look",
     "Masks",
     "Method",
+    "Metric",
     "Moment",
     "Pattern",
     "Probe",
     "Rewinding",
+    "Task",
     "load",
     "load_network",
     "load_test_images",
@@ -43,6 +47,8 @@ _HOMES = {
     "methods": ("Event", "Learned", "Look", "Masks", "Method", "Moment", "Pattern", "Probe", "Rewinding", "register"),
     "harness.networks.load": ("load_network",),
     "harness.records.frames": ("load",),
+    "harness.records.metrics": ("Metric",),
+    "harness.tasks.base": ("Task",),
     "sparsebench.runs": ("load_test_images", "plan", "resolve", "run"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -92,18 +92,19 @@ def run(overrides: Iterable[str] = (), *, force: bool = False) -> Record:
 def load_test_images(record: Record | Path | str) -> Iterator[tuple[Tensor, Tensor]]:
     """Load the test set of a run, once through, in batches.
 
-    A kept network of the run (`load_network`) classifies as many of these images correctly as the record says.
+    A kept network of the run (`load_network`) classifies as many of these images correctly as the record says; for a
+    run of another task these are its inputs and targets.
 
     Args:
         record: The record of the run, or its file.
 
     Returns:
         Images as the network takes them, float32 of shape (batch, channels, height, width), and labels, int64 of shape
-        (batch,), on the CPU and in the order of the data set.
+        (batch,), on the CPU and in the order of the data set. Other inputs and targets have the shapes of their task.
 
     Raises:
         RecordError: The file is not a record.
-        UsageError: The images are absent, or not those that the run was tested on.
+        UsageError: The samples are absent, or not those that the run was tested on.
     """
     from harness.records import load
     from harness.reliability.reload import load_test

@@ -6,6 +6,7 @@ from harness.audit import counts, promised, second_count
 from harness.conformance.errors import ConformanceError
 from harness.conformance.study import Study
 from harness.conformance.trained import Watched, differences, outcome
+from harness.records import metrics
 from harness.training.prepare import prepare
 
 Check = Callable[[Study], str]
@@ -67,12 +68,12 @@ def flops(study: Study) -> str:
     task = prepare(main)
     second = second_count.forward_flops(task.model, main.dataset.shape)
     if second not in (None, task.costs.dense):
-        raise ConformanceError(f"one image costs {task.costs.dense:,} FLOPs, but fvcore counts {second:,}")
+        raise ConformanceError(f"one sample costs {task.costs.dense:,} FLOPs, but fvcore counts {second:,}")
     charged = study.watched[study.sparsity].record["cost"]["train_flops"]
     by_fvcore = (
         "no second count, since fvcore lacks an operator of it"
         if second is None
-        else f"one image {second:,}, as fvcore counts"
+        else f"one sample {second:,}, as fvcore counts"
     )
     return f"{charged:,} charged at {study.sparsity}, as recounted from the record; {by_fvcore}"
 
@@ -127,11 +128,14 @@ def resumable(study: Study) -> str:
 def network(study: Study) -> str:
     """The network that a run leaves has, without the code of the method, what the record says."""
     said = []
+    metric = metrics.of_dataset(vars(study.main.run.dataset))
+    scored = metrics.field(metric, "test")
     for sparsity, found in study.judged.items():
         record = study.watched[sparsity].record
         masks = (("active", sum(found["active"])), ("nonzero", sum(found["nonzero"])))
-        for name, value in (*masks, ("test_accuracy", found["test_accuracy"]), ("test_right", found["test_right"])):
-            if record["metrics"][name] != value:
+        for name, value in (*masks, *((name, found.get(name)) for name in (scored, "test_right"))):
+            if record["metrics"].get(name) != value:
                 raise ConformanceError(f"at sparsity {sparsity}: {name} of the file is not the record's")
-        said.append(f"{found['test_accuracy']:.3f} at {sparsity}")
-    return f"read from its file it has the record's counts and test accuracy: {', '.join(said)}"
+        said.append(f"{found[scored]:.3f} at {sparsity}")
+    what = metric.name.replace("_", " ")
+    return f"read from its file it has the record's counts and test {what}: {', '.join(said)}"

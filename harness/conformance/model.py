@@ -6,13 +6,15 @@ from torch import nn
 from harness.conformance import checks
 from harness.conformance.errors import ConformanceError
 from harness.conformance.study import Study
-from harness.tasks import models
+from harness.records.metrics import CLASSIFICATION
+from harness.tasks import base, models
 from harness.training.prepare import prepare
 
 
 def builds(study: Study) -> str:
-    """Initial weights follow from the seed alone, and images give a score for each class."""
+    """Initial weights follow from the seed alone, and samples give outputs of the task's shape."""
     run = study.main.run
+    inputs = base.inputs(vars(run.dataset))
 
     def build(seed: int) -> nn.Module:
         return models.build(run.model.name, run.dataset.classes, run.dataset.shape, seed, **run.model.options())
@@ -26,11 +28,15 @@ def builds(study: Study) -> str:
     if all(torch.equal(one, two) for one, two in pairs):
         raise ConformanceError("models of two seeds have the same weights")
     with torch.no_grad():
-        scores = first.eval()(torch.zeros(2, *run.dataset.shape))
-    if tuple(scores.shape) != (2, run.dataset.classes):
-        raise ConformanceError(f"two images give {tuple(scores.shape)}, not (2, {run.dataset.classes})")
+        found = tuple(first.eval()(inputs.zeros(2)).shape)
+    if found != (wanted := (2, *(inputs.outputs or ()))):
+        raise ConformanceError(f"two samples give {found}, not {wanted}")
     size = sum(parameter.numel() for parameter in first.parameters())
-    return f"{size:,} parameters from the seed alone; {run.dataset.classes} scores for {list(run.dataset.shape)} images"
+    if len(wanted) == 2:
+        what = f"{run.dataset.classes} {'scores' if run.dataset.task == CLASSIFICATION else 'values'}"
+    else:
+        what = f"values of shape {list(wanted[1:])}"
+    return f"{size:,} parameters from the seed alone; {what} for inputs of {list(inputs.shape)}"
 
 
 def maskable(study: Study) -> str:
@@ -39,7 +45,7 @@ def maskable(study: Study) -> str:
     masked, every = len(task.layers), sum(parameter.numel() for parameter in task.model.parameters())
     notes = "".join(f"; {note}" for note in task.notes)
     weights = sum(layer.weights for layer in task.costs.layers)
-    fixed = f"; {task.costs.fixed:,} FLOPs of an image are of no mask" if task.costs.fixed else ""
+    fixed = f"; {task.costs.fixed:,} FLOPs of a sample are of no mask" if task.costs.fixed else ""
     return f"{weights:,} of {every:,} parameters, in {masked} layers{fixed}{notes}"
 
 

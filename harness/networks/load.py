@@ -25,9 +25,9 @@ class SparseNetwork(NamedTuple):
     """A trained sparse network.
 
     Attributes:
-        model: With the weights of the last step, in evaluation mode, on the CPU. It takes images as the run's data
-            loader serves them: (batch, channels, height, width), scaled to [0, 1], less ``about["mean"]`` and divided
-            by ``about["std"]``, channel by channel.
+        model: With the weights of the last step, in evaluation mode, on the CPU. It takes inputs as the run's data
+            loader serves them: images as (batch, channels, height, width), scaled to [0, 1], less ``about["mean"]`` and
+            divided by ``about["std"]``, channel by channel; values as float32; tokens as int64.
         masks: Boolean tensors by the names of the weights that they belong to, in model order. A name such as
             ``in_proj_weight.q`` is a third of the rows of a packed parameter.
         about: Which run it is of: ``key``, ``method``, ``paper``, ``task``, ``dataset``, ``model``, ``width``,
