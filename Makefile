@@ -19,6 +19,7 @@ BUDGET ?=
 RUNNER ?=
 OUTPUT ?=
 SUITE ?=
+PAPER ?=
 EXECUTOR ?= local
 JOBS ?=
 UNTIL ?=
@@ -35,12 +36,13 @@ chosen = $(call option,METHOD,method) $(call option,DATASET,dataset) $(call opti
 	$(call option,SPARSITY,sparsity) $(call option,SEED,seed) $(call option,BUDGET,budget) \
 	$(call option,RUNNER,runner) $(output) $(ARGS)
 
-TARGETS := help bench suite plan leaderboard test lint site golden lock image speed nightly clean
+TARGETS := help bench suite reproduce plan leaderboard test lint site golden lock image speed nightly clean
 # What each target reads. Make ignores any other variable: method=rigl would train the default in silence.
 SETTINGS := METHOD DATASET MODEL SPARSITY SEED BUDGET RUNNER OUTPUT ARGS
 reads_bench := $(SETTINGS)
 reads_plan := $(SETTINGS) SUITE UNTIL
 reads_suite := $(SETTINGS) SUITE EXECUTOR JOBS UNTIL
+reads_reproduce := $(SETTINGS) PAPER EXECUTOR JOBS
 reads_nightly := $(SETTINGS) SUITE EXECUTOR JOBS
 reads_leaderboard := OUTPUT ARGS
 reads_test := ARGS
@@ -77,6 +79,9 @@ bench: $(READY) ## train one run and update the board (default: GraNet at 90 % o
 
 suite: $(READY) ## train a grid: SUITE=name [JOBS=n] [UNTIL=0.5: seeds until 0.5 points can be shown]; skips what is done
 	@$(BIN)/sparsebench suite --suite $(call given,SUITE) --executor $(call given,EXECUTOR) $(jobs) $(until) $(chosen)
+
+reproduce: $(READY) ## a paper's table, PAPER=name: trains what is missing, then a verdict on each row; ARGS=--no-train trains nothing
+	@$(BIN)/sparsebench reproduce $(call given,PAPER) --executor $(call given,EXECUTOR) $(jobs) $(chosen)
 
 plan: $(READY) ## what a run or SUITE=name will cost, and what is done; trains nothing
 	@$(BIN)/sparsebench plan $(if $(value SUITE),--suite $(call given,SUITE)) $(until) $(chosen)

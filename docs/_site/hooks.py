@@ -10,6 +10,7 @@ from typing import Any
 import command_pages
 import formulas
 import method_pages
+import paper_pages
 import record_pages
 import repository
 import setting_pages
@@ -25,6 +26,7 @@ GENERATED = {
     "recipes": setting_pages.recipes,
     "suites": setting_pages.suites,
     "published": setting_pages.published,
+    "papers": paper_pages.papers,
     "records": record_pages.fields,
     "methods": method_pages.overview,
 }

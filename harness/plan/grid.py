@@ -60,7 +60,7 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
         raise UsageError(f"a suite needs a name: SUITE=name or --suite name, one of {', '.join(names())}")
     if name not in (*names(), *papers()):
         raise unknown("suite", name, (*names(), *papers()))
-    base, grids = _read(name)
+    base, grids = _read(name, tell)
     grids, rest = _replaced(grids, overrides)
     told: set[str] = set()
     found = False
@@ -84,8 +84,10 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
         raise UsageError(f"suite {name}: none of its methods can have these sparsities, models and budgets")
 
 
-def _read(name: str) -> tuple[list[str], list[Grid]]:
+def _read(name: str, tell: Callable[[str], None]) -> tuple[list[str], list[Grid]]:
     """Return the overrides of every run of a suite, and its grids.
+
+    Methods that a paper's suite names and that do not exist, or not yet, are left out.
 
     Raises:
         UsageError: Its file cannot be read, or is not a suite.
@@ -94,7 +96,21 @@ def _read(name: str) -> tuple[list[str], list[Grid]]:
     found = [{str(axis): _listed(values) for axis, values in grid.items()} for grid in _listed(suite.get("grid", {}))]
     if empty := next((axis for grid in found for axis, values in grid.items() if not values), None):
         raise UsageError(f"suite {name}: {_path(name)}: the list {empty} of grid is empty, which leaves no runs")
+    if "paper" in suite:
+        found = [grid for grid in found if _only_known(grid, tell)]
     return [f"{setting}={_text(value)}" for setting, value in suite.get("base", {}).items()], found
+
+
+def _only_known(grid: Grid, tell: Callable[[str], None]) -> bool:
+    """Take the methods that do not exist out of a grid, in place; return whether any is left."""
+    named = [str(value) for value in grid.get("method", [])]
+    families = {method.family for method in methods().values()}
+    absent = [name for name in named if name.isidentifier() and name not in (*methods(), *families, "all")]
+    for name in absent:
+        tell(f"left out method={name}: no method here has that name")
+    if absent:
+        grid["method"] = [name for name in named if name not in absent]
+    return "method" not in grid or bool(grid["method"])
 
 
 def _path(name: str) -> Path:

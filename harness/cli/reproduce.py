@@ -1,0 +1,81 @@
+"""``sparsebench reproduce``: a paper's table, trained as far as it is missing, with a verdict on each row."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli import layout, limits, suite
+from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs_anywhere, output
+from harness.console import say, shown
+from harness.errors import UsageError
+from harness.places import ROOT
+
+if TYPE_CHECKING:
+    from harness.reproduce import Result
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    command.add_argument("paper", nargs="?", default="", metavar="PAPER", help="name of a file in suite/papers")
+    command.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="OVERRIDE",
+        help=f"{OVERRIDES}; of an axis of its grid, as in sparsity=0.99, it chooses rows; {limits.HELP}",
+    )
+    command.add_argument("--no-train", dest="train", action="store_false", help="judge by the records that there are")
+    command.add_argument(
+        "--executor", default="local", metavar="NAME", help="where its runs are trained: see sparsebench suite --help"
+    )
+    command.add_argument("--jobs", type=jobs_anywhere, default=0, metavar="N", help="runs at a time, or auto")
+    command.set_defaults(until=None, detach=False, wait=True)
+
+
+def call(given: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    from harness import reproduce
+
+    if "=" in given.paper:
+        raise UsageError(f"{given.paper} is not a paper: write sparsebench reproduce PAPER {given.paper}")
+    reproduce.read(given.paper)  # what is wrong in its file is said before anything is trained
+    _, overrides = limits.read(given.overrides, wait=True)
+    of_runs = [each for each in overrides if not each.startswith("executor.")]
+    status = DONE
+    if given.train:
+        given.suite = given.paper
+        status = suite.call(given)
+    folder = output([each for each in of_runs if each.startswith("output=")])
+    result = reproduce.of(given.paper, of_runs, folder / "records")
+    _print(result)
+    own = folder.resolve() == (ROOT / "results").resolve()
+    for path in reproduce.write(_all(given.paper, folder), folder, ROOT / "README.md" if own else None):
+        print(f"wrote {shown(path)}")
+    return FAILED if status == FAILED else DONE
+
+
+def _print(result: "Result") -> None:
+    from harness.reproduce import sheets
+
+    print("\n".join(line for line in sheets.told(result)[:-1] if line))
+    print()
+    print(layout.many([sheets.cells(row) for row in result.rows], layout.width()))
+    if ordered := sheets.orderings(result):
+        print()
+        print(layout.many(ordered, layout.width()))
+    print()
+    print(sheets.told(result)[-1])
+
+
+def _all(wanted: str, folder: Path) -> "Sequence[Result]":
+    """Judge every paper by the records of a folder; of one whose file is wrong, or a plug-in is missing, say so."""
+    from harness import reproduce
+    from harness.plan import grid
+
+    found = []
+    for name in grid.papers():
+        try:
+            found.append(reproduce.of(name, [], folder / "records"))
+        except UsageError as error:
+            say(f"left out of the reproductions: {name}: {error}")
+    return found

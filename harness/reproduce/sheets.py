@@ -1,0 +1,243 @@
+"""Reproductions as files: every paper of which something has been run, in three formats and for the README."""
+
+import csv
+import io
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from harness.board import escape
+from harness.board.markdown import grid
+from harness.board.readme import update_readme
+from harness.records import write_atomic
+from harness.reports import html
+from harness.reports.page import UNKNOWN, Page, Section, Table
+from harness.reproduce import verdicts
+from harness.reproduce.paper import Line, Published
+from harness.reproduce.results import Result, RowResult
+
+FILES = ("reproductions.csv", "reproductions.md", "reproductions.html")
+START, END = "<!-- reproductions:start -->", "<!-- reproductions:end -->"
+HEADERS = ("method", "sparsity", "settings", "published", "ours", "seeds", "difference", "verdict", "why or note")
+ORDER_HEADERS = ("published order", "verdict", "ours")
+
+_TITLE = "Reproductions"
+_READING = (
+    "Each row of a paper's table beside our runs under its protocol, as far as that is known. ± is what the paper "
+    "gives, and the standard deviation of ours. A row is reproduced if the difference is within the stated tolerance "
+    "or the joint 95 % interval of the two means. Ours is always the last epoch, with the test set used once."
+)
+_COUNTED = (verdicts.REPRODUCED, verdicts.ORDERED, verdicts.UNDECIDED, verdicts.MISSED, verdicts.NOT_RUN)
+
+
+def write(results: Sequence[Result], folder: Path, readme: Path | None = None) -> list[Path]:
+    """Write `FILES`, and the README's table where one is given.
+
+    Args:
+        results: Of all papers; those of which nothing was run are left out.
+        folder: Where the files go.
+        readme: A file with the two markers.
+
+    Returns:
+        The files.
+
+    Raises:
+        UsageError: ``readme`` has no markers.
+        OSError: A file cannot be written.
+    """
+    run = [result for result in results if result.run]
+    written = [folder / name for name in FILES]
+    for path, content in zip(written, (csv_text(run), markdown(run), html.page(page(run))), strict=True):
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            write_atomic(path, content)
+    if readme is not None:
+        update_readme(readme, summary(run), (START, END))
+    return written
+
+
+def cells(row: RowResult) -> dict[str, str]:
+    """Return the cells of a row by `HEADERS`."""
+    line, verdict = row.line, row.verdict
+    digits = _digits(line)
+    return dict(
+        zip(
+            HEADERS,
+            (
+                *_settings(line),
+                _published(line),
+                _ours(row),
+                str(len(row.values)) if row.values else UNKNOWN,
+                _difference(row, digits),
+                verdict.word,
+                verdict.why or line.note,
+            ),
+            strict=True,
+        )
+    )
+
+
+def told(result: Result) -> list[str]:
+    """Return what is to be known of a paper's table, a sentence or two each."""
+    paper = result.paper
+    orders = sum(verdict.word == verdicts.REPRODUCED for _, verdict in result.orderings)
+    counts = f"{result.count(verdicts.REPRODUCED)} of {result.count()} published rows reproduced"
+    if result.orderings:
+        counts += f", {orders} of {len(result.orderings)} orderings"
+    return [
+        f"{paper.title}. {paper.table}. Source: {paper.source}.",
+        f"Known of the protocol: {paper.known}" if paper.known else "",
+        " ".join(["Guessed or different:", *paper.guessed]) if paper.guessed else "",
+        f"Tolerance: {paper.tolerance:g}. {paper.tolerance_why}".strip(),
+        f"{counts}.",
+    ]
+
+
+def orderings(result: Result) -> list[dict[str, str]]:
+    """Return the cells of the orderings by `ORDER_HEADERS`."""
+    return [
+        dict(zip(ORDER_HEADERS, (ordering.said, verdict.word, verdict.why), strict=True))
+        for ordering, verdict in result.orderings
+    ]
+
+
+def markdown(results: Iterable[Result]) -> str:
+    """Return the papers as Markdown."""
+    parts = [f"# {_TITLE}", "Written from `records/*.json` by `sparsebench reproduce`; do not edit.", _READING]
+    for result in results:
+        parts.append(f"## {escape.markdown(result.paper.name)}")
+        parts += [escape.markdown(line) for line in told(result) if line]
+        parts.append(grid(list(HEADERS), [list(cells(row).values()) for row in result.rows]))
+        if ordered := orderings(result):
+            parts.append(grid(list(ORDER_HEADERS), [list(each.values()) for each in ordered]))
+    return "\n\n".join(parts if len(parts) > 3 else [*parts, "Nothing has been run yet."]) + "\n"
+
+
+def page(results: Iterable[Result]) -> Page:
+    """Return the papers as a page."""
+    sections = []
+    for result in results:
+        tables = [Table(HEADERS, [list(cells(row).values()) for row in result.rows], words=3)]
+        if ordered := orderings(result):
+            tables.append(Table(ORDER_HEADERS, [list(each.values()) for each in ordered], words=3))
+        sections.append(Section(result.paper.name, tables=tables, notes=[line for line in told(result) if line]))
+    return Page(_TITLE, [_READING], sections)
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Return the table of the README: a line a paper."""
+    rows = []
+    for result in results:
+        counts = [str(result.count(word)) for word in _COUNTED]
+        held = sum(verdict.word == verdicts.REPRODUCED for _, verdict in result.orderings)
+        rows.append([result.paper.name, result.paper.title, str(result.count()), *counts])
+        rows[-1].append(f"{held} of {len(result.orderings)}" if result.orderings else UNKNOWN)
+    if not rows:
+        return "No paper has been run yet: `make reproduce PAPER=layer_collapse` takes minutes."
+    return grid(["suite", "paper", "published rows", *_COUNTED, "orderings reproduced"], rows)
+
+
+def csv_text(results: Iterable[Result]) -> str:
+    """Return the papers as CSV, a line for each row and each ordering."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_plain_cells("", None))
+    for result in results:
+        for row in result.rows:
+            writer.writerow([escape.csv(cell) for cell in _plain_cells(result.paper.name, row).values()])
+        for ordering, verdict in result.orderings:
+            found = _plain_cells(result.paper.name, None) | {"key": f"order: {ordering.said}"}
+            found |= {"verdict": verdict.word, "why": verdict.why}
+            writer.writerow([escape.csv(cell) for cell in found.values()])
+    return text.getvalue()
+
+
+def _plain_cells(paper: str, row: RowResult | None) -> dict[str, str]:
+    line = row.line if row else None
+    published = line.published if line else None
+    method, sparsity, settings = _settings(line) if line else ("", "", "")
+    verdict = row.verdict if row else None
+    return {
+        "paper": paper,
+        "key": line.key if line else "",
+        "method": method,
+        "sparsity": sparsity,
+        "settings": settings,
+        "measure": line.measure if line else "",
+        "published": _plain(published and published.value),
+        "spread": _plain(published and published.spread),
+        "spread_is": published.kind if published else "",
+        "published_n": _plain(published and published.n),
+        "ours": _plain(row and row.ours and row.ours.mean),
+        "ours_std": _plain(_std(row.values) if row else None),
+        "n": str(len(row.values)) if row else "",
+        "difference": _plain(verdict and verdict.difference),
+        "joint_half_width": _plain(verdict and verdict.half_width),
+        "tolerance": _plain(line.tolerance if line and published else None),
+        "decided_by": verdict.basis if verdict else "",
+        "verdict": verdict.word if verdict else "",
+        "why": verdict.why if verdict else "",
+        "runner": row.runner if row else "",
+    }
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _settings(line: Line) -> tuple[str, str, str]:
+    """Return method, sparsity and the other settings of a row in words."""
+    where = dict(line.where)
+    method, sparsity = str(where.pop("method")), where.pop("sparsity", UNKNOWN)
+    if isinstance(sparsity, list):
+        sparsity = f"{min(sparsity):.3g} to {max(sparsity):.3g}, {len(sparsity)} levels"
+    elif not isinstance(sparsity, str):
+        sparsity = f"{sparsity:.6g}"
+    return method, sparsity, ", ".join(f"{name}={value}" for name, value in where.items())
+
+
+def _digits(line: Line) -> int:
+    """Return the digits that a row is shown with: those that were published, but two at least."""
+    if line.published is None:
+        return 2
+    numbers = [line.published.value, line.published.spread or 0.0]
+    return max(2, *(len(f"{number:.3f}".rstrip("0").partition(".")[2]) for number in numbers))
+
+
+def _published(line: Line) -> str:
+    if line.published is None:
+        return UNKNOWN
+    if line.measure == "collapsed":
+        return _collapsed(line.published.value)
+    return _number(line.published, _digits(line))
+
+
+def _number(published: Published, digits: int) -> str:
+    spread = "" if published.spread is None else f" ± {published.spread:.{digits}f}"
+    about = [published.kind] if published.kind else []
+    about += [f"n {published.n}"] if published.n else []
+    return f"{published.value:.{digits}f}{spread}" + (f" ({', '.join(about)})" if about else "")
+
+
+def _ours(row: RowResult) -> str:
+    if row.ours is None:
+        return UNKNOWN
+    if row.line.measure == "collapsed":
+        return _collapsed(row.ours.mean)
+    digits, std = _digits(row.line), _std(row.values)
+    return f"{row.ours.mean:.{digits}f}" + ("" if std is None else f" ± {std:.{digits}f}")
+
+
+def _collapsed(share: float) -> str:
+    return {0.0: "no layer empty", 1.0: "a layer empty"}.get(share, f"a layer empty in {share:.0%} of runs")
+
+
+def _std(values: Mapping[int, float]) -> float | None:
+    return statistics.stdev(values.values()) if len(values) > 1 else None
+
+
+def _difference(row: RowResult, digits: int) -> str:
+    verdict = row.verdict
+    if verdict.difference is None or row.line.measure == "collapsed":
+        return UNKNOWN
+    half = "" if verdict.half_width is None else f" ± {verdict.half_width:.{digits}f}"
+    return f"{verdict.difference:+.{digits}f}{half}"

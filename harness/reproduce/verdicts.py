@@ -1,0 +1,131 @@
+"""Verdicts: whether a published number, or a published ordering, is reproduced.
+
+A row is reproduced if the difference of the means lies inside the joint 95 % interval (Welch's t, from the published
+spread and number of runs and from our seeds) or inside the tolerance that the paper's file states. An interval that is
+too wide to mean anything, as of two seeds far apart, reproduces nothing: the row is undecided.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.board.statistics import LEVEL, difference, estimate, t_quantile
+from harness.reproduce.paper import Line, Published
+
+REPRODUCED = "reproduced"
+ORDERED = "ordering reproduced"
+UNDECIDED = "undecided"
+MISSED = "not reproduced"
+NOT_RUN = "not run yet"
+NO_NUMBER = "no published number"
+ABSENT = "no such method here"
+NOT_SHOWN = "in this order, not shown"
+"""Of an ordering: all means lie in it, and some interval holds 0."""
+
+_NORMAL = 1.959964
+_TOLERANCES, _SPREADS = 2, 3
+"""A joint interval says something up to so many tolerances, or published standard deviations, to each side."""
+
+Values = Mapping[int, float]
+"""Ours by seed."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a row or an ordering.
+
+    Attributes:
+        word: One of the words of this module.
+        why: A sentence; empty for what is reproduced by its number.
+        difference: Ours less theirs, in the unit of the number; None where either is missing.
+        half_width: Half of the joint 95 % interval; None where a spread is missing.
+        basis: What decided: ``interval`` or ``tolerance``; empty where nothing did.
+    """
+
+    word: str
+    why: str = ""
+    difference: float | None = None
+    half_width: float | None = None
+    basis: str = ""
+
+
+def of_line(line: Line, values: Values) -> Verdict:
+    """Judge a row that has been run.
+
+    Args:
+        line: The row, with a published number.
+        values: Ours; at least one.
+    """
+    assert line.published is not None
+    ours = list(values.values())
+    apart = estimate(ours).mean - line.published.value
+    half = joint(line.published, ours)
+    if abs(apart) <= line.tolerance + 1e-9:
+        return Verdict(REPRODUCED, "", apart, half, "tolerance")
+    if half is None or abs(apart) > half:
+        return Verdict(MISSED, line.why, apart, half, "tolerance" if half is None else "interval")
+    if half > _widest(line):
+        why = f"the joint interval, ± {half:.2f} from {len(ours)} of our seeds, is too wide to tell"
+        return Verdict(UNDECIDED, why, apart, half, "interval")
+    return Verdict(REPRODUCED, "", apart, half, "interval")
+
+
+def _widest(line: Line) -> float:
+    assert line.published is not None
+    std = line.published.spread if line.published.kind == "std" else None
+    return max(_TOLERANCES * line.tolerance, _SPREADS * (std or 0.0))
+
+
+def joint(published: Published, ours: Sequence[float]) -> float | None:
+    """Return half of the 95 % interval of the difference of two means; None where a spread is missing.
+
+    A published standard error of an unknown number of runs counts as known exactly, as does half a 95 % interval. A
+    range, or a standard deviation of an unknown number of runs, gives none.
+    """
+    theirs = _error(published)
+    if theirs is None or len(ours) < 2:
+        return None
+    n, mean = len(ours), estimate(ours).mean
+    mine = math.fsum((value - mean) ** 2 for value in ours) / (n - 1) / n
+    error, degrees = theirs
+    whole = mine + error**2
+    if whole == 0:
+        return 0.0
+    freedom = whole**2 / (mine**2 / (n - 1) + (error**4 / degrees if degrees else 0.0)) if mine or degrees else math.inf
+    quantile = t_quantile(freedom, LEVEL / 2) if math.isfinite(freedom) else _NORMAL
+    return quantile * math.sqrt(whole)
+
+
+def _error(published: Published) -> tuple[float, int | None] | None:
+    """Return a published standard error and its degrees of freedom, None for one that counts as known."""
+    spread, n = published.spread, published.n
+    if spread is None or published.kind == "range":
+        return None
+    degrees = n - 1 if n and n > 1 else None
+    if published.kind == "std":
+        return None if degrees is None or n is None else (spread / math.sqrt(n), degrees)
+    if published.kind == "standard error":
+        return spread, degrees
+    return spread / (t_quantile(degrees, LEVEL / 2) if degrees else _NORMAL), degrees
+
+
+def of_ordering(names: Sequence[str], values: Sequence[Values], *, higher: bool) -> Verdict:
+    """Judge an ordering, pair by pair, on the seeds that both of a pair have.
+
+    Args:
+        names: Of its rows, the best first.
+        values: Ours of each row; all have some.
+        higher: Whether more is better.
+    """
+    said, words = [], []
+    for (better, one), (worse, other) in zip(
+        zip(names, values, strict=True), zip(names[1:], values[1:], strict=True), strict=False
+    ):
+        paired = difference(one, other) or estimate([estimate([*one.values()]).mean - estimate([*other.values()]).mean])
+        gain = paired.mean if higher else -paired.mean
+        shown = paired.half_width is not None and gain > paired.half_width
+        words.append(REPRODUCED if shown else NOT_SHOWN if gain > 0 else MISSED)
+        interval = "one seed" if paired.half_width is None else f"± {paired.half_width:.2f}, {paired.n} seeds"
+        said.append(f"{better} - {worse} = {gain:+.2f} ({interval})")
+    word = next(each for each in (MISSED, NOT_SHOWN, REPRODUCED) if each in words)
+    return Verdict(word, "; ".join(said))
