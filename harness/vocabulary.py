@@ -45,5 +45,8 @@ INITS = ("default", "torch", "kaiming_normal", "kaiming_uniform", "xavier_normal
 INIT_FANS = ("layer", "mask")
 """Inputs of a neuron that the scale of its initial weights goes by: all of the layer, or those that its mask leaves."""
 
+LOSSES = ("cross_entropy", "squared_error", "sigmoid_squared_error", "binary_cross_entropy")
+"""What a classification is trained by (`harness.tasks.losses`)."""
+
 LR_SHAPES = ("constant", "cosine", "step", "linear", "exponential")
 """Shapes of the learning rate after its warm-up."""

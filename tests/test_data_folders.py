@@ -144,7 +144,7 @@ def test_crops_for_wide_inputs_are_wide_and_those_for_square_ones_as_they_were()
         ({"test_examples": 99}, "dataset.test_examples=99, but"),
         ({"classes": 3}, "has 2 class folders where dataset.classes=3"),
         ({"val_examples": 15}, "dataset.val_examples=15: cannot hold out 15 of 16 samples: allowed are 1 to 14"),
-        ({"val_examples": 16}, "dataset.val_examples=16: allowed are 1 to 15, of 16 images"),
+        ({"val_examples": 16}, "dataset.val_examples=16: allowed are 0 to 15, of 16 images"),
     ],
 )
 def test_settings_that_the_folder_cannot_be_served_by_are_refused_in_the_plan(folder, changes, message):

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from datasets import dataset_config, refused
+from runs import record, small
 
 from harness import config
+from harness.audit import counts, plausible
 from harness.errors import UsageError
 from harness.records import identity
 from harness.tasks import data
@@ -102,3 +104,17 @@ def test_pixels_are_served_from_0_to_1_with_a_mean_of_0_and_a_deviation_of_1():
     every = digits(dataset_config("digits"))
     inputs, _ = whole(load(mean=[0.0], std=[1.0]).test)
     assert torch.equal(inputs, every.test_inputs.permute(0, 3, 1, 2).float() / 255)
+
+
+@pytest.mark.parametrize("method", ["rigl", "lth_rewind"])
+def test_without_a_validation_split_all_is_trained_on_and_nothing_validated(method, tmp_path):
+    made = record(small(method, "epochs:4", dataset={"val_examples": 0}), tmp_path)
+    assert (made["status"], made["reason"]) == ("done", None)
+    assert made["cost"]["samples"] == 4 * 96
+    assert made["metrics"]["val_accuracy"] is None
+    assert {point["val_accuracy"] for point in (*made["curve"], *made["rounds"])} == {None}
+    assert all(point["train_loss"] > 0 for point in made["curve"])
+    assert plausible.refusals(made) == counts.refusals(made) == []
+    assert data.info(dataset_config("digits", val_examples=0)) == data.Info(1437, 0, 360)
+    made["curve"][-1]["val_accuracy"] = 0.5
+    assert "curve: a validation accuracy, of no samples" in plausible.refusals(made)

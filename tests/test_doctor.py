@@ -62,7 +62,7 @@ def test_all_that_is_wrong_is_said_at_once(capsys, folder):
     said = "\n".join(report["refused"])
     for part in (
         "dataset.classes=1000, but there are 3 class folders",
-        "dataset.val_examples=10000: allowed are 1 to 29",
+        "dataset.val_examples=10000: allowed are 0 to 29",
         "image folders are served in 3 channels",
         "1 files cannot be read; the first is",
     ):

@@ -9,9 +9,11 @@ from test_config import own_recipe, refusal
 from torch.nn import functional as F
 
 from harness import config
+from harness.audit import plausible
 from harness.config import recipes
 from harness.places import ROOT
 from harness.records import identity
+from harness.tasks.losses import LOSSES
 
 ADAM = {"optimizer": "adam", "lr": 0.01, "weight_decay": 0.1, "betas": [0.8, 0.9], "eps": 1e-6}
 
@@ -124,3 +126,32 @@ def test_the_recipes_of_the_tree_have_no_setting_that_belongs_to_another_choice(
     names = sorted(path.stem for path in (ROOT / "benchmarks/recipe").glob("*.yaml"))
     for name in names:
         assert config.resolve(["dataset=mnist", f"recipe={name}", "recipe.augment=none"]).recipe.name == name
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_losses_of_outputs_and_ones_are_sums_over_classes_and_means_over_samples(name):
+    outputs, labels = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 3, 1, 1, 2, 0])
+    ones = torch.eye(4)[labels]
+    reference = {
+        "squared_error": lambda: F.mse_loss(outputs, ones, reduction="sum") / 2,
+        "sigmoid_squared_error": lambda: F.mse_loss(outputs.sigmoid(), ones, reduction="sum") / 2,
+        "binary_cross_entropy": lambda: F.binary_cross_entropy(outputs.sigmoid(), ones, reduction="sum"),
+    }
+    torch.testing.assert_close(LOSSES[name](outputs, labels), reference[name]() / 6)
+
+
+@pytest.mark.parametrize("method", ["set", "snip"])
+def test_a_run_may_be_trained_by_squared_errors_and_is_scored_as_ever(method, tmp_path):
+    made = record(small(method, recipe={"loss": "squared_error"}), tmp_path)
+    assert (made["status"], made["reason"]) == ("done", None)
+    usual = record(small(method), tmp_path)
+    assert made["metrics"]["test_loss"] != usual["metrics"]["test_loss"]
+    assert plausible.refusals(made) == []
+    assert identity.settings(made["config"]) != identity.settings(usual["config"])
+
+
+def test_a_loss_of_classifications_is_refused_elsewhere_and_smooths_nothing():
+    assert "unknown recipe.loss 'mse'" in refusal("recipe.loss=mse")
+    smoothing = ("recipe.loss=squared_error", "recipe.label_smoothing=0.1")
+    assert "recipe.label_smoothing smooths the cross entropy" in refusal(*smoothing)
+    assert "the task language of stdlib_text has its own" in refusal("dataset=stdlib_text", "recipe.loss=squared_error")

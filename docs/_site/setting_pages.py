@@ -31,6 +31,7 @@ _ALLOWED = {
     "model.init": (*vocabulary.INITS, "normal:STD"),
     "model.init_fan": vocabulary.INIT_FANS,
     "model.normalisation": vocabulary.NORMALISATIONS,
+    "recipe.loss": vocabulary.LOSSES,
     "recipe.lr_shape": vocabulary.LR_SHAPES,
     "recipe.optimizer": vocabulary.OPTIMIZERS,
     "runner.name": CHOICES,

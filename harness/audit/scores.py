@@ -102,6 +102,8 @@ def _loss_of_accuracy(record: Record) -> list[str]:
 def _shift_of_accuracy(record: Record) -> list[str]:
     """Compare the test accuracy with the last validation: the same weights on other samples not trained on."""
     data, test, last = record["config"]["dataset"], record["metrics"]["test_accuracy"], last_validation(record)
+    if data["val_examples"] == 0:
+        return [] if last is None else ["curve: a validation accuracy, of no samples"]
     if last is None:
         return ["curve: the last point has no validation accuracy"]
     share = min(max((test + last) / 2, 0.01), 0.99)
@@ -121,7 +123,7 @@ def _bounds(record: Record) -> list[str]:
     values = [(test, metrics.test(record)), (val, metrics.validation(record["metrics"]))]
     values += [(f"curve: {val}", metrics.validation(point)) for point in record["curve"]]
     values += [(f"rounds: {val}", metrics.validation(point)) for point in record["rounds"]]
-    if record["curve"] and last_validation(record) is None:
+    if record["curve"] and record["config"]["dataset"]["val_examples"] and last_validation(record) is None:
         return [f"curve: the last point has no {val}"]
     if record["metrics"]["test_loss"] is None:
         return ["test_loss: missing, but the run is done"]

@@ -10,7 +10,7 @@ from harness.budget import kinds
 from harness.config.check_model import check_model
 from harness.config.check_recipe import at_most, check_recipe
 from harness.config.numbers import not_negative, positive
-from harness.config.schema import BudgetConfig, DatasetConfig, RunConfig
+from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UnfitError, UsageError, short, unknown
 from harness.records.metrics import CLASSIFICATION
 from harness.vocabulary import BUDGET_ROUNDS, DEVICES, KEPT, LOADERS, RUNNERS, TRACKERS
@@ -44,6 +44,7 @@ def check(run: RunConfig) -> None:
     check_model(run.model)
     _check_init_fan(run)
     check_recipe(run.recipe)
+    _check_loss(run)
     if run.nproc > run.recipe.batch_size:
         raise UsageError(f"nproc {run.nproc} is over recipe.batch_size {run.recipe.batch_size}, which it divides")
     _check_budget(run.budget)
@@ -127,6 +128,15 @@ def _check_init_fan(run: RunConfig) -> None:
         raise UnfitError(
             f"model.init_fan=mask scales the weights inside the first masks, and method {run.method.name!r} trains "
             f"others too: use model.init_fan=layer"
+        )
+
+
+def _check_loss(run: RunConfig) -> None:
+    """Refuse a loss of classifications for another task, which has its own."""
+    if run.dataset.task != CLASSIFICATION and run.recipe.loss != RecipeConfig.loss:
+        raise UsageError(
+            f"recipe.loss={run.recipe.loss}: is of classifications, and the task {run.dataset.task} of "
+            f"{run.dataset.name} has its own; leave recipe.loss={RecipeConfig.loss}"
         )
 
 

@@ -5,7 +5,7 @@ import os
 from harness.config.numbers import not_negative, positive, share
 from harness.config.schema import RecipeConfig
 from harness.errors import UsageError, unknown
-from harness.vocabulary import LR_SHAPES, OPTIMIZERS
+from harness.vocabulary import LOSSES, LR_SHAPES, OPTIMIZERS
 
 _ADAPTIVE = ("adam", "adamw")
 _ENDING = ("cosine", "linear", "exponential")
@@ -21,6 +21,7 @@ def check_recipe(recipe: RecipeConfig) -> None:
     for name, value, allowed in (
         ("recipe.optimizer", recipe.optimizer, OPTIMIZERS),
         ("recipe.lr_shape", recipe.lr_shape, LR_SHAPES),
+        ("recipe.loss", recipe.loss, LOSSES),
     ):
         if value not in allowed:
             raise unknown(name, value, allowed)
@@ -33,6 +34,10 @@ def check_recipe(recipe: RecipeConfig) -> None:
         positive("recipe.clip", recipe.clip)
     for name in ("momentum", "label_smoothing"):
         share(f"recipe.{name}", getattr(recipe, name))
+    if recipe.label_smoothing and recipe.loss != "cross_entropy":
+        raise UsageError(
+            f"recipe.label_smoothing smooths the cross entropy, not recipe.loss={recipe.loss}: set it to 0"
+        )
     if recipe.nesterov and not recipe.momentum:
         raise UsageError("recipe.nesterov needs recipe.momentum above 0")
     if not 0 <= recipe.warmup_epochs < recipe.epochs:

@@ -17,7 +17,14 @@ _NEWER: dict[str, dict[str, Any]] = {
         "init": "default",
         "init_fan": "layer",
     },
-    "recipe": {"betas": [0.9, 0.999], "eps": 1e-8, "clip": None, "lr_end": 0.0, "lr_until": 1.0},
+    "recipe": {
+        "betas": [0.9, 0.999],
+        "eps": 1e-8,
+        "clip": None,
+        "lr_end": 0.0,
+        "lr_until": 1.0,
+        "loss": "cross_entropy",
+    },
 }
 """Settings that `to_dict` leaves out at these values, by group; those of no group under ""."""
 

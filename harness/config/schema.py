@@ -104,6 +104,7 @@ class RecipeConfig:
         lr_end: Learning rate that the shapes ``cosine``, ``linear`` and ``exponential`` go to.
         lr_until: Position in (0, 1], or a length, at which they are there; the rate stays so afterwards.
         warmup_epochs: Epochs of the linear warm-up.
+        loss: What a classification is trained by; what it is scored by stays the same.
         label_smoothing: Share of each label that is spread over all classes, in [0, 1).
         augment: ``none``, ``crop`` or ``crop_flip`` for data in memory, ``none`` or ``imagenet`` for image folders.
         threads: CPU threads, part of the recipe since sums depend on their number; null for all cores.
@@ -128,6 +129,7 @@ class RecipeConfig:
     lr_end: float = 0.0
     lr_until: Any = 1.0
     warmup_epochs: float = 0.0
+    loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     augment: str = "none"
     threads: int | None = None

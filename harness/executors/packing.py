@@ -206,7 +206,7 @@ class _Trained:
         self._trainer = Trainer(run, prepare(run), splits)
         self._device = torch.device(run.device)
         # Runs do validate, on larger batches: the memory for this must be free besides that of the others.
-        inputs, _ = next(splits.val.epoch(0))
+        inputs, _ = next((splits.val if splits.val.samples else splits.test).epoch(0))
         with torch.no_grad(), precision(self._device):
             self._trainer.model.eval()(inputs)
 

@@ -26,9 +26,9 @@ class History:
         self.rounds: list[dict[str, Any]] = []
 
     def note_point(
-        self, *, step: int, progress: float, train_loss: float, value: float, density: float, lr: float
+        self, *, step: int, progress: float, train_loss: float, value: float | None, density: float, lr: float
     ) -> None:
-        """Add an evaluation to the curve; ``value`` is of the metric on the validation split."""
+        """Add an evaluation to the curve; ``value`` is of the metric on the validation split, None without one."""
         self.curve.append(
             {
                 "step": step,

@@ -8,6 +8,7 @@ from torch import Tensor
 from harness.config import RunConfig
 from harness.tasks import base
 from harness.tasks.classification import Classification
+from harness.tasks.losses import LOSSES
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """Returns the mean loss of outputs and targets."""
@@ -18,7 +19,9 @@ def objective(run: RunConfig) -> Objective:
     task = base.of(vars(run.dataset))
     loss: Callable[..., Tensor] = task.loss
     settings = {"smoothing": run.recipe.label_smoothing} if task.smooths else {}
-    if isinstance(task, Classification):  # whose cross entropy computes in float32 itself
+    if run.recipe.loss in LOSSES:  # of a classification (`harness.config.check`)
+        loss, settings = LOSSES[run.recipe.loss], {}
+    elif isinstance(task, Classification):  # whose cross entropy computes in float32 itself
         return lambda outputs, targets: loss(outputs, targets, **settings)
     return lambda outputs, targets: loss(_precise(outputs), targets, **settings)
 

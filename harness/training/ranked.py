@@ -34,11 +34,13 @@ class RankedTrainer(Trainer):
             emit, checkpoint, before_last = (lambda event: None), (lambda: None), None
         return super().train(emit, checkpoint, lambda: self._meetings.stopped, before_last)
 
-    def _validated(self) -> float:
-        """Return the metric, of which each process adds up its part of the samples."""
+    def _validated(self) -> float | None:
+        """Return the metric, of which each process adds up its part of the samples; None without any."""
         self._ranks.require_equal(self.masks, self.course.ledger.steps, weights=True)
         self._ranks.take_buffers(self.model)
         val = self._splits.val
+        if not val.samples:
+            return None
         sums = tallied(self.model, val, self._task)
         if not sums:  # of fewer samples than processes, one has none: it adds nothing, under the same names
             with val.whole():

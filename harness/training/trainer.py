@@ -209,18 +209,17 @@ class Trainer:
         self.watch.book("train")
         self._promises.check(self.course.ledger.steps)
         with self.masks.used():
-            value = self._finite(self._validated(), f"{self._task.metric.name} on the validation split")
+            val = self._validated()
+        self._finite(val or 0.0, f"{self._task.metric.name} on the validation split")
         self._evaluated = int(position * self._evaluations)
-        step, progress, lr = self.course.ledger.steps, self.course.clock.progress, self._rates.at(position)
-        self.history.note_point(
-            step=step, progress=progress, train_loss=loss, value=value, density=self.masks.density, lr=lr
-        )
+        step, done, lr = self.course.ledger.steps, self.course.clock.progress, self._rates.at(position)
+        self.history.note_point(step=step, progress=done, train_loss=loss, value=val, density=self.masks.density, lr=lr)
         self._step.forget_loss()
         self.watch.book("eval")
 
-    def _validated(self) -> float:
-        """Return the metric on the validation split."""
-        return evaluate(self.model, self._splits.val, self._task).value
+    def _validated(self) -> float | None:
+        """Return the metric on the validation split; None without one."""
+        return evaluate(self.model, self._splits.val, self._task).value if self._splits.val.samples else None
 
     def _mean_loss(self) -> float:
         mean = self._step.mean_loss()

@@ -185,11 +185,16 @@ def counts(config: Config, found: Arrays) -> None:
 
 
 def split(config: Config, available: int, sizes: np.ndarray | None) -> None:
-    """Check the validation split, in general and, where the ``sizes`` of the classes are known, for each class."""
-    held = config["val_examples"]
-    if not 0 < held < available:
+    """Check the validation split, in general and, where the ``sizes`` of the classes are known, for each class.
+
+    Without one nothing is validated. A text always has one.
+    """
+    held, least = config["val_examples"], int(base.of(config).validation == "last")
+    if held == least == 0:
+        return
+    if not least <= held < available:
         what = "images" if base.kind(config) == "images" else "samples"
-        raise UsageError(f"dataset.val_examples={held}: allowed are 1 to {available - 1}, of {available} {what}")
+        raise UsageError(f"dataset.val_examples={held}: allowed are {least} to {available - 1}, of {available} {what}")
     if sizes is not None:
         try:
             shares(sizes, held)

@@ -117,7 +117,7 @@ class Doctor:
         sizes, tests = (np.bincount(labels, minlength=classes) for labels in (trained, tested))
         wanted, before = self.config["val_examples"], len(self.refused)
         self._try(lambda: checks.split(self.config, len(trained), sizes))
-        held = shares(sizes, wanted) if len(self.refused) == before else np.zeros_like(sizes)
+        held = shares(sizes, wanted) if wanted and len(self.refused) == before else np.zeros_like(sizes)
         kept = int((sizes - held).sum())
         rows = zip(sizes - held, held, tests, strict=True)
         return {

@@ -229,6 +229,9 @@ def _split(config: Config, contents: Contents, seed: int) -> tuple[np.ndarray, n
     """Return the indices of the samples that are trained on, and of those held out, as the task says."""
     targets = contents.train_targets if isinstance(contents, Arrays) else torch.from_numpy(contents.train.labels)
     held, validation = config["val_examples"], checks.validation(config)
+    if held == 0:
+        checks.split(config, len(targets), None)
+        return np.arange(len(targets)), np.arange(0)
     if validation == "stratified":
         labels = targets.numpy()
         checks.split(config, len(labels), np.bincount(labels))
