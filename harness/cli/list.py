@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli import layout
 from harness.cli.arguments import DONE
+from harness.errors import UsageError
+from harness.records import metrics
 
 if TYPE_CHECKING:
     from methods import Method
@@ -34,8 +36,10 @@ def call(given: argparse.Namespace) -> int:
     others = {group: config.choices(group) for group in config.GROUPS if group != "method"}
     others["family"] = sorted({words["family"] for words in about.values() if words["family"]})
     others["suite"] = grid.names()
+    others["paper"] = grid.papers()
+    tasks = _tasks(others["dataset"])
     if given.json:
-        print(json.dumps({"method": about, **others}, indent=1, ensure_ascii=False))
+        print(json.dumps({"method": about, **others, "task": tasks}, indent=1, ensure_ascii=False))
         return DONE
     columns = layout.width() or _WIDTH
     in_families = sorted(about.items(), key=lambda item: (not item[1]["family"], item[1]["family"], item[0]))
@@ -45,7 +49,40 @@ def call(given: argparse.Namespace) -> int:
             print(_wrapped(f"  {name:<14} ", _sentence(words), columns))
     for group, found in others.items():
         print(_wrapped(f"{group:<{_INDENT}}", " ".join(found), columns))
+    for name, words in tasks.items():
+        said = f"{name} ({words['metric']}, {words['better']} is better): {' '.join(words['datasets'])}"
+        print(_wrapped(f"{'task':<{_INDENT}}", said, columns))
     return DONE
+
+
+def _tasks(datasets: list[str]) -> dict[str, dict[str, Any]]:
+    """Return by task what networks are compared by, and its data sets."""
+    import yaml
+
+    from harness.places import settings_files
+    from harness.tasks import base
+
+    files, found = settings_files("dataset"), dict[str, dict[str, Any]]()
+    for dataset in datasets:
+        if dataset in files:
+            try:
+                settings = yaml.safe_load(files[dataset].read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, yaml.YAMLError):  # of one's own, which a run with it is refused for
+                continue
+            name = metrics.task_of(settings if isinstance(settings, dict) else {})
+        else:  # of an installed package, which is imported
+            from harness.tasks.data import plugin
+
+            if (task := plugin.task_name(dataset)) is None:  # it could not be imported, which was said
+                continue
+            name = task
+        try:
+            metric = base.named(name).metric
+        except UsageError:  # as above
+            continue
+        words = found.setdefault(name, {"metric": metric.label, "better": metric.better, "datasets": []})
+        words["datasets"].append(dataset)
+    return found
 
 
 def _about(method: "Method") -> dict[str, Any]:

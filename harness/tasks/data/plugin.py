@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import UsageError
+from harness.records.metrics import CLASSIFICATION
 from harness.records.source import source_digest
 from harness.tasks import base
 from harness.tasks.base import Task
@@ -94,6 +95,15 @@ def settings(config: Config) -> dict[str, Any]:
         "mean": mean,
         "std": std,
     }
+
+
+def task_name(name: str) -> str | None:
+    """Return the task of a data set of a plug-in; None if it is not loaded."""
+    known = DATASETS.get(name)
+    if known is None or known.source is None:
+        return None
+    task = _task(known.source)
+    return CLASSIFICATION if task is None else task.name
 
 
 def _task(source: Source) -> Task | None:
