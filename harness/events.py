@@ -9,8 +9,8 @@ from typing import Any
 NUMBERS = ("step", "progress", "epoch", "loss", "density", "samples", "seconds")
 """The figures that every ``progress`` event holds."""
 
-MAYBE = ("val_accuracy", "lr")
-"""Figures that may be None or missing."""
+MAYBE = ("val_accuracy", "val_score", "lr")
+"""Figures that may be None or missing; a validation is under the name that the run's task gives it."""
 
 
 def read(text: str) -> dict[str, Any] | None:

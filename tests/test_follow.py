@@ -10,6 +10,7 @@ from harness.cli.display import Display, validation
 from harness.executors.local import LocalExecutor
 from harness.plan.planned import plan
 from harness.records import load_files
+from harness.records.metrics import ACCURACY, BITS_PER_BYTE
 
 
 def test_runs_are_stopped_and_recorded_when_the_display_fails(tmp_path, monkeypatch):
@@ -27,7 +28,8 @@ def test_runs_are_stopped_and_recorded_when_the_display_fails(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("images", "said"), [(1, "100.00% of 1"), (99, "100.00% of 99"), (100, "100.00%"), (None, "100.00%")]
+    ("samples", "said"), [(1, "100.00% of 1"), (99, "100.00% of 99"), (100, "100.00%"), (None, "100.00%")]
 )
-def test_an_accuracy_on_few_validation_images_says_on_how_many(images, said):
-    assert validation(1.0, images) == said
+def test_an_accuracy_on_few_validation_samples_says_on_how_many(samples, said):
+    assert validation(ACCURACY, 1.0, samples) == said
+    assert validation(BITS_PER_BYTE, 1.0, samples) == "1.0000"

@@ -51,7 +51,7 @@ def _number_of_jobs(text: str, most: int) -> int | None:
 
 
 def margin(text: str) -> float:
-    """Read a difference of accuracy in percentage points; return it as a fraction."""
+    """Read a difference in points, hundredths of what is whole (docs/statistics.md); return it as a fraction."""
     least, most = 0.05, 50
     points = float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text) else 0.0
     if not least <= points <= most:

@@ -10,13 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from harness.cli.layout import clock
+from harness.cli.layout import clock, score
 from harness.console import printable, say
+from harness.records import metrics
+from harness.records.metrics import ACCURACY, Metric
 
 _LEAST_SECONDS = 0.5
 """Before a rate is told: what is trained elsewhere is heard of in bursts."""
 _FEW = 100
-"""Validation images below which their number stands beside an accuracy."""
+"""Validation samples below which their number stands beside a share of them."""
 
 
 class Display:
@@ -51,21 +53,24 @@ class Display:
             self._bars.stop()
 
     @contextmanager
-    def run(self, title: str, images: int | None = None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    def run(
+        self, title: str, metric: Metric = ACCURACY, samples: int | None = None
+    ) -> Iterator[Callable[[dict[str, Any]], None]]:
         """Show one run; gives what takes its events.
 
         Args:
             title: What the run is called.
-            images: How many it is validated on, if known.
+            metric: What it is validated by.
+            samples: How many it is validated on, if known.
         """
-        rate = _Rate()
+        figures = _Figures(metric, samples)
         if self._bars is None:
             self.say(f"{title}: setting up")
-            yield lambda event: self._print(title, event, rate, images)
+            yield lambda event: self._print(title, event, figures)
             return
         bar = self._bars.add_task(title, total=1.0, figures="setting up", left=None)
         try:
-            yield lambda event: self._move(bar, event, rate, images)
+            yield lambda event: self._move(bar, event, figures)
         finally:
             self._bars.remove_task(bar)
 
@@ -76,26 +81,25 @@ class Display:
         else:
             say(line)
 
-    def _move(self, bar: TaskID, event: dict[str, Any], rate: "_Rate", images: int | None) -> None:
+    def _move(self, bar: TaskID, event: dict[str, Any], figures: "_Figures") -> None:
         if event["event"] == "log":
             self.say(event["text"])
         if event["event"] == "progress" and self._bars is not None:
-            speed, left = rate.update(event)
-            self._bars.update(bar, completed=event["progress"], figures=_figures(event, speed, images), left=left)
+            told, left = figures.update(event)
+            self._bars.update(bar, completed=event["progress"], figures=told, left=left)
 
-    def _print(self, title: str, event: dict[str, Any], rate: "_Rate", images: int | None) -> None:
+    def _print(self, title: str, event: dict[str, Any], figures: "_Figures") -> None:
         if event["event"] == "log":
             self.say(event["text"])
         if event["event"] == "progress":
-            speed, left = rate.update(event)
+            told, left = figures.update(event)
             if event["evaluated"]:
                 more = "" if left is None else f"  {clock(left)} left"
-                figures = _figures(event, speed, images)
-                self.say(f"{title}: {event['progress']:4.0%}  step {event['step']}  {figures}{more}")
+                self.say(f"{title}: {event['progress']:4.0%}  step {event['step']}  {told}{more}")
 
 
 class _Rate:
-    """Images a second and time left, from what happened since the run was first seen."""
+    """Samples a second and time left, from what happened since the run was first seen."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int, float] | None = None
@@ -120,16 +124,24 @@ class _TimeLeft(ProgressColumn):
         return Text("" if left is None else f"{clock(left)} left", style="cyan")
 
 
-def validation(accuracy: float, images: int | None) -> str:
-    """Return a validation accuracy, and of how many images if they are few."""
-    return f"{accuracy:.2%}" + (f" of {images}" if images is not None and images < _FEW else "")
+class _Figures:
+    """What is told of a run's progress, and the time left."""
+
+    def __init__(self, metric: Metric, samples: int | None) -> None:
+        self._metric, self._samples, self._rate = metric, samples, _Rate()
+
+    def update(self, event: dict[str, Any]) -> tuple[str, float | None]:
+        speed, left = self._rate.update(event)
+        parts = [f"loss {event['loss']:.3f}"]
+        if (value := metrics.validation(event)) is not None:
+            parts.append(f"val {validation(self._metric, value, self._samples)}")
+        parts.append(f"density {event['density']:.2%}")
+        if speed is not None:
+            parts.append(f"{speed:,.0f} samples/s")
+        return "  ".join(parts), left
 
 
-def _figures(event: dict[str, Any], rate: float | None, images: int | None) -> str:
-    parts = [f"loss {event['loss']:.3f}"]
-    if event["val_accuracy"] is not None:
-        parts.append(f"val {validation(event['val_accuracy'], images)}")
-    parts.append(f"density {event['density']:.2%}")
-    if rate is not None:
-        parts.append(f"{rate:,.0f} img/s")
-    return "  ".join(parts)
+def validation(metric: Metric, value: float, samples: int | None) -> str:
+    """Return a result on the validation split, and of how many samples if it is a share of a few."""
+    few = metric.share and samples is not None and samples < _FEW
+    return score(metric, value) + (f" of {samples}" if few else "")

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from harness.cli.display import Display, validation
+from harness.cli.layout import score
 from harness.executors.base import Executor, Finished, Progressed, Started
 from harness.exporters.callback import Exports
 from harness.plan.planned import Planned
+from harness.records import metrics
+from harness.records.metrics import Metric
 
 
 def follow(executor: Executor, runs: Sequence[Planned], chains: Sequence[Sequence[Planned]]) -> list[Finished]:
@@ -49,7 +52,7 @@ def _show(executor: Executor, runs: Sequence[Planned]) -> list[Finished]:
                         stack = ExitStack()
                         shown[key] = (
                             stack,
-                            stack.enter_context(display.run(title, event.planned.run.dataset.val_examples)),
+                            stack.enter_context(display.run(title, *_validated(event.planned))),
                         )
                     case Progressed() if key in shown:
                         shown[key][1](event.message)
@@ -85,9 +88,18 @@ def _stop(executor: Executor) -> None:
 
 
 def _outcome(event: Finished) -> str:
-    metrics = event.record["metrics"] if event.record else {}
-    if (accuracy := metrics.get("test_accuracy")) is not None:
-        return f"{event.status} {accuracy:.2%}"
-    if event.status == "done":  # a trial of a tuning, which leaves the test set alone
-        return f"done, validation {validation(metrics['val_accuracy'], event.planned.run.dataset.val_examples)}"
+    if event.record is None:
+        return event.status
+    metric, samples = _validated(event.planned)
+    if (value := metrics.test(event.record)) is not None:
+        return f"{event.status} {score(metric, value)}"
+    value = metrics.validation(event.record["metrics"])
+    if event.status == "done" and value is not None:  # a trial of a tuning, which leaves the test set alone
+        return f"done, validation {validation(metric, value, samples)}"
     return event.status
+
+
+def _validated(planned: Planned) -> tuple[Metric, int | None]:
+    """Return what a run is compared by, and on how many samples it is validated, if known."""
+    dataset = planned.run.dataset
+    return metrics.of_dataset({"metric": dataset.metric}), dataset.val_examples

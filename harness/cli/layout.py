@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from harness.console import printable
+from harness.records.metrics import Metric
 
 
 def width() -> int | None:
@@ -17,8 +18,9 @@ def width() -> int | None:
 
 def fields(row: Mapping[str, str]) -> str:
     """Lay out one row with one field a line, the values aligned."""
-    longest = max(map(len, row))
-    return "\n".join(f"{name:<{longest}}  {printable(value)}" for name, value in row.items())
+    names = [printable(name) for name in row]
+    longest = max(map(len, names))
+    return "\n".join(f"{name:<{longest}}  {printable(value)}" for name, value in zip(names, row.values(), strict=True))
 
 
 def one(row: Mapping[str, str], columns: int | None) -> str:
@@ -41,7 +43,7 @@ def many(rows: Sequence[Mapping[str, str]], columns: int | None) -> str:
 
 
 def _aligned(rows: Sequence[Mapping[str, str]]) -> str:
-    lines = [list(rows[0]), *([printable(value) for value in row.values()] for row in rows)]
+    lines = [[printable(name) for name in rows[0]], *([printable(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:<{wide}}" for cell, wide in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -50,6 +52,18 @@ def _aligned(rows: Sequence[Mapping[str, str]]) -> str:
 
 def _widest(text: str) -> int:
     return max(map(len, text.splitlines()))
+
+
+def heading(metric: Metric) -> str:
+    """Return the name of a metric over a column whose values have their unit: ``top-1`` or ``bits per byte``."""
+    return metric.label.removesuffix(" %")
+
+
+def score(metric: Metric, value: float | None) -> str:
+    """Return a value for such a column: ``88.68%`` or ``2.1034``."""
+    if value is None:
+        return "-"
+    return f"{metric.shown(value)}%" if metric.label.endswith("%") else metric.shown(value)
 
 
 def clock(seconds: float) -> str:

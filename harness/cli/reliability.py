@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.arguments import DONE, FAILED, output
 from harness.console import printable, say, shown
 from harness.errors import UsageError
+from harness.records import metrics
 
 if TYPE_CHECKING:
     from harness.records import Record
@@ -121,7 +122,7 @@ def _cells(record: "Record", group: "dict[str, Any]") -> dict[str, str]:
         "task": f"{record['dataset']}/{record['model']}",
         "sparsity": f"{record['sparsity']:g}",
         "seed": str(record["seed"]),
-        "test top-1": f"{record['metrics']['test_accuracy']:.2%}",
+        "test top-1": f"{record['metrics']['test_accuracy']:.2%}",  # only classifications are measured
         "calibration error": f"{group['ece']:.2%}",
         "Brier": f"{group['brier']:.4f}",
         "under corruptions": "-" if under is None else f"{under['mean']:.2%}",
@@ -132,8 +133,9 @@ def _together(found: "OfRow") -> None:
     if found.ensemble is None or found.agreement is None:
         return
     row, (accuracy, (ece, brier)) = found.row, found.ensemble
+    tested = f"the test {metrics.samples(row.example['config'].get('dataset') or {})}"
     count = sum(run.group is not None for run in found.runs)
     print(
-        f"{printable(row.method)} {row.sparsity:g}: {count} seeds agree on {found.agreement:.2%} of the test images; "
+        f"{printable(row.method)} {row.sparsity:g}: {count} seeds agree on {found.agreement:.2%} of {tested}; "
         f"their ensemble has {accuracy:.2%}, calibration error {ece:.2%}, Brier {brier:.4f}"
     )

@@ -12,6 +12,7 @@ from harness.cli import layout
 from harness.config import RunConfig
 from harness.console import printable, say, shown
 from harness.records import Record, reached, reliability
+from harness.records.metrics import of, test
 from methods import methods
 
 if TYPE_CHECKING:  # they take torch, which a board does not
@@ -37,14 +38,14 @@ def row(result: "Finished") -> None:
     record = result.record
     assert record is not None
     assert result.path is not None
-    metrics, cost = record["metrics"], record["cost"]
+    metric, metrics, cost = of(record), record["metrics"], record["cost"]
     cells = {
         "method": record["method"],
         "task": f"{record['dataset']}/{record['model']}",
         "sparsity": _sparsity(record),
         "seed": str(record["seed"]),
         "status": record["status"],
-        "test top-1": _percent(metrics["test_accuracy"]),
+        f"test {layout.heading(metric)}": layout.score(metric, test(record)),
         "active": "-" if metrics["active"] is None else f"{metrics['active']:,} of {metrics['maskable']:,}",
         "train FLOPs": _times(cost["train_flops"], cost["train_flops_ratio"]),
         "inference": _times(cost["inference_flops"], cost["inference_flops_ratio"]),
@@ -141,10 +142,6 @@ def _sparsity(record: Record) -> str:
     if ended is None or not reached.is_result(record["config"]):
         return requested
     return f"{requested} (reached {ended:.4g})"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
 
 
 def _times(flops: int | None, ratio: float | None) -> str:

@@ -142,12 +142,14 @@ def _conclude(one: "Search", runs: "Sequence[Planned]", records: "Mapping[str, R
 
 
 def _rows(tuning: "Tuning") -> list[dict[str, str]]:
+    from harness.cli import layout
+
     return [
         {
             "trial": f"{number + 1}{' *' if number == tuning.chosen else ''}",
             **{name: str(value) for name, value in trial.settings.items()},
             "status": trial.status,
-            "validation top-1": "-" if trial.val_accuracy is None else f"{trial.val_accuracy:.2%}",
+            f"validation {layout.heading(tuning.metric)}": layout.score(tuning.metric, trial.score),
             "train FLOPs": "-" if trial.train_flops is None else f"{trial.train_flops:.3g}",
         }
         for number, trial in enumerate(tuning.trials)

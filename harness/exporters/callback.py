@@ -19,6 +19,9 @@ BETWEEN_SECONDS = 5.0
 CURVE = ("progress", "train_loss", "val_accuracy", "density", "lr")
 """The figures of a point, by their names in the curve of a record."""
 
+VALIDATED = ("val_accuracy", "val_score")
+"""What a validation gives, of a classification and of any other task."""
+
 Target = tuple[str, str]
 
 
@@ -70,8 +73,8 @@ class Exports:
             return
         self._sent[planned.key] = now
         self._start(planned)
-        accuracy = message["val_accuracy"] if evaluated else None
-        figures = {**message, "train_loss": message["loss"], "val_accuracy": accuracy}
+        validated = {name: message.get(name) if evaluated else None for name in VALIDATED}
+        figures = {**message, "train_loss": message["loss"], **validated}
         self._send(planned, {"do": "point", "key": planned.key, **point(figures)}, droppable=True)
 
     def _end(self, event: Finished) -> None:
@@ -122,7 +125,8 @@ def about(planned: Planned) -> dict[str, Any]:
 
 def point(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Return the step and the figures of a point; what is unknown is left out."""
-    values = {name: float(figures[name]) for name in CURVE if figures.get(name) is not None}
+    names = dict.fromkeys((*CURVE, *VALIDATED))
+    values = {name: float(figures[name]) for name in names if figures.get(name) is not None}
     return {"step": figures["step"], "values": values}
 
 
@@ -134,7 +138,7 @@ def results(record: Record) -> dict[str, float]:
     figures = {**record["metrics"], **record["cost"], "reliability": record.get("reliability")}
     figures["metrics.sparsity"] = figures.pop("sparsity")
     layers = figures.pop("layer_density") or {}
-    found = {name: value for name, value in flat(figures).items() if name not in CURVE}
+    found = {name: value for name, value in flat(figures).items() if name not in (*CURVE, *VALIDATED)}
     found |= {f"layer_density/{name}": density for name, density in layers.items()}
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
 

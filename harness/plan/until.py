@@ -58,7 +58,7 @@ def cells(suite: str, overrides: list[str]) -> list[RunConfig]:
             raise UsageError(f"{override}: with UNTIL (--until) its looks decide the seeds")
     found = list(grid.runs(suite, [*overrides, "seed=0"]))
     if not all(run.test for run in found):
-        raise UsageError("test=false: UNTIL (--until) decides by test accuracies")
+        raise UsageError("test=false: UNTIL (--until) decides by results on the test set")
     return found
 
 

@@ -1,14 +1,16 @@
 """The file that a tuning leaves: the space, its trials, what they cost and which settings they chose."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.records import write_atomic
+from harness.records import metrics, write_atomic
 from harness.records.identity import canonical
+from harness.records.metrics import Metric, field
 from harness.tuning.space import Settings, Space, draw, from_plain
 from harness.vocabulary import STATUSES
 
@@ -31,7 +33,7 @@ class Trial:
         settings: What was tried.
         key: The key of its run.
         status: How it ended.
-        val_accuracy: On the validation split at its end, a fraction; None if it is not done.
+        score: The metric of its task on the validation split at its end; None if it is not done.
         sparsity: That it reached; None likewise.
         fits: Whether that is no less than was requested, where a method does not hit a sparsity but reaches one.
         train_flops: Of its training; None where it left none.
@@ -40,24 +42,28 @@ class Trial:
     settings: Settings
     key: str
     status: str
-    val_accuracy: float | None
+    score: float | None
     sparsity: float | None
     fits: bool
     train_flops: int | None
 
     def __post_init__(self) -> None:
         """Raise a ValueError for what no run leaves: a file may have been edited."""
-        shares = [share for share in (self.val_accuracy, self.sparsity) if share is not None]
         sound = (
             isinstance(self.key, str)
             and self.status in STATUSES
-            and (self.status == "done") == (self.val_accuracy is not None)
-            and all(map(_is_share, shares))
+            and (self.status == "done") == (self.score is not None)
+            and (self.score is None or _is_number(self.score))
+            and (self.sparsity is None or _is_share(self.sparsity))
             and type(self.fits) is bool
             and (self.train_flops is None or (type(self.train_flops) is int and self.train_flops >= 0))
         )
         if not sound:
             raise ValueError("no trial")
+
+    def plain(self, metric: Metric) -> dict[str, Any]:
+        """Return what the file of a tuning holds of it: its score is under the name that records have for it."""
+        return {field(metric, "val") if name == "score" else name: value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,11 @@ class Tuning:
     trials: tuple[Trial, ...]
 
     @property
+    def metric(self) -> Metric:
+        """What its trials are compared by."""
+        return metrics.of_dataset(self.task["dataset"])
+
+    @property
     def flops(self) -> int:
         """Training FLOPs of all trials; equal trials are trained once."""
         return sum({trial.key: trial.train_flops or 0 for trial in self.trials}.values())
@@ -87,12 +98,12 @@ class Tuning:
     def chosen(self) -> int | None:
         """The number of the best trial, the first of several; None if none is done at the sparsity.
 
-        A trial that ended denser than it was to be is passed over: a tuned method must not buy accuracy with weights.
+        A trial that ended denser than it was to be is passed over: a tuned method must not buy its score with weights.
         """
         scores = {
-            number: trial.val_accuracy
+            number: self.metric.gain(trial.score)
             for number, trial in enumerate(self.trials)
-            if trial.val_accuracy is not None and trial.fits
+            if trial.score is not None and trial.fits
         }
         return max(scores, key=lambda number: (scores[number], -number), default=None)
 
@@ -121,7 +132,7 @@ class Tuning:
             "seed": SEED,
             "split": SPLIT,
             "space": {"name": self.name, "settings": {name: one.plain() for name, one in self.space.items()}},
-            "trials": [vars(trial) for trial in self.trials],
+            "trials": [trial.plain(self.metric) for trial in self.trials],
             "flops": self.flops,
             "chosen": chosen,
             "settings": None if chosen is None else self.settings,
@@ -148,10 +159,15 @@ def read(path: Path) -> Tuning:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         space = from_plain(plain["space"]["settings"])
-        trials = tuple(Trial(**trial) for trial in plain["trials"])
+        metric = metrics.of_dataset(plain["task"]["dataset"])
+        named_score = field(metric, "val")
+        trials = tuple(
+            Trial(**{"score" if name == named_score else name: value for name, value in trial.items()})
+            for trial in plain["trials"]
+        )
         found = Tuning(plain["task"], plain["sparsity"], plain["space"]["name"], space, trials)
         sound = all(isinstance(found.task[part], dict) for part in _PARTS) and isinstance(found.name, str)
-        sound = sound and _is_share(found.sparsity)
+        sound = sound and _is_share(found.sparsity) and all(_is_of(metric, trial.score) for trial in trials)
         drawn = draw(space, named(found.task), len(trials))
         same = canonical([trial.settings for trial in trials]) == canonical(drawn)
         kept = found.text() == json.dumps(plain, indent=1) + "\n"
@@ -168,6 +184,17 @@ def read(path: Path) -> Tuning:
     if not kept:
         raise UsageError(f"tuned={path}: does not say what its trials say; it was changed after it was written")
     return found
+
+
+def _is_of(metric: Metric, score: float | None) -> bool:
+    """Tell whether a score is one that the metric can have."""
+    if score is None:
+        return True
+    return (metric.lowest is None or metric.lowest <= score) and (metric.highest is None or score <= metric.highest)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def _is_share(value: Any) -> bool:

@@ -11,6 +11,7 @@ from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.records import Record, cell_name, reached
 from harness.records.identity import canonical
+from harness.records.metrics import validation
 from harness.tuning.apply import task, values, with_settings
 from harness.tuning.result import SEED, Trial, Tuning, named
 from harness.tuning.space import Settings, Space, declared, draw
@@ -119,7 +120,7 @@ def _trial(settings: Settings, record: Record) -> Trial:
         settings,
         record["key"],
         record["status"],
-        metrics["val_accuracy"] if done else None,
+        validation(metrics) if done else None,
         metrics["sparsity"] if done else None,
         done and not (reached.is_result(record["config"]) and reached.falls_short(record)),
         record["cost"]["train_flops"],
