@@ -9,7 +9,7 @@ from harness.records import record_name, write
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 420, "height": 900}
-PLOTS = ("by-sparsity", "by-flops", "by-seconds", "exploration", "run-accuracy", "run-density")
+PLOTS = ("by-sparsity", "by-flops", "by-seconds", "exploration", "run-score", "run-density")
 
 
 def write_board(folder, records):

@@ -58,9 +58,9 @@ def test_a_record_that_does_not_say_has_none():
     [
         ("not base64!", "cannot be read"),
         (base64.b64encode(b"not zlib").decode(), "cannot be read"),
-        (base64.b64encode(zlib.compress(bytes(2**24))).decode(), "more bits where the test set has 12 images"),
-        (base64.b64encode(zlib.compress(b"\xff")).decode(), "8 bits where the test set has 12 images"),
-        (base64.b64encode(zlib.compress(b"\xff\xff")).decode(), "more bits than the 12 images"),
+        (base64.b64encode(zlib.compress(bytes(2**24))).decode(), "more bits where the test set has 12 samples"),
+        (base64.b64encode(zlib.compress(b"\xff")).decode(), "8 bits where the test set has 12 samples"),
+        (base64.b64encode(zlib.compress(b"\xff\xff")).decode(), "more bits than the 12 samples"),
         ("é" * 8, "cannot be read"),
     ],
 )
@@ -76,7 +76,7 @@ def test_the_checker_compares_the_images_with_the_accuracy():
     assert line == "test_right: 960 samples are right, the accuracy is 959 of 1000"
     broken = holding(right)
     broken["metrics"]["test_right"] = "x"
-    assert plausible.refusals(broken) == ["test_right: cannot be read; it is base64 of zlib of one bit an image"]
+    assert plausible.refusals(broken) == ["test_right: cannot be read; it is base64 of zlib of one bit a sample"]
 
 
 @pytest.mark.parametrize("dataset", [{}, {"test_examples": 33}])

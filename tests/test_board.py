@@ -35,7 +35,7 @@ def test_every_method_gets_one_row_per_sparsity_and_dense_is_the_unranked_refere
     for level in (0.9, 0.95, 0.98):
         rows = [row for row in table.rows if row.sparsity == level]
         assert {row.method for row in rows} == set(METHODS) - {"dense"}
-        means = [row.accuracy.mean for row in rows]
+        means = [row.score.mean for row in rows]
         assert means == sorted(means, reverse=True)
         assert rows[0].place.may_lead
 
@@ -53,7 +53,7 @@ def test_accuracy_and_cost_of_a_ranked_row_are_of_the_same_seeds():
     extra = changed(row.example, seed=row.required, cost={"train_flops": 10 * row.example["cost"]["train_flops"]})
     (more,) = (one for one in only_table([*records, extra]).rows if (one.name, one.sparsity) == ("rigl", row.sparsity))
     assert len(more.runs) == len(row.runs) + 1
-    assert len(more.accuracies) == len(row.accuracies)
+    assert len(more.scores) == len(row.scores)
     assert more.mean("cost", "train_flops") == row.mean("cost", "train_flops")
 
 
@@ -114,7 +114,7 @@ def test_the_newest_run_that_is_done_stands_for_its_seed():
     )
     made = of([old, new, failed])
     row = made.tables[0].rows[0]
-    assert row.accuracies == {0: 0.9}
+    assert row.scores == {0: 0.9}
     assert (row.superseded, row.statuses) == (1, {"done": 1})
     assert [name for name, _ in made.failures] == [record_name(failed)]
 
@@ -128,7 +128,7 @@ def test_runs_of_older_code_do_not_enter_the_mean():
         code={"results": "2", "method": "e" * 64, "model": None, "shared": None},
     )
     row = only_table([*old, new]).rows[0]
-    assert row.accuracies == {0: 0.9}
+    assert row.scores == {0: 0.9}
     assert row.superseded == 3
 
 
@@ -170,7 +170,7 @@ def test_a_run_of_several_processes_is_no_seed_of_a_run_of_one():
     one = make("rigl", accuracy=0.9)
     two = changed(make("rigl", accuracy=0.5), config={"nproc": 2}, key="b" * 16)
     rows = only_table([one, two]).rows
-    assert {row.method: row.accuracies for row in rows} == {"rigl [nproc=1]": {0: 0.9}, "rigl [nproc=2]": {0: 0.5}}
+    assert {row.method: row.scores for row in rows} == {"rigl [nproc=1]": {0: 0.9}, "rigl [nproc=2]": {0: 0.5}}
 
 
 def test_failures_have_a_section_and_a_row_even_where_nothing_was_done():
@@ -240,4 +240,4 @@ def test_seeds_too_far_apart_for_an_interval_are_shown_themselves():
     table = only_table([make("set", 0.9, seed, accuracy=share) for seed, share in enumerate((0.113, 0.775))])
     (row,) = table.rows
     assert wording.estimated(row) == "44.40 (2 seeds from 11.30 to 77.50, too far apart for an interval)"
-    assert wording.accuracy(row) == "44.40 (seeds from 11.30 to 77.50)"
+    assert wording.score(row) == "44.40 (seeds from 11.30 to 77.50)"

@@ -91,7 +91,7 @@ def test_the_interval_is_a_moderated_t_interval_for_all_methods_at_once():
     gaps = breakdown.against_dense(table)
     dense = np.array([each["metrics"]["test_accuracy"] for each in DENSE])
     for row in table.rows[1:]:
-        differences = dense - np.array(list(row.accuracies.values()))
+        differences = dense - np.array(list(row.scores.values()))
         half = stats.t.isf(0.05 / 4, 2) * stats.sem(differences)
         assert gaps[id(row)].below == pytest.approx(differences.mean())
         # one image at least is the standard deviation of a difference

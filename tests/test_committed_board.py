@@ -83,7 +83,7 @@ def test_failing_never_pays_for_any_row(records, tables):
                     failed = [_diverged(run) if run in _seeds(row, lost) else run for run in here]
                     (now,) = (one for one in of(failed).tables[0].rows if one.method == row.method)
                     assert now.place is None, (row.method, lost)
-                    assert "**" not in wording.ranked_accuracy(now)
+                    assert "**" not in wording.ranked_score(now)
 
 
 def _seeds(row, seeds):
@@ -101,7 +101,7 @@ def test_adding_rows_far_below_un_separates_no_more_than_holm_leaves(tables, spr
     draw = random.Random(3)
     bad = [[0.4 + draw.gauss(0, spread) for _ in range(3)] for _ in range(3)]
     for each in tables[0].levels:
-        values = [list(row.accuracies.values()) for row in each.ranked]
+        values = [list(row.scores.values()) for row in each.ranked]
         before, after = compare(values, _EXAMPLE), compare([*values, *bad], _EXAMPLE)
         for pair, p in before.p.items():
             assert p <= after.p[pair]
@@ -131,11 +131,11 @@ def test_what_readme_says_of_three_epochs_and_three_seeds(tables):
         number = {row.method: each.number(row) for row in each.ranked}
         for other in ("set", "static"):
             assert each.family.adjusted_p(number["rigl"], number[other]) > 0.05
-            raw = difference(_row(each, "rigl").accuracies, _row(each, other).accuracies)
+            raw = difference(_row(each, "rigl").scores, _row(each, other).scores)
             assert raw.n == 3
     # "GraNet's mean lies between RigL's and GMP's at every sparsity; neither side is shown"
     for each in first.levels:
-        means = {row.method: row.accuracy.mean for row in each.ranked}
+        means = {row.method: row.score.mean for row in each.ranked}
         assert means["rigl"] < means["granet"] < means["gmp"]
         number = {row.method: each.number(row) for row in each.ranked}
         assert each.family.adjusted_p(number["rigl"], number["granet"]) > 0.05
@@ -148,10 +148,10 @@ def test_what_readme_says_of_three_epochs_and_three_seeds(tables):
     assert shown == [0.95]
     # "its mean is above dense's in each, by an interval that leaves zero out"
     for each in second.levels:
-        gap = difference(_row(each, "lr_rewind").accuracies, levels.reference(second).accuracies, statements=2)
+        gap = difference(_row(each, "lr_rewind").scores, levels.reference(second).scores, statements=2)
         assert gap.mean - gap.half_width > 0
     # "dense is 89.9"
-    assert dense.accuracy.mean == pytest.approx(0.899, abs=0.0005)
+    assert dense.score.mean == pytest.approx(0.899, abs=0.0005)
 
 
 def test_what_readme_says_of_dense_and_of_wins(tables):
@@ -191,7 +191,7 @@ def test_what_readme_says_of_the_whole_field(tables):
         ]
 
     def mean(method, sparsity):
-        return 100 * _row(by_sparsity[sparsity], method).accuracy.mean
+        return 100 * _row(by_sparsity[sparsity], method).score.mean
 
     def leads(sparsity):
         return [row.method for row in by_sparsity[sparsity].ranked if row.place.may_lead]
@@ -225,7 +225,7 @@ def test_what_readme_says_of_the_whole_field(tables):
     better = {at: {row.method for row in each.better(_row(each, "small_dense"))} for at, each in by_sparsity.items()}
     assert {at: len(names) for at, names in better.items()} == {0.5: 1, 0.8: 7, 0.9: 7, 0.95: 11, 0.98: 0}
     assert better[0.9] == {"gmp", "gmp_uniform", "lr_rewind", "top_kast", "granet", "granet_s0", "one_shot"}
-    seeds = [100 * one for one in _row(by_sparsity[0.98], "small_dense").accuracies.values()]
+    seeds = [100 * one for one in _row(by_sparsity[0.98], "small_dense").scores.values()]
     assert (round(min(seeds)), round(max(seeds))) == (10, 71)
     # controls
     assert shown("gmp", "random_pruning") == [0.8, 0.9, 0.95]
@@ -238,7 +238,7 @@ def test_what_readme_says_of_the_whole_field(tables):
     assert {name for name, holds in held.items() if holds and holds >= 0.9} == within
     assert max(holds for holds in held.values() if holds) == 0.9
     # "AC/DC at 98 % ends at 10 % for one seed and between 63 and 84 % for four"
-    lowest, *others = sorted(100 * one for one in _row(by_sparsity[0.98], "acdc").accuracies.values())
+    lowest, *others = sorted(100 * one for one in _row(by_sparsity[0.98], "acdc").scores.values())
     assert (round(lowest), round(min(others)), round(max(others))) == (10, 63, 84)
 
 

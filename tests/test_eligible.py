@@ -55,7 +55,7 @@ def test_failing_never_pays(status, lost):
     row = rows(records)["static"]
     assert row.place is None
     assert row.unranked == ", ".join(f"seed {seed} {status}" for seed in lost)
-    assert not wording.ranked_accuracy(row).startswith("**")
+    assert not wording.ranked_score(row).startswith("**")
 
 
 def test_a_failure_on_a_seed_that_is_not_required_keeps_from_a_rank_too():
@@ -86,7 +86,7 @@ def test_newer_code_that_diverges_shows():
     """F10a: newer code diverged on all three seeds; the old accuracy stayed, with "3 done"."""
     failed = [later(make("static", 0.9, seed, status="diverged", runner="docker"), str(seed)) for seed in range(3)]
     row = rows([*ABOVE, *BELOW, *(record | {"code": code("e")} for record in failed)])["static"]
-    assert (row.statuses, row.superseded, row.accuracy) == ({"diverged": 3}, 3, None)
+    assert (row.statuses, row.superseded, row.score) == ({"diverged": 3}, 3, None)
     assert row.place is None
 
 
@@ -123,7 +123,7 @@ def test_a_lucky_row_neither_leads_nor_changes_what_is_shown_of_others(lucky, wh
     assert ranks([*ABOVE, *BELOW, *lucky]) == {"rigl": "1", "static": "2", "set": "–"}
     row = rows([*ABOVE, *BELOW, *lucky])["set"]
     assert row.unranked == why
-    assert "**" not in wording.ranked_accuracy(row)
+    assert "**" not in wording.ranked_score(row)
     assert f"not ranked: {why}" in markdown(of([*ABOVE, *lucky]))
 
 

@@ -98,7 +98,7 @@ def test_the_leader_is_not_bold_for_its_noise_alone_and_no_rank_contradicts_bold
             *runs("rigl", 0.9, (0.80, 0.95, 0.85)),
         ]
     ).rows
-    bold = {row.method: wording.ranked_accuracy(row).startswith("**") for row in rows}
+    bold = {row.method: wording.ranked_score(row).startswith("**") for row in rows}
     assert bold == {row.method: row.place.first == 1 for row in rows}
     assert (bold["gmp"], bold["set"]) == (True, False)
     assert str(next(row for row in rows if row.method == "rigl").place) == "[1, 3]"  # what three such seeds leave

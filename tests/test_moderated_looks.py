@@ -157,7 +157,7 @@ def test_rows_with_gaps_in_their_seeds_are_tested_on_common_seeds_or_not_at_all(
     table = only_table(records)
     (level,) = table.levels
     for row in level.ranked:
-        assert set(range(row.required)) == row.accuracies.keys()
+        assert set(range(row.required)) == row.scores.keys()
         assert row.required >= 3
     for row in table.rows:
         assert bool(row.unranked) != (row.place is not None)

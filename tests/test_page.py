@@ -14,12 +14,12 @@ from harness.records import load
 def test_a_press_on_a_heading_sorts_best_first_and_another_turns_it_round(browser, full):
     with Opened(browser, full) as opened:
         opened.page.select_option("#page-size", "100")
-        opened.page.click("#board th[data-name='top-1 %'] button")
+        opened.page.click("#board th[data-name='score'] button")
         downward = [float(re.match(r"[\d.]+", text)[0]) for text in opened.column("top-1 %")]
         assert len(downward) > 30
         assert downward == sorted(downward, reverse=True)
-        assert opened.page.get_attribute("#board th[data-name='top-1 %']", "aria-sort") == "descending"
-        opened.page.click("#board th[data-name='top-1 %'] button")
+        assert opened.page.get_attribute("#board th[data-name='score']", "aria-sort") == "descending"
+        opened.page.click("#board th[data-name='score'] button")
         upward = [float(re.match(r"[\d.]+", text)[0]) for text in opened.column("top-1 %")]
         assert upward == sorted(downward)
         opened.page.click("#board th[data-name='method'] button")
@@ -199,7 +199,7 @@ def test_published_numbers_stand_beside_ours_and_are_tagged(browser, full):
 
 def test_the_curves_are_those_of_the_chosen_run_and_link_to_its_records(browser, full):
     with Opened(browser, full) as opened:
-        opened.drawn("run-accuracy")
+        opened.drawn("run-score")
         opened.page.select_option("#run-row", label="gmp, 98 % (verified)")
         opened.page.select_option("#run-seed", "2")
         links = opened.page.locator("#run-record a")
@@ -274,7 +274,7 @@ def test_a_page_of_ten_thousand_runs_stays_usable(browser, ten_thousand, tmp_pat
         opened.page.select_option("#scope", "all")
         milliseconds = opened.page.evaluate(
             """() => { const start = performance.now();
-                       document.querySelector("#board th[data-name='top-1 %'] button").click();
+                       document.querySelector("#board th[data-name='score'] button").click();
                        const box = document.querySelector("#filter");
                        box.value = "granet"; box.dispatchEvent(new Event("input"));
                        return performance.now() - start; }"""

@@ -261,7 +261,7 @@ def test_the_board_shows_what_was_measured_off_its_main_table(output):
     assert "| calibration error % |" in " ".join(text.split())
     assert '"reliability":[["static","0.9"' in (output / "leaderboard.html").read_text()
     assert "ece" not in (output / "leaderboard.csv").read_text()
-    assert made.tables[0].rows[0].accuracy is not None
+    assert made.tables[0].rows[0].score is not None
 
 
 LIE = {**{name: [0.1, 0.1] for name in CORRUPTIONS}, "mean": 1.0}

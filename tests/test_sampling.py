@@ -47,15 +47,15 @@ def test_the_variance_is_that_of_the_two_way_layout(seeds, images, number):
     residual = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + mean
     rest = (residual**2).sum() / ((images - 1) * (seeds - 1))
     expected = max(0.0, among - rest) / (seeds * images)
-    assert sampling.variance_of_images(table.astype(bool)) == pytest.approx(expected, abs=1e-12)
+    assert sampling.variance_of_samples(table.astype(bool)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_interval_is_wider_than_that_over_seeds_by_the_square_of_its_part():
     answers = layout(np.random.default_rng(3), 3, IMAGES)
     row = only_table(answered("set", answers)).rows[0]
     seeds = stats.t.ppf(0.975, 2) * stats.sem(answers.mean(axis=1))
-    images = stats.norm.ppf(0.975) * math.sqrt(sampling.variance_of_images(answers))
-    assert row.accuracy.half_width == pytest.approx(seeds)
+    images = stats.norm.ppf(0.975) * math.sqrt(sampling.variance_of_samples(answers))
+    assert row.score.half_width == pytest.approx(seeds)
     assert sampling.half_width(row) == pytest.approx(math.hypot(seeds, images))
     told = f"± {100 * math.hypot(seeds, images):.2f} with other test images"
     assert told in wording.estimated(row)
@@ -66,14 +66,14 @@ def test_the_interval_is_wider_than_that_over_seeds_by_the_square_of_its_part():
 def test_the_same_answers_on_every_seed_leave_the_binomial_of_the_images():
     right = np.arange(IMAGES) < 900
     row = only_table(answered("set", [right] * 3)).rows[0]
-    assert row.accuracy.half_width == 0
+    assert row.score.half_width == 0
     assert sampling.half_width(row) == pytest.approx(1.959964 * math.sqrt(0.9 * 0.1 / (IMAGES - 1)), rel=1e-6)
 
 
 def test_answers_that_no_image_decides_add_nothing():
     """Each seed gets images of its own right: images are all alike, and another draw changes nothing."""
     table = np.array([[seed == image % 3 for image in range(999)] for seed in range(3)])
-    assert sampling.variance_of_images(table) == 0
+    assert sampling.variance_of_samples(table) == 0
 
 
 def test_intervals_hold_for_new_seeds_and_new_test_sets():
@@ -85,7 +85,7 @@ def test_intervals_hold_for_new_seeds_and_new_test_sets():
         table = layout(rng, 3, 300, spread_of_seeds=0.1)
         accuracies = table.mean(axis=1)
         seeds = stats.t.ppf(0.975, 2) * stats.sem(accuracies)
-        both = math.hypot(seeds, 1.96 * math.sqrt(sampling.variance_of_images(table)))
+        both = math.hypot(seeds, 1.96 * math.sqrt(sampling.variance_of_samples(table)))
         held["seeds"] += abs(accuracies.mean() - truth) <= seeds
         held["both"] += abs(accuracies.mean() - truth) <= both
     assert held["both"] / 400 >= 0.94

@@ -206,7 +206,7 @@ def test_a_level_whose_records_carry_a_plan_is_tested_at_its_looks():
     found = level([*runs("rigl", A), *runs("static", B), *runs("set", BAD)])
     assert str(found.look) == "after look 2 of 5"
     assert found.look.undecided == 1
-    assert {row.method: len(row.accuracies) for row in found.ranked} == {"rigl": 5, "static": 5, "set": 3}
+    assert {row.method: len(row.scores) for row in found.ranked} == {"rigl": 5, "static": 5, "set": 3}
     assert [wording.rank(row) for row in found.ranked] == ["[1, 2]", "[1, 2]", "3"]
     assert found.seeds == 3
     assert found.error == PLAN.spending[1]
@@ -215,16 +215,14 @@ def test_a_level_whose_records_carry_a_plan_is_tested_at_its_looks():
 def test_without_a_plan_seeds_beyond_the_fixed_test_are_kept_and_not_counted():
     found = level([*runs("rigl", A, None), *runs("static", B, None), *runs("set", BAD), *runs("gmp", BAD)])
     assert found.look is None
-    assert {len(row.accuracies) for row in found.ranked} == {3}
+    assert {len(row.scores) for row in found.ranked} == {3}
 
 
 def test_a_plan_that_one_row_carries_changes_nothing_for_the_others():
     others = [*runs("rigl", A[:3], None), *runs("static", B[:3], None), *runs("gmp", A[:3], None)]
     fixed, tried = level(others), level([*others, *runs("set", A, planned_from=0)])
     assert tried.look is None
-    assert {row.method: len(row.accuracies) for row in tried.ranked} == dict.fromkeys(
-        ("rigl", "static", "gmp", "set"), 3
-    )
+    assert {row.method: len(row.scores) for row in tried.ranked} == dict.fromkeys(("rigl", "static", "gmp", "set"), 3)
     assert fixed.look is None
 
 

@@ -74,7 +74,7 @@ def test_throttled_seconds_are_in_no_mean_with_others_and_marked_in_every_view()
     row = only_table([fine, hot]).rows[0]
     assert {name: usage.seconds for name, usage in row.usage.items()} == {NAME: 10.0, f"{NAME} (throttled)": 90.0}
     assert wording.cells(row)["wall-clock"] == "10.0 s; 90.0 s †"
-    assert row.accuracy.n == 2  # what a run learnt does not depend on its clocks
+    assert row.score.n == 2  # what a run learnt does not depend on its clocks
     board = of([fine, hot])
     (line,) = csv.DictReader(io.StringIO(csv_text(board)))
     assert line["wall_clock_seconds"] == ""

@@ -11,12 +11,13 @@ from repository import ROOT
 
 from harness.board import units
 from harness.budget import kinds
+from harness.records import metrics
 
 _TASK = (
     *("dataset", "model", "recipe", "budget_kind", "budget_amount", "budget_stretch", "budget_rounds"),
-    *("device", "ruleset", "trials"),
+    *("device", "ruleset", "trials", "metric", "unit", "better"),
 )
-_HEADERS = ["sparsity", "top-1 %", "seeds", "rank", "training FLOPs", "inference FLOPs", "made", "settings"]
+_HEADERS = ["sparsity", "result", "seeds", "rank", "training FLOPs", "inference FLOPs", "made", "settings"]
 
 
 def rows(method: str, changed: Callable[[str, str], str]) -> str:
@@ -33,7 +34,7 @@ def rows(method: str, changed: Callable[[str, str], str]) -> str:
     parts = []
     for found in tasks.values():
         lines = [[*_cells(row), changed(row["recipe"], row["settings"])] for row in found]
-        headers = _HEADERS
+        headers = [_result(found[0]) if name == "result" else name for name in _HEADERS]
         if not any(line[-1] for line in lines):
             headers, lines = headers[:-1], [line[:-1] for line in lines]
         parts.append(f"**{_title(found[0])}**\n\n{table(headers, lines)}")
@@ -65,7 +66,7 @@ def _title(row: dict[str, str]) -> str:
 def _cells(row: dict[str, str]) -> list[str]:
     return [
         f"{float(row['sparsity']):g}" if float(row["sparsity"]) else "dense",
-        _accuracy(row),
+        _score(row),
         row["seeds"],
         _rank(row),
         units.ratio(_number(row["train_flops_x_dense"])),
@@ -74,11 +75,20 @@ def _cells(row: dict[str, str]) -> list[str]:
     ]
 
 
-def _accuracy(row: dict[str, str]) -> str:
-    mean, half = _number(row["top1_mean"]), _number(row["top1_ci95_half_width"])
+def _result(row: dict[str, str]) -> str:
+    """Return the heading over the results of a task."""
+    if row["metric"] == metrics.ACCURACY.name:
+        return metrics.ACCURACY.label
+    return row["unit"] if row["unit"] != "share" else row["metric"]
+
+
+def _score(row: dict[str, str]) -> str:
+    mean, half = _number(row["score"]), _number(row["score_half_width"])
     if mean is None:
         return "–"
-    return f"{100 * mean:.2f}" + (f" ± {100 * half:.2f}" if half is not None else "")
+    known = {metric.name: metric for metric in metrics.BUILT_IN.values()}
+    shown = known[row["metric"]].shown if row["metric"] in known else "{:.4g}".format
+    return shown(mean) + (f" ± {shown(half)}" if half is not None else "")
 
 
 def _rank(row: dict[str, str]) -> str:

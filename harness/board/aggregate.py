@@ -8,7 +8,7 @@ in a container are never averaged with runs made outside of one. `harness.board.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.board import eligible, grouping, levels
@@ -130,6 +130,15 @@ def _tell_methods_apart(rows: list[Row]) -> None:
             row.method = f"{row.name} [{_words(row.settings, names)}]"
 
 
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield single settings; those of the metric of a data set too, which a stranger may have given otherwise."""
+    for key, value in values.items():
+        if key == "metric" and isinstance(value, dict):
+            yield from ((f"metric.{name}", part) for name, part in value.items())
+        else:
+            yield key, value
+
+
 def _tell_recipes_apart(ordered: list[Table]) -> None:
     """Do the same for recipes of one name, as when one of their values was overridden for some runs."""
     by_name: dict[tuple[str, ...], list[Table]] = defaultdict(list)
@@ -137,7 +146,7 @@ def _tell_recipes_apart(ordered: list[Table]) -> None:
         by_name[table.dataset, table.model, table.recipe, table.ruleset, *table.space].append(table)
     for same in by_name.values():
         flat = [
-            {f"{part}.{key}": value for part, values in table.task.items() for key, value in values.items()}
+            {f"{part}.{key}": value for part, values in table.task.items() for key, value in _flat(values)}
             | {f"{name} tuned": form for name, form in table.space.items()}
             for table in same
         ]

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from harness.board import eligible, grouping
 from harness.board.levels import Level
 from harness.board.pairs import FEWEST_SEEDS, compare
+from harness.board.scale import Scale, scale_of
 from harness.board.statistics import LEVEL
-from harness.board.tables import Row, Table
+from harness.board.tables import Row, Table, result
 
 
 class Apart(NamedTuple):
@@ -20,7 +21,7 @@ class Apart(NamedTuple):
     Attributes:
         row: The local row.
         leader: The ranked row with the best mean.
-        gap: Mean accuracy of the local row minus the leader's, on the same seeds; None if it is not tested.
+        gap: Mean gain of the local row minus the leader's, on the same seeds; None if it is not tested.
         p: The p-value of "both are equally good", for a leader picked by its mean; None if it is not tested.
         why_not: Why it is not tested, in words; empty if it is.
     """
@@ -46,7 +47,7 @@ def tested(table: Table, level: Level) -> list[Apart]:
     if not level.ranked:
         return []
     local = [row for row in table.rows if row.runner != "docker" and row.sparsity == level.sparsity and row.runs]
-    return [_against(row, level, table.resolution) for row in local if row.name != "dense"]
+    return [_against(row, level, scale_of(table)) for row in local if row.name != "dense"]
 
 
 def told(table: Table) -> list[str]:
@@ -62,23 +63,23 @@ def told(table: Table) -> list[str]:
 
 
 def _mean(row: Row) -> str:
-    return f"{100 * row.accuracy.mean:.2f}" if row.accuracy else "–"
+    return row.metric.shown(row.score.mean) if row.score else "–"
 
 
-def _against(row: Row, level: Level, resolution: float) -> Apart:
+def _against(row: Row, level: Level, scale: Scale) -> Apart:
     leader = level.ranked[0]
     if why_not := _why_not(row, leader):
         return Apart(row, leader, None, None, why_not)
-    theirs = leader.accuracies
-    ours = [row.runs[seed]["metrics"]["test_accuracy"] for seed in theirs]
-    family = compare([ours, list(theirs.values())], resolution)
+    theirs = leader.gains
+    ours = [row.metric.gain(result(row.runs[seed])) for seed in theirs]
+    family = compare([ours, list(theirs.values())], *scale)
     return Apart(row, leader, family.gaps[0, 1], min(1.0, family.p[0, 1] * len(level.ranked) * LEVEL / level.error))
 
 
 def _why_not(row: Row, leader: Row) -> str:
     if row.failed:
         return eligible.failures(row)
-    if len(leader.accuracies) < FEWEST_SEEDS or not leader.accuracies.keys() <= row.runs.keys():
+    if len(leader.scores) < FEWEST_SEEDS or not leader.scores.keys() <= row.runs.keys():
         return "it lacks seeds of that row"
     if short := eligible.falls_short(row):
         return f"it {short}"

@@ -4,6 +4,7 @@ The verdicts are those of the level's own tests, so they hold together with all 
 dense net small or short is worked out before training (`harness.plan.comparison`) and stands in its record.
 """
 
+from harness.board import wording
 from harness.board.levels import Level
 from harness.board.tables import Row, Table
 
@@ -54,9 +55,10 @@ def _in_common(row: Row) -> str:
     """Say what a dense net has in common with the sparse ones."""
     if row.example["config"].get("budget_share"):
         return f"dense, with the training FLOPs of {row.settings.get('like', 'a sparse run')}"
-    return (
-        "dense, with as many weights" if row.settings.get("equal") != "flops" else "dense, with as many FLOPs an image"
-    )
+    if row.settings.get("equal") != "flops":
+        return "dense, with as many weights"
+    one = "an image" if wording.samples(row.example) == "images" else "a sample"
+    return f"dense, with as many FLOPs {one}"
 
 
 def _names(rows: list[Row], others: list[Row]) -> str:

@@ -16,11 +16,12 @@ from itertools import takewhile
 from harness.board import levels
 from harness.board.levels import Level
 from harness.board.pairs import Family, compare
+from harness.board.scale import Scale, scale_of
 from harness.board.statistics import t_quantile
 from harness.board.tables import Row, Table
 
 MARGIN = 0.01
-"""One point of accuracy."""
+"""One point, of what is whole."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,24 @@ class Gap:
     """How a row compares with dense on the seeds of its level.
 
     Attributes:
-        below: Mean accuracy of dense minus that of the row.
+        below: Mean gain of dense minus that of the row: how much worse the row is.
         half_width: Half an interval that holds for all methods of the table at this sparsity together.
+        margin: `MARGIN` of what is whole.
     """
 
     below: float
     half_width: float
+    margin: float = MARGIN
 
     @property
     def within(self) -> bool:
         """Whether the row is shown to be less than the margin below dense."""
-        return self.below + self.half_width < MARGIN
+        return self.below + self.half_width < self.margin
 
     @property
     def beyond(self) -> bool:
         """Whether it is shown to be more than that below."""
-        return self.below - self.half_width > MARGIN
+        return self.below - self.half_width > self.margin
 
 
 @dataclass(frozen=True)
@@ -71,29 +74,27 @@ def against_dense(table: Table) -> dict[int, Gap]:
         return {}
     found: dict[int, Gap] = {}
     for level in table.levels:
-        found |= _of_level(level, dense, len(methods), table.resolution)
+        found |= _of_level(level, dense, len(methods), scale_of(table))
     return found
 
 
-def _of_level(level: Level, dense: Row, methods: int, resolution: float) -> dict[int, Gap]:
+def _of_level(level: Level, dense: Row, methods: int, scale: Scale) -> dict[int, Gap]:
     seeds = range(level.seeds)
-    if not level.ranked or not all(seed in dense.accuracies for seed in seeds):
+    if not level.ranked or not all(seed in dense.scores for seed in seeds):
         return {}
-    rows = [
-        tuple(accuracies[seed] for seed in seeds) for accuracies in (row.accuracies for row in (*level.ranked, dense))
-    ]
-    family, last = _compared(tuple(rows), resolution), len(level.ranked)
+    rows = [tuple(gains[seed] for seed in seeds) for gains in (row.gains for row in (*level.ranked, dense))]
+    family, last = _compared(tuple(rows), scale), len(level.ranked)
     found = {}
     for number, row in enumerate(level.ranked):
         pair = (number, last)
         quantile = t_quantile(family.degrees[pair], level.error / (2 * methods))
-        found[id(row)] = Gap(-family.gaps[pair], quantile * family.errors[pair])
+        found[id(row)] = Gap(-family.gaps[pair], quantile * family.errors[pair], MARGIN * scale.whole)
     return found
 
 
 @functools.lru_cache(maxsize=4096)  # every view asks
-def _compared(rows: tuple[tuple[float, ...], ...], resolution: float) -> Family:
-    return compare(rows, resolution)
+def _compared(rows: tuple[tuple[float, ...], ...], scale: Scale) -> Family:
+    return compare(rows, *scale)
 
 
 def of_table(table: Table) -> list[Breakdown]:

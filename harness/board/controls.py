@@ -1,7 +1,7 @@
 """Controls of pruning before training: rows with shuffled masks or new weights against the method's own.
 
 Su et al. (2020) and Frankle et al. (2021, section 5) shuffle the masks within each layer, or draw the weights anew once
-the masks are set. If accuracy stays the same, the method has found no more than densities of layers.
+the masks are set. If the result stays the same, the method has found no more than densities of layers.
 
 Such rows are variants of their method, which are not ranked. Each is compared with the row that has the same settings
 but for these two, by the paired t-test of `harness.board.pairs` on the seeds that the level requires. Holm's correction
@@ -14,8 +14,9 @@ from typing import Any
 
 from harness.board import eligible, grouping
 from harness.board.pairs import Family, compare, holm
+from harness.board.scale import Scale, scale_of
 from harness.board.statistics import LEVEL, t_quantile
-from harness.board.tables import Row, Table
+from harness.board.tables import Row, Table, result
 
 OFF: dict[str, Any] = {"shuffle": "none", "reinit": False}
 """The settings that make a row a control, with their values in the method's own row."""
@@ -28,7 +29,7 @@ class Control:
     Attributes:
         row: The control.
         own: The row of the same settings but for `OFF`; None where it was not run.
-        change: Mean accuracy of the control minus that of the own row; None if it is not tested.
+        change: Mean gain of the control minus that of the own row; None if it is not tested.
         half_width: Half the interval of the change that holds for all controls of the table together.
         p: The p-value of "it changes nothing", Holm-adjusted over all controls of the table.
         why_not: Why it is not tested, in words; empty if it is.
@@ -51,7 +52,7 @@ def of_table(table: Table) -> list[Control]:
     pairs.sort(key=lambda pair: (pair[0].sparsity, pair[0].method))
     reasons = [_why_not(row, own) for row, own in pairs]
     families = {
-        number: _compared(row, own, table.resolution)
+        number: _compared(row, own, scale_of(table))
         for number, ((row, own), reason) in enumerate(zip(pairs, reasons, strict=True))
         if own is not None and not reason
     }
@@ -97,15 +98,14 @@ def _why_not(row: Row, own: Row | None) -> str:
     return "" if alike else "made with other code, data or image"
 
 
-def _compared(row: Row, own: Row, resolution: float) -> Family:
+def _compared(row: Row, own: Row, scale: Scale) -> Family:
     # under a plan the own row may have more seeds, whose number follows from what they show
     seeds = range(min(row.required, own.required))
-    accuracies = [[each.runs[seed]["metrics"]["test_accuracy"] for seed in seeds] for each in (row, own)]
-    return compare(accuracies, resolution)
+    return compare([[row.metric.gain(result(each.runs[seed])) for seed in seeds] for each in (row, own)], *scale)
 
 
 def told(table: Table) -> str:
-    """Say of each control whether it is shown to change accuracy; nothing without any.
+    """Say of each control whether it is shown to change the result; nothing without any.
 
     For example ``At 0.9, shuffling the masks of snip within layers is not shown to change accuracy (−0.12 points, −0.80
     to +0.56)``.
@@ -129,10 +129,11 @@ def _words(control: Control) -> str:
     done = _what_was_done(control)
     if control.change is None or control.half_width is None or control.p is None:
         return f"{done} is not tested: {control.why_not}"
-    verdict = "not shown to change" if control.p > LEVEL else f"shown to {'raise' if control.change > 0 else 'lower'}"
-    low, high = control.change - control.half_width, control.change + control.half_width
-    figures = f"{100 * control.change:+.2f} points, {100 * low:+.2f} to {100 * high:+.2f}".replace("-", "−")
-    return f"{done} is {verdict} accuracy ({figures})"
+    metric = control.row.metric
+    change = metric.gain(control.change)  # of the values themselves
+    verdict = "not shown to change" if control.p > LEVEL else f"shown to {'raise' if change > 0 else 'lower'}"
+    low, high = (metric.signed(change + side * control.half_width) for side in (-1, 1))
+    return f"{done} is {verdict} {metric.noun} ({metric.signed(change)} {metric.unit}, {low} to {high})"
 
 
 def _what_was_done(control: Control) -> str:

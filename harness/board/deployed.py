@@ -33,11 +33,11 @@ class Figure(NamedTuple):
 
     Attributes:
         on: The conditions in words.
-        batch: Images at a time.
+        batch: Samples at a time.
         speedup: Times as fast as dense, the geometric mean over seeds.
         seconds: Latency, the mean over seeds.
         dense_seconds: The same of the network computed densely.
-        flops_ratio: FLOPs of an image, as a multiple of the same network's without masks; None if unknown.
+        flops_ratio: FLOPs of a sample, as a multiple of the same network's without masks; None if unknown.
         training: Times as fast as dense that a truly sparse training step of the linear layers is; None if unknown.
         seeds: How many networks were measured.
     """
@@ -82,7 +82,7 @@ def _objection(deployment: Deployment, record: Record | None) -> str | None:
 
 
 def _flops_ratio(record: Record) -> float | None:
-    """Return the FLOPs of an image as a multiple of the same network's without masks."""
+    """Return the FLOPs of a sample as a multiple of the same network's without masks."""
     if record["config"].get("reference"):  # of a narrower network: the record's ratio is to the wide one
         return None
     ratio: float | None = record["cost"]["inference_flops_ratio"]

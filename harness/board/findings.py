@@ -7,30 +7,37 @@ from harness.board.levels import Level
 from harness.board.resolution import TARGETS, seeds_for, smallest_difference
 from harness.board.statistics import LEVEL, Estimate, difference
 from harness.board.tables import Row, Table
+from harness.records.metrics import ACCURACY, Metric
 
 MARGIN = 0.005
-"""A row less accurate than another by less than this is as good for the question which is cheaper."""
+"""A row worse than another by less than this, of what is whole, is as good for the question which is cheaper."""
 
 
 def resolution(table: Table) -> str:
     """Say what each level of a table can show; nothing for a table that tests nothing."""
-    told = [_resolution(level) for level in table.levels if level.family is not None]
+    told = [_resolution(level, table.metric) for level in table.levels if level.family is not None]
     return " ".join(["What this can show, with 80 % power.", *told]) if told else ""
 
 
-def _resolution(level: Level) -> str:
+def _resolution(level: Level, metric: Metric) -> str:
     assert level.family is not None
     family = level.family
     pairs = "1 pair" if family.tested == 1 else f"{family.tested} pairs"
     tested = ", ".join([f"{family.seeds} seeds", pairs, *([str(level.look)] if level.look else [])])
-    smallest = f"{100 * smallest_difference(family):.2f} points"
+    smallest = f"{metric.shown(smallest_difference(family))} {metric.unit}"
     most = max(family.spending, default=100_000)
     needed = [
-        f"{100 * target:g} points take {f'more than {most} seeds' if seeds is None else f'{seeds} seeds'}"
+        f"{points(target, level, metric)} take {f'more than {most} seeds' if seeds is None else f'{seeds} seeds'}"
         for target in TARGETS
-        for seeds in [seeds_for(family, target)]
+        for seeds in [seeds_for(family, target * family.whole)]
     ]
     return f"At {level.sparsity:g} ({tested}): {smallest}; {', '.join(needed)}."
+
+
+def points(size: float, level: Level, metric: Metric) -> str:
+    """Return so much of what is whole in words: ``0.5 points``; of a metric that is no share in its own unit."""
+    whole = level.family.whole if level.family else 1.0
+    return f"{100 * size:g} points" if metric.unit == "points" else f"{metric.shown(size * whole)} {metric.unit}"
 
 
 def local(table: Table) -> str:
@@ -77,7 +84,7 @@ def answer(table: Table, level: Level) -> list[tuple[str, str]]:
     if not any(row.runs for row in here):
         return [("No seed is done", "see the failures below")]
     if not level.ranked:
-        best = max((row for row in here if row.accuracy), key=lambda row: row.accuracy.mean if row.accuracy else 0.0)
+        best = max((row for row in here if row.runs), key=lambda row: row.gain or 0.0)
         return [
             ("No method is ranked", "; ".join(sorted({row.unranked for row in here if row.unranked}))),
             ("Best mean of those", f"{best.method}: {wording.estimated(best)}; nothing is tested"),
@@ -93,8 +100,9 @@ def answer(table: Table, level: Level) -> list[tuple[str, str]]:
         ("No method is shown to be better than", _may_lead(level)),
     ]
     if level.family is not None:
-        lines.append((f"Cheapest shown within {100 * MARGIN:g} points of each", cheapest(level)))
-        lines.append(("Smallest difference it can show", f"{100 * smallest_difference(level.family):.2f} points"))
+        metric, smallest = table.metric, smallest_difference(level.family)
+        lines.append((f"Cheapest shown within {points(MARGIN, level, metric)} of each", cheapest(level)))
+        lines.append(("Smallest difference it can show", f"{metric.shown(smallest)} {metric.unit}"))
     if dense := levels.reference(table):
         lines.append(("Against dense", against(level, dense)))
     lines += [(f"Against {name}", words) for name, words in baselines.of_level(table, level)]
@@ -114,48 +122,48 @@ def cheapest(level: Level) -> str:
     priced = [
         (ratio, row)
         for number, row in enumerate(level.ranked)
-        if (ratio := row.mean("cost", "train_flops_ratio")) and family.not_worse(number, MARGIN)
+        if (ratio := row.mean("cost", "train_flops_ratio")) and family.not_worse(number, MARGIN * family.whole)
     ]
     if not priced:
         return f"none: {level.seeds} seeds do not show that of any"
     # `ranked` is in the order of the means, so of costs that read the same the better mean's is taken
     ratio, row = min(priced, key=lambda pair: float(f"{pair[0]:.3g}"))
-    return f"{row.method}: {ratio:.3g}×, {wording.accuracy(row)}"
+    return f"{row.method}: {ratio:.3g}×, {wording.score(row)}"
 
 
 def against(level: Level, dense: Row) -> str:
     """Say how the best mean of a level compares with dense.
 
-    It was picked by the same accuracies, so its own interval would be too narrow and its mean too high: the interval
+    It was picked by the same results, so its own interval would be too narrow and its mean too high: the interval
     is one that holds for every row of the level at once, and the mean is that of rows picked on the other seeds.
     """
     statements = math.ceil(len(level.ranked) * LEVEL / level.error)
     seeds = range(level.seeds)
-    leader = {seed: value for seed, value in level.ranked[0].accuracies.items() if seed in seeds}
-    gap = difference(leader, dense.accuracies, statements=statements)
+    leader = {seed: value for seed, value in level.ranked[0].scores.items() if seed in seeds}
+    gap, metric = difference(leader, dense.scores, statements=statements), dense.metric
     if gap is None or gap.n < level.seeds:
         return "no seed in common" if gap is None else "dense lacks seeds"
-    held_out = f"{100 * picked_on_other_seeds(level, dense):+.2f}".replace("-", "−")
+    held_out = metric.signed(metric.gain(picked_on_other_seeds(level, dense)))
     whichever = f", whichever of the {len(level.ranked)} leads" if len(level.ranked) > 1 else ""
-    return (
-        f"{between(gap)} (95 %{whichever}); {held_out} if picked on the other seeds. Dense: {wording.accuracy(dense)}"
-    )
+    told = between(gap, metric)
+    return f"{told} (95 %{whichever}); {held_out} if picked on the other seeds. Dense: {wording.score(dense)}"
 
 
 def picked_on_other_seeds(level: Level, dense: Row) -> float:
-    """Return the mean difference to dense on each seed of the row that leads on all other seeds."""
+    """Return the mean gain over dense on each seed of the row that leads on all other seeds."""
     # under a plan some rows have more seeds than others
-    columns = [{seed: row.accuracies[seed] for seed in range(level.seeds)} for row in level.ranked]
+    columns = [{seed: gains[seed] for seed in range(level.seeds)} for gains in (row.gains for row in level.ranked)]
+    reference = dense.gains
     gaps = []
     for seed in range(level.seeds):
         leader = max(columns, key=lambda column: sum(value for other, value in column.items() if other != seed))
-        gaps.append(leader[seed] - dense.accuracies[seed])
+        gaps.append(leader[seed] - reference[seed])
     return sum(gaps) / len(gaps)
 
 
-def between(value: Estimate) -> str:
-    """Return the interval of a difference of accuracies in percentage points."""
+def between(value: Estimate, metric: Metric = ACCURACY) -> str:
+    """Return the interval of a difference of values with its unit: for accuracies, percentage points."""
     if value.half_width is None:
         return "no interval from one seed"
     low, high = value.mean - value.half_width, value.mean + value.half_width
-    return f"{100 * low:+.2f} to {100 * high:+.2f} points".replace("-", "−")
+    return f"{metric.signed(low)} to {metric.signed(high)} {metric.unit}"

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 
 from harness.board import eligible, ranks, sequential, spending
 from harness.board.pairs import Family, compare
+from harness.board.scale import Scale, scale_of
 from harness.board.sequential import Followed, Look
 from harness.board.spending import Plan
 from harness.board.statistics import LEVEL
-from harness.board.tables import Row, Table
+from harness.board.tables import Row, Table, result
 
 REFERENCE = "dense"
 """The method that is no competitor: it has no rank, and others are compared with it."""
@@ -81,17 +82,17 @@ def rank(table: Table, plan: Plan | None = None) -> None:
     for row in table.rows:
         if row.name != REFERENCE:
             here[row.sparsity].append(row)
-    resolution = table.resolution
-    plans = _plans(table, here, plan, resolution)
-    followed = {sparsity: _follow(here[sparsity], found, resolution) for sparsity, found in plans.items()}
+    scale = scale_of(table)
+    plans = _plans(table, here, plan, scale)
+    followed = {sparsity: _follow(here[sparsity], found, scale) for sparsity, found in plans.items()}
 
     def order(row: Row) -> tuple[float, bool, bool, bool, float, str, str]:
-        best_first = -row.accuracy.mean if row.accuracy else 0.0
+        best_first = 0.0 if row.gain is None else -row.gain
         return (row.sparsity, bool(row.unranked), not row.runs, row.lost > 0, best_first, row.method, row.runner)
 
     table.rows.sort(key=order)
     table.levels = [
-        _tested_once(sparsity, sorted(here[sparsity], key=order), resolution)
+        _tested_once(sparsity, sorted(here[sparsity], key=order), scale)
         if sparsity not in followed
         else _tested_at_looks(sparsity, sorted(here[sparsity], key=order), *followed[sparsity])
         for sparsity in sorted(here)
@@ -104,10 +105,10 @@ def rank(table: Table, plan: Plan | None = None) -> None:
             level.ranked[0].place = ranks.Place(1, 1)
 
 
-def _tested_once(sparsity: float, rows: list[Row], resolution: float) -> Level:
+def _tested_once(sparsity: float, rows: list[Row], scale: Scale) -> Level:
     level = Level(sparsity, [row for row in rows if not row.unranked], rows[0].required)
     if len(level.ranked) > 1:
-        level.family = compare([list(row.accuracies.values()) for row in level.ranked], resolution)
+        level.family = compare([list(row.gains.values()) for row in level.ranked], *scale)
     return level
 
 
@@ -118,12 +119,12 @@ def _tested_at_looks(sparsity: float, rows: list[Row], asked: list[Row], followe
     return Level(sparsity, ranked, seeds, followed.family([numbers[id(row)] for row in ranked]), followed)
 
 
-def _plans(table: Table, here: dict[float, list[Row]], plan: Plan | None, resolution: float) -> dict[float, Plan]:
+def _plans(table: Table, here: dict[float, list[Row]], plan: Plan | None, scale: Scale) -> dict[float, Plan]:
     """Return the plans that levels are tested under, by sparsity, having said who is ranked."""
     plans = {sparsity: found for sparsity, rows in here.items() if (found := plan or _carried(rows))}
     while True:
         eligible.judge(table.rows, {sparsity: found.looks[0] for sparsity, found in plans.items()})
-        kept = {at: found for at, found in plans.items() if plan or _held(here[at], found, resolution)}
+        kept = {at: found for at, found in plans.items() if plan or _held(here[at], found, scale)}
         if kept == plans:
             return plans
         plans = kept
@@ -135,11 +136,11 @@ def _carried(rows: list[Row]) -> Plan | None:
     return spending.commonest([plan for plan in found if plan])
 
 
-def _held(rows: list[Row], plan: Plan, resolution: float) -> bool:
+def _held(rows: list[Row], plan: Plan, scale: Scale) -> bool:
     """Tell whether half of the rows that the first look leaves undecided carry the plan; if none is, half of all."""
     ranked = [row for row in rows if not row.unranked]
     first = replace(plan, looks=plan.looks[:1], spending=plan.spending[:1])
-    undecided = sequential.follow([_values(row, first) for row in ranked], first, resolution).undecided
+    undecided = sequential.follow([_values(row, first) for row in ranked], first, *scale).undecided
     still_open = {number for pair in undecided for number in pair}
     asked = [row for number, row in enumerate(ranked) if number in still_open] or ranked
     return 2 * sum(_holds(row, plan) for row in asked) >= max(len(asked), 1)
@@ -150,7 +151,7 @@ def _holds(row: Row, plan: Plan) -> bool:
     return all(plan.declared_in(run) for run in beyond or row.runs.values())
 
 
-def _follow(rows: list[Row], plan: Plan, resolution: float) -> tuple[list[Row], Followed]:
+def _follow(rows: list[Row], plan: Plan, scale: Scale) -> tuple[list[Row], Followed]:
     """Take the looks of a plan, without rows that lack seeds which a look requires.
 
     Returns:
@@ -158,7 +159,7 @@ def _follow(rows: list[Row], plan: Plan, resolution: float) -> tuple[list[Row], 
     """
     while True:
         ranked = [row for row in rows if not row.unranked]
-        found = sequential.follow([_values(row, plan) for row in ranked], plan, resolution)
+        found = sequential.follow([_values(row, plan) for row in ranked], plan, *scale)
         if not found.lacking:
             break
         for number in found.lacking:
@@ -171,7 +172,7 @@ def _follow(rows: list[Row], plan: Plan, resolution: float) -> tuple[list[Row], 
 
 
 def _values(row: Row, plan: Plan) -> list[float]:
-    """Return a row's accuracies on seeds 0, 1, 2, … as far as they may be tested under a plan.
+    """Return a row's gains on seeds 0, 1, 2, … as far as they may be tested under a plan.
 
     What lies beyond the first look must have been trained under the plan, for otherwise its number of seeds may have
     been chosen by what they showed.
@@ -181,7 +182,7 @@ def _values(row: Row, plan: Plan) -> list[float]:
         run = row.runs.get(seed)
         if run is None or (seed >= plan.looks[0] and not plan.declared_in(run)):
             break
-        found.append(run["metrics"]["test_accuracy"])
+        found.append(row.metric.gain(result(run)))
     return found
 
 

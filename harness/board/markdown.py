@@ -2,7 +2,18 @@
 
 from tabulate import tabulate
 
-from harness.board import baselines, controls, deployed, escape, findings, notes, published, reliability, wording
+from harness.board import (
+    baselines,
+    captions,
+    controls,
+    deployed,
+    escape,
+    findings,
+    notes,
+    published,
+    reliability,
+    wording,
+)
 from harness.board.board import Board
 from harness.board.standing import words as standing
 from harness.board.tables import Table
@@ -10,7 +21,7 @@ from harness.board.tables import Table
 
 def markdown(board: Board) -> str:
     """Return the board as Markdown."""
-    reading = "\n".join(f"- {point}" for point in notes.READING)
+    reading = "\n".join(f"- {point}" for point in notes.reading(board.tables))
     parts = ["# Leaderboard", "Written from `records/*.json` by `make leaderboard`; do not edit.", reading]
     if not board.tables:
         parts.append("No records yet. `make bench` makes the first.")
@@ -27,12 +38,12 @@ def markdown(board: Board) -> str:
 
 def _section(board: Board, table: Table) -> str:
     rows = [list(wording.cells(row).values()) for row in table.rows]
-    title, protocol = escape.markdown(table.title), escape.markdown(wording.protocol(table))
-    parts = [f"## {title}", protocol, grid(wording.HEADERS, rows)]
+    title, protocol = escape.markdown(table.title), escape.markdown(captions.protocol(table))
+    parts = [f"## {title}", protocol, grid(wording.headers(table.metric), rows)]
     below = (findings.resolution(table), findings.local(table), baselines.told(table), controls.told(table))
     parts += [escape.markdown(told) for told in below if told]
     if broken := findings.broken_down(table):
-        parts += [notes.BREAKDOWN, grid(findings.BREAKDOWN_HEADERS, broken)]
+        parts += [escape.markdown(notes.breakdown(table)), grid(findings.BREAKDOWN_HEADERS, broken)]
     if measured := reliability.of_table(board.reliability, table):
         parts += [reliability.NOTE, grid(reliability.HEADERS, measured)]
     if measured := deployed.rows(table):
@@ -42,7 +53,15 @@ def _section(board: Board, table: Table) -> str:
     if any(row.lost for row in table.rows):
         parts.append(notes.LOST)
     if theirs := published.beside(board.published, table):
-        headers = ["method", "sparsity", "published top-1 %", "training FLOPs", "ours", "difference", "source"]
+        headers = [
+            "method",
+            "sparsity",
+            f"published {table.metric.label}",
+            "training FLOPs",
+            "ours",
+            "difference",
+            "source",
+        ]
         cells = [wording.published_cells(number, table) for number in theirs]
         parts += ["Published, under another protocol and so never ranked:", grid(headers, cells)]
     return "\n\n".join(parts)
@@ -58,7 +77,7 @@ def grid(headers: list[str], rows: list[list[str]]) -> str:
 
     Args:
         headers: The names of the columns.
-        rows: The cells; each is escaped unless it is `escape.Markdown`.
+        rows: The cells; each is escaped, as headers are, unless it is `escape.Markdown`.
     """
     safe = [[escape.markdown(cell) for cell in row] for row in rows]
-    return tabulate(safe, headers, tablefmt="pipe", disable_numparse=True)
+    return tabulate(safe, [escape.markdown(name) for name in headers], tablefmt="pipe", disable_numparse=True)

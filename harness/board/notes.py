@@ -1,5 +1,10 @@
 """What a reader of the board must know, in the same words in every view."""
 
+from collections.abc import Iterable
+
+from harness.board.tables import Table
+from harness.records.metrics import ACCURACY
+
 READING = [
     (
         "Methods are ranked only inside one table (task × budget × device) and one sparsity. A rank is an interval: "
@@ -38,6 +43,19 @@ READING = [
 ]
 """How to read the board, one point each."""
 
+OTHERS = (
+    "Tables of tasks other than classification name their metric, and whether lower is better. A better result is one "
+    "that the metric calls better. What is said in points of accuracy is said there in parts of what the dense run "
+    "reaches, or the best row where there is none: a point is 1 % of that (docs/statistics.md)."
+)
+"""The point that is added where there are such tables."""
+
+
+def reading(tables: Iterable[Table]) -> list[str]:
+    """Return how to read a board of these tables."""
+    return [*READING, *([OTHERS] if any(table.metric != ACCURACY for table in tables) else [])]
+
+
 DISTURBED = (
     "† These runs shared the machine with others, or were throttled: their seconds are not the method's own "
     "and do not compare methods."
@@ -50,10 +68,16 @@ LOST = (
 )
 """What is said where a row has lost seeds."""
 
-BREAKDOWN = (
-    "Against dense, less 1 point of accuracy: a method holds up to a sparsity if there, and at each lower one that it "
-    "was run at, it is shown to be less than 1 point below. It breaks from one if there, and at each higher one, "
-    "it is shown to be further below, or a seed diverged or was invalid. The training FLOPs are the least at which it "
-    "holds. All of it is true together with 95 % confidence."
-)
-"""What stands above the table of breakdown."""
+
+def breakdown(table: Table) -> str:
+    """Return what stands above the table of breakdown."""
+    accuracy = table.metric == ACCURACY
+    what, margin, below = "less 1 point of accuracy", "1 point", "below"
+    if not accuracy:
+        what, margin, below = f"with a margin of 1 % of its {table.metric.noun}", "that", "worse"
+    return (
+        f"Against dense, {what}: a method holds up to a sparsity if there, and at each lower one that it "
+        f"was run at, it is shown to be less than {margin} {below}. It breaks from one if there, and at each higher "
+        f"one, it is shown to be further {below}, or a seed diverged or was invalid. The training FLOPs are the least "
+        "at which it holds. All of it is true together with 95 % confidence."
+    )

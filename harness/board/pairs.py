@@ -30,13 +30,13 @@ FEWEST_SEEDS = 3
 """With fewer seeds nothing is tested."""
 
 FAR = 0.1
-"""A row that is further below the best mean says nothing of the variances of those that are nearer."""
+"""A row that is further below the best mean, ten points, says nothing of the variances of those that are nearer."""
 
 _MOST_BORROWED = 2
 """Degrees of freedom that a pair may borrow, as a multiple of its own."""
 
 _FINEST = 1e-6
-"""The resolution taken where the size of the test set is not known."""
+"""The resolution taken where none is known, of what is whole."""
 
 Pair = tuple[int, int]
 
@@ -67,13 +67,15 @@ class Family:
         rows: How many rows.
         seeds: How many seeds each has; under a plan those of the last look.
         prior: What the variances of the pairs have in common, of rows near the best mean.
-        gaps: Mean accuracy of the first row minus that of the second, for each pair (i, j) with i < j.
+        gaps: Mean gain of the first row minus that of the second, for each pair (i, j) with i < j; positive where the
+            first is the better one, whichever way the metric goes.
         errors: The standard error of each gap, with its variance moderated.
         degrees: The degrees of freedom of each gap's test.
         p: The p-value of "both are equally good" of each pair, two-sided, Holm-adjusted over all pairs.
         tested: The number of pairs that Holm's correction was over.
         levels: The level at which each pair was tested, where that is not 5 %.
         spending: The level of each look by its number of seeds; empty without a plan.
+        whole: What a hundred points are (`harness.board.scale`).
     """
 
     rows: int
@@ -86,9 +88,10 @@ class Family:
     tested: int
     levels: Mapping[Pair, float] = field(default_factory=dict)
     spending: Mapping[int, float] = field(default_factory=dict)
+    whole: float = 1.0
 
     def gap(self, first: int, second: int) -> float:
-        """Return the mean accuracy of one row minus that of another."""
+        """Return the mean gain of one row minus that of another."""
         return self.gaps[first, second] if first < second else -self.gaps[second, first]
 
     def adjusted_p(self, first: int, second: int) -> float:
@@ -113,21 +116,27 @@ class Family:
         )
 
 
-def compare(rows: Sequence[Sequence[float]], resolution: float = 0.0, tested: Collection[Pair] | None = None) -> Family:
+def compare(
+    rows: Sequence[Sequence[float]],
+    resolution: float = 0.0,
+    whole: float = 1.0,
+    tested: Collection[Pair] | None = None,
+) -> Family:
     """Test pairs of the rows of one level; the variances of all its pairs inform each other.
 
     Args:
-        rows: Accuracies of at least two rows on the same seeds, in one order; at least `FEWEST_SEEDS` each.
-        resolution: The smallest difference that accuracy can show: one test example. The standard deviation of a
-            pair's differences is taken to be at least that, or three seeds that happen to differ by the same
+        rows: Gains of at least two rows on the same seeds, in one order; at least `FEWEST_SEEDS` each.
+        resolution: The smallest difference that they can show: of accuracies one test example. The standard deviation
+            of a pair's differences is taken to be at least that, or three seeds that happen to differ by the same
             single example would be proof.
+        whole: What a hundred points are (`harness.board.scale`).
         tested: The pairs that the family is of, as (i, j) with i < j; None for all. The others have no p-value.
     """
     from scipy import special
 
     seeds = len(rows[0])
     own = seeds - 1
-    floor = max(resolution, _FINEST) ** 2
+    floor = max(resolution, _FINEST * whole) ** 2
     gaps: dict[Pair, float] = {}
     variances: dict[Pair, float] = {}
     for i, j in combinations(range(len(rows)), 2):
@@ -136,7 +145,7 @@ def compare(rows: Sequence[Sequence[float]], resolution: float = 0.0, tested: Co
         variances[i, j] = max(math.fsum((value - mean) ** 2 for value in differences) / own, floor)
 
     means = [math.fsum(row) / seeds for row in rows]
-    near = {number for number, mean in enumerate(means) if mean >= max(means) - FAR}
+    near = {number for number, mean in enumerate(means) if mean >= max(means) - FAR * whole}
     among_all = _prior(list(variances.values()), own, len(rows))
     if nearby := [variance for pair, variance in variances.items() if near.issuperset(pair)]:
         among_near = _prior(nearby, own, len(near))
@@ -153,7 +162,7 @@ def compare(rows: Sequence[Sequence[float]], resolution: float = 0.0, tested: Co
     pairs = [pair for pair in gaps if tested is None or pair in tested]
     raw = [2 * float(special.stdtr(degrees[pair], -abs(gaps[pair]) / errors[pair])) for pair in pairs]
     p = dict(zip(pairs, holm(raw), strict=True))
-    return Family(len(rows), seeds, among_near, gaps, errors, degrees, p, len(pairs))
+    return Family(len(rows), seeds, among_near, gaps, errors, degrees, p, len(pairs), whole=whole)
 
 
 def _prior(variances: Sequence[float], own: int, rows: int) -> Prior:

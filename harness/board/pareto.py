@@ -1,4 +1,4 @@
-"""The Pareto front of accuracy and cost."""
+"""The Pareto front of result and cost."""
 
 import itertools
 import math
@@ -14,10 +14,10 @@ _MOST_ENUMERATED = 256
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """Tell which points no other beats: none is as cheap and as accurate, and better in one of the two.
+    """Tell which points no other beats: none is as cheap and as good, and better in one of the two.
 
     Args:
-        points: Pairs of cost (less is better) and accuracy (more is better).
+        points: Pairs of cost (less is better) and gain (more is better).
 
     Returns:
         One answer per point, in their order; points that are equal in both share it.
@@ -25,16 +25,16 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
     on = [False] * len(points)
     best: tuple[float, float] | None = None  # the last point found on the front
     for index in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
-        cost, accuracy = points[index]
-        on[index] = best is None or accuracy > best[1] or (cost, accuracy) == best
+        cost, gain = points[index]
+        on[index] = best is None or gain > best[1] or (cost, gain) == best
         if on[index]:
-            best = (cost, accuracy)
+            best = (cost, gain)
     return on
 
 
 def of_table(table: Table) -> set[int]:
-    """Return the ids of a table's rows on its front of mean accuracy and mean training FLOPs."""
-    known = [(row, cost, row.accuracy.mean) for row in table.rows if row.accuracy and (cost := _cost(row))]
+    """Return the ids of a table's rows on its front of mean result and mean training FLOPs."""
+    known = [(row, cost, gain) for row in table.rows if (gain := row.gain) is not None and (cost := _cost(row))]
     marks = front([(cost, mean) for _, cost, mean in known])
     return {id(row) for (row, _, _), mark in zip(known, marks, strict=True) if mark}
 
@@ -59,9 +59,9 @@ def often(table: Table) -> dict[int, float]:
     rows = [row for row in (*(row for level in table.levels for row in level.ranked), dense) if row and _cost(row)]
     if not rows:
         return {}
-    seeds = min(len(row.accuracies) for row in rows)
-    accuracies = [list(row.accuracies.values())[:seeds] for row in rows]
-    means = [math.fsum(values) / seeds for values in accuracies]
+    seeds = min(len(row.gains) for row in rows)
+    gains = [list(row.gains.values())[:seeds] for row in rows]
+    means = [math.fsum(values) / seeds for values in gains]
     wider = math.sqrt(seeds / (seeds - 1))
     costs = [_cost(row) or 0.0 for row in rows]
     counts, draws = [0] * len(rows), 0
@@ -69,7 +69,7 @@ def often(table: Table) -> dict[int, float]:
         draws += 1
         moved = [
             mean + wider * (sum(map(values.__getitem__, drawn)) / seeds - mean)
-            for mean, values in zip(means, accuracies, strict=True)
+            for mean, values in zip(means, gains, strict=True)
         ]
         for index, on in enumerate(front(list(zip(costs, moved, strict=True)))):
             counts[index] += on

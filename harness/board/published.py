@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.board.tables import Row, Table
+from harness.records.metrics import ACCURACY
 
 # Densities this near to each other are shown side by side, with the difference said: 0.8**10 is not 0.1.
 _NEAR = 0.10
@@ -21,11 +22,12 @@ class Published:
         method: The paper's name for the method.
         ours: Our name for it, whether or not we have it.
         stretch: How many times longer than its table's protocol it trained (5 for "RigL 5×").
-        top1: Test accuracy, per cent.
-        std: How much it spreads over seeds, per cent; None where not given.
+        top1: Test accuracy, per cent; of another metric, its value on the test set.
+        std: How much it spreads over seeds, in the same unit; None where not given.
         spread: What that number is: ``std``, ``standard error``, ``half a 95 % interval`` or ``range``.
         train_flops_x: Training FLOPs as a multiple of the dense run's.
         inference_flops_x: The same for inference.
+        metric: The name of the metric that it is of.
     """
 
     source: str
@@ -43,6 +45,7 @@ class Published:
     inference_flops_x: float | None
     note: str
     spread: str = "std"
+    metric: str = ACCURACY.name
 
 
 def _near(one: float, other: float) -> bool:
@@ -53,19 +56,20 @@ def _near(one: float, other: float) -> bool:
 
 
 def beside(published: list[Published], table: Table) -> list[Published]:
-    """Return the published numbers on a table's data set and model, at about one of its sparsities.
+    """Return the published numbers of a table's metric on its data set and model, at about one of its sparsities.
 
     Args:
         published: All that are known.
-        table: The table; the order is by sparsity, then method, then accuracy, best first.
+        table: The table; the order is by sparsity, then method, then result, best first.
     """
     levels = {row.sparsity for row in table.rows}
     here = [
         p
         for p in published
-        if (p.dataset, p.model) == (table.dataset, table.model) and any(_near(p.sparsity, s) for s in levels)
+        if (p.dataset, p.model, p.metric) == (table.dataset, table.model, table.metric.name)
+        and any(_near(p.sparsity, s) for s in levels)
     ]
-    return sorted(here, key=lambda p: (p.sparsity, p.method, -p.top1, p.source, p.note))
+    return sorted(here, key=lambda p: (p.sparsity, p.method, -table.metric.gain(p.top1), p.source, p.note))
 
 
 def ours(published: Published, table: Table) -> Row | None:

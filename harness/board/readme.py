@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.board import aggregate, baselines, controls, escape, findings, notes, wording
+from harness.board import aggregate, baselines, captions, controls, escape, findings, notes, wording
 from harness.board.markdown import grid
 from harness.board.tables import Row, Table
 from harness.errors import UsageError
@@ -39,19 +39,19 @@ def _grid(table: Table) -> str:
     def order(item: tuple[tuple[str, str], dict[float, Row]]) -> tuple[bool, bool, float, tuple[str, str]]:
         name, line = item
         row = line.get(judged)
-        best = row.accuracy if row else None
-        return (best is None, bool(row and row.unranked), -best.mean if best else 0.0, name)
+        best = row.gain if row else None
+        return (best is None, bool(row and row.unranked), 0.0 if best is None else -best, name)
 
     rows = []
     with_dense = any(0.0 in line for line in lines.values())
     for (method, runner), line in sorted(lines.items(), key=order):
         name = method if runner == "docker" else f"{method} (local)"
         # the dense reference has no sparsity, so it has a column of its own
-        dense = [wording.accuracy(line.get(0.0))] if with_dense else []
-        sparse = [wording.ranked_accuracy(line.get(level)) for level in levels]
+        dense = [wording.score(line.get(0.0))] if with_dense else []
+        sparse = [wording.ranked_score(line.get(level)) for level in levels]
         rows.append([name, *dense, *sparse, ", ".join(wording.times(line[level]) for level in sorted(line))])
     headers = ["method", *(["dense"] if with_dense else []), *(f"{level:g}" for level in levels), "training FLOPs"]
-    below = [wording.made_on(table), findings.resolution(table), findings.unranked(table), findings.local(table)]
+    below = [captions.made_on(table), findings.resolution(table), findings.unranked(table), findings.local(table)]
     below += [baselines.told(table), controls.told(table)]
     below += [notes.LOST] if any(row.lost for row in table.rows) else []
     below = [escape.markdown(line) for line in below if line]

@@ -12,6 +12,7 @@ from harness.config.names import MODEL_ALIASES
 from harness.errors import cut
 from harness.places import PROJECT
 from harness.records import Problem
+from harness.records.metrics import ACCURACY
 
 REFERENCE = PROJECT / "results" / "reference"
 STUDY = "renda2020.json"
@@ -32,7 +33,7 @@ def read(folder: Path | str = REFERENCE) -> tuple[list[Published], list[Problem]
 
     Returns:
         The published numbers, and what is left off: a file that cannot be read, and each row that gives no sparsity or
-        accuracy to compare with. One problem says so if there is no number at all.
+        result to compare with. One problem says so if there is no number at all.
     """
     folder = Path(folder)
     found: list[Published] = []
@@ -91,7 +92,8 @@ def _from_row(row: dict[str, str]) -> Published:
     sparsity, top1 = _number(row, "sparsity"), _number(row, "top1")
     if sparsity is None or not 0 <= sparsity < 1:
         raise ValueError(f"sparsity {_cell(row, 'sparsity')} is not one number in [0, 1)")
-    if top1 is None or not 0 <= top1 <= 100:
+    metric = row.get("metric") or ACCURACY.name
+    if top1 is None or (metric == ACCURACY.name and not 0 <= top1 <= 100):
         raise ValueError(f"top1 {_cell(row, 'top1')} is not a number of per cent")
     return Published(
         **texts,
@@ -103,6 +105,7 @@ def _from_row(row: dict[str, str]) -> Published:
         spread=next((word for said, word in _SPREADS.items() if said in texts["note"]), "std"),
         train_flops_x=_optional(row, "train_flops_x"),
         inference_flops_x=_optional(row, "inference_flops_x"),
+        metric=metric,
     )
 
 

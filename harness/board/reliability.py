@@ -7,8 +7,9 @@ from typing import Any
 
 from harness.board import wording
 from harness.board.tables import Row, Table, mean_of_known
-from harness.records import Problem, Record, RecordError, reliability
+from harness.records import Problem, Record, RecordError, metrics, reliability
 from harness.records.folder import problem
+from harness.records.metrics import ACCURACY
 from harness.records.reliability_schema import BINS
 from harness.vocabulary import CORRUPTIONS
 
@@ -74,7 +75,9 @@ def _require(content: dict[str, Any], known: Mapping[str, Record]) -> None:
             raise RecordError(f"no record here has the key {each['key']}")
         if (record.get("network") or {}).get("sha256") != each["network"]:
             raise RecordError(f"measured from another network than that of the record {each['key']}")
-        if content["of"] == "run" and record["metrics"]["test_accuracy"] != content["accuracy"]:
+        if metrics.of(record) != ACCURACY:
+            raise RecordError(f"the record {each['key']} is of no classification, whose reliability alone is measured")
+        if content["of"] == "run" and metrics.test(record) != content["accuracy"]:
             raise RecordError(f"its accuracy is not that of the record {each['key']}")
 
 
@@ -96,7 +99,7 @@ def _cells(measured: Measured, row: Row) -> list[str]:
     return [
         row.method,
         f"{row.sparsity:g}",
-        wording.accuracy(row),
+        wording.score(row),
         _percent(mean_of_known(group["ece"] for group in known), len(known), len(runs)),
         "–" if brier is None else f"{brier:.4f}",
         _percent(every, len(under), len(runs)),

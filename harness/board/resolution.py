@@ -14,13 +14,13 @@ POWER = 0.8
 """How often a difference of the size named is found."""
 
 TARGETS = (0.003, 0.005)
-"""Differences of accuracy for which the board says how many seeds they take."""
+"""Differences for which the board says how many seeds they take, of what is whole."""
 
 _MOST_SEEDS = 100_000
 
 
 def smallest_difference(family: Family, seeds: int | None = None) -> float:
-    """Return the smallest true difference of accuracy that the family's test finds with 80 % power.
+    """Return the smallest true difference that the family's test finds with 80 % power.
 
     Args:
         family: The family, for the spread of its pairs and their number.

@@ -60,6 +60,7 @@ class Followed:
         look: How far it has come; None if there is no pair to test.
         lacking: Rows with an undecided pair that have not the seeds of the next look, though most of such rows have.
         undecided: Pairs that are not shown to differ.
+        whole: What a hundred points are (`harness.board.scale`).
     """
 
     plan: Plan
@@ -67,6 +68,7 @@ class Followed:
     look: Look | None = None
     lacking: set[int] = field(default_factory=set)
     undecided: set[Pair] = field(default_factory=set)
+    whole: float = 1.0
     _tested: dict[Pair, _Tested] = field(default_factory=dict)
     _prior: Prior = field(default=Prior(0.0, 0.0))
     _tests: int = 0
@@ -98,6 +100,7 @@ class Followed:
             levels={pair: tested.level for pair, tested in found.items()},
             spending=dict(zip(self.plan.looks, self.plan.spending, strict=True)),
             tested=self._tests,
+            whole=self.whole,
         )
 
     @property
@@ -108,7 +111,7 @@ class Followed:
         assert self.look is not None
         family = self.family()
         assert family is not None
-        if (smallest := smallest_difference(family)) <= self.plan.margin:
+        if (smallest := smallest_difference(family) / self.whole) <= self.plan.margin:
             return f"it can resolve {100 * smallest:.2f} points"
         return "the last look is taken" if self.look.number == self.look.of else ""
 
@@ -133,7 +136,7 @@ class Followed:
         return found / (len(_rows_of(self.undecided)) * (self.next_seeds - self.look.seeds))
 
 
-def follow(rows: Sequence[Sequence[float]], plan: Plan, resolution: float = 0.0) -> Followed:
+def follow(rows: Sequence[Sequence[float]], plan: Plan, resolution: float = 0.0, whole: float = 1.0) -> Followed:
     """Take every look of a plan that the rows of a level allow.
 
     A look beyond the first is taken once more than half of the rows with an undecided pair have its seeds, so that one
@@ -141,11 +144,12 @@ def follow(rows: Sequence[Sequence[float]], plan: Plan, resolution: float = 0.0)
     named, and are not ranked (`harness.board.eligible`).
 
     Args:
-        rows: Accuracies of each row on seeds 0, 1, 2, ... in their order; at least as many as the first look takes.
+        rows: Gains of each row on seeds 0, 1, 2, ... in their order; at least as many as the first look takes.
         plan: The plan.
-        resolution: The smallest difference that accuracy can show: one test example.
+        resolution: The smallest difference that they can show (`harness.board.pairs.compare`).
+        whole: What a hundred points are.
     """
-    found = Followed(plan, [plan.looks[0]] * len(rows))
+    found = Followed(plan, [plan.looks[0]] * len(rows), whole=whole)
     found.undecided = set(combinations(range(len(rows)), 2))
     for number, (seeds, level) in enumerate(zip(plan.looks, plan.spending, strict=True)):
         active = sorted(_rows_of(found.undecided))
@@ -166,7 +170,7 @@ def _take(found: Followed, values: list[Sequence[float]], active: list[int], lev
     """Test the undecided pairs of the active rows as one family at a look's level."""
     number = {row: place for place, row in enumerate(active)}
     pairs = {(number[i], number[j]) for i, j in found.undecided}
-    family = compare(values, resolution, pairs)
+    family = compare(values, resolution, found.whole, pairs)
     for pair in sorted(pairs):
         scaled = min(1.0, family.p[pair] * LEVEL / level)
         tested = _Tested(family.gaps[pair], family.errors[pair], family.degrees[pair], scaled, level)

@@ -8,12 +8,13 @@ from typing import Any
 from harness.board import breakdown, deployed, escape, published, resolution, sampling, units, wording
 from harness.board.board import Board
 from harness.board.tables import Row, Table
+from harness.records.metrics import ACCURACY
 
 
 def csv_text(board: Board) -> str:
     """Return the board as CSV. Text that a spreadsheet would run as a formula is escaped."""
-    example = Row("", "", {}, 0.0, "", "", {}, {}, {}, {}, {}, 0, {})
-    names = list(_cells(board, Table("", "", "", "", 0, 1, "shared", "", {}), example))
+    example = Row("", "", {}, 0.0, "", "", {}, {}, {}, {}, {}, 0, {"config": {}})
+    names = list(_cells(board, Table("", "", "", "", 0, 1, "shared", "", {"dataset": {}}), example))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
@@ -43,7 +44,8 @@ def _against_dense(table: Table) -> dict[int, dict[str, Any]]:
 
 
 def _cells(board: Board, table: Table, row: Row) -> dict[str, Any]:
-    accuracy, usage = row.accuracy, row.usage
+    score, usage, metric = row.score, row.usage, table.metric
+    accuracy = score if metric == ACCURACY else None
     alone = next(iter(usage.values())) if len(usage) == 1 else None  # more than one machine has no common mean
     near = published.beside(board.published, table)
     theirs = [number for number in near if published.ours(number, table) is row]
@@ -65,7 +67,7 @@ def _cells(board: Board, table: Table, row: Row) -> dict[str, Any]:
         "top1_mean": units.exact(accuracy and accuracy.mean),
         "top1_ci95_half_width": units.exact(accuracy and accuracy.half_width),
         "top1_ci95_half_width_with_test_images": units.exact(sampling.half_width(row)),
-        "seeds": accuracy.n if accuracy else 0,
+        "seeds": score.n if score else 0,
         **dict.fromkeys(_TO_DENSE, ""),
         "train_flops": units.exact(row.mean("cost", "train_flops")),
         "train_flops_x_dense": units.exact(row.mean("cost", "train_flops_ratio")),
@@ -83,9 +85,14 @@ def _cells(board: Board, table: Table, row: Row) -> dict[str, Any]:
         "status": wording.statuses(row),
         "failed_since": ", ".join(f"{count} {status}" for status, count in row.newer.items()),
         "superseded": row.superseded,
-        "published_top1": "; ".join(f"{number.top1 / 100:g}" for number in theirs),
+        "published_top1": "; ".join(f"{number.top1 / 100:g}" for number in theirs) if metric == ACCURACY else "",
         "published_difference": " | ".join(published.difference(number, table, row) for number in theirs),
         "records": " ".join(row.files.values()),
+        "metric": metric.name,
+        "unit": "share" if metric.share else metric.label,
+        "better": metric.better,
+        "score": units.exact(score and score.mean),
+        "score_half_width": units.exact(score and score.half_width),
     }
 
 
@@ -110,7 +117,10 @@ def _standing(table: Table, row: Row) -> dict[str, Any]:
         "p_to_best": units.exact(level.family.adjusted_p(number, 0)) if number else "",
         "look": f"{level.look.number} of {level.look.of}" if level.look else "",
         "smallest_difference": units.exact(resolution.smallest_difference(level.family)),
-        **{_seeds_column(target): resolution.seeds_for(level.family, target) or "" for target in resolution.TARGETS},
+        **{
+            _seeds_column(target): resolution.seeds_for(level.family, target * level.family.whole) or ""
+            for target in resolution.TARGETS
+        },
     }
 
 

@@ -22,8 +22,8 @@ class Plan:
     Attributes:
         looks: Numbers of seeds, rising.
         spending: The level of each look's family of tests; together at most 5 %.
-        margin: The difference of accuracy that is of interest: a level that can show it is not continued. It decides
-            when seeds stop, on which no statement depends, so it may differ between records.
+        margin: The difference that is of interest, of what is whole: a level that can show it is not continued. It
+            decides when seeds stop, on which no statement depends, so it may differ between records.
     """
 
     looks: tuple[int, ...]
@@ -46,7 +46,7 @@ class Plan:
 
 
 def planned(margin: float) -> Plan:
-    """Return the project's plan for a margin of accuracy."""
+    """Return the project's plan for a margin."""
     spent = [0.0, *(LEVEL * (seeds / LOOKS[-1]) ** _POWER for seeds in LOOKS)]
     return Plan(LOOKS, tuple(now - before for before, now in pairwise(spent)), margin)
 
@@ -54,7 +54,7 @@ def planned(margin: float) -> Plan:
 def carried(record: Mapping[str, Any]) -> Plan | None:
     """Return the plan that a record carries; None without one, or with another than the project's.
 
-    Looks and levels of one's own could have been chosen after the accuracies were known. The project's hold whatever
+    Looks and levels of one's own could have been chosen after the results were known. The project's hold whatever
     was known, so a plan that is added to records later buys nothing.
     """
     found = record["provenance"].get("looks")

@@ -7,8 +7,6 @@ from typing import NamedTuple
 LEVEL = 0.05
 """The chance of a wrong statement that every interval, and every family of tests, may have."""
 
-_WIDEST = 0.5
-
 
 class Estimate(NamedTuple):
     """A mean over seeds and half the width of its 95 % interval: None from one seed, which has none."""
@@ -16,11 +14,6 @@ class Estimate(NamedTuple):
     mean: float
     half_width: float | None
     n: int
-
-    @property
-    def says_nothing(self) -> bool:
-        """Whether the interval of a share is as wide as all shares: what its few seeds gave lies too far apart."""
-        return self.half_width is not None and self.half_width >= _WIDEST
 
 
 def estimate(values: Sequence[float], statements: int = 1) -> Estimate:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.board.ranks import Place
 from harness.board.statistics import Estimate, estimate
 from harness.budget.kinds import words
-from harness.records import Record, whole_budget
+from harness.records import Record, metrics, whole_budget
 from harness.records.deployments import Deployment
+from harness.records.metrics import Metric
 from harness.records.ruleset import PUBLISHED
 
 if TYPE_CHECKING:
@@ -89,14 +90,39 @@ class Row:
         return {seed: run for seed, run in self.runs.items() if every or seed < self.required}
 
     @property
-    def accuracies(self) -> dict[int, float]:
-        """Test accuracy (a fraction) by seed, of the `counted` runs."""
-        return {seed: run["metrics"]["test_accuracy"] for seed, run in self.counted.items()}
+    def metric(self) -> Metric:
+        """What it is compared by."""
+        return metrics.of(self.example)
 
     @property
-    def accuracy(self) -> Estimate | None:
-        """The mean of `accuracies` with its interval; None where no seed is done."""
-        return estimate(list(self.accuracies.values())) if self.runs else None
+    def scores(self) -> dict[int, float]:
+        """The metric on the test set by seed, of the `counted` runs."""
+        return {seed: result(run) for seed, run in self.counted.items()}
+
+    @property
+    def gains(self) -> dict[int, float]:
+        """The same such that more is better: what tests and ranks are of."""
+        gain = self.metric.gain
+        return {seed: gain(value) for seed, value in self.scores.items()}
+
+    @property
+    def score(self) -> Estimate | None:
+        """The mean of `scores` with its interval; None where no seed is done."""
+        return estimate(list(self.scores.values())) if self.runs else None
+
+    @property
+    def gain(self) -> float | None:
+        """The mean of `gains`; None where no seed is done."""
+        score = self.score
+        return None if score is None else self.metric.gain(score.mean)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the interval is as wide as all values of the metric: what its few seeds gave lies too far apart."""
+        score, low, high = self.score, self.metric.lowest, self.metric.highest
+        if score is None or score.half_width is None or low is None or high is None:
+            return False
+        return score.half_width >= (high - low) / 2
 
     def mean(self, part: str, name: str) -> float | None:
         """Return the mean over the `counted` runs of ``record[part][name]``, None where none knows it."""
@@ -161,10 +187,9 @@ class Table:
         return in_words({"kind": self.kind, "amount": self.amount, "stretch": self.stretch, "rounds": self.rounds})
 
     @property
-    def resolution(self) -> float:
-        """The smallest difference that test accuracy can show, one test image; 0 if their number is not known."""
-        examples = self.task["dataset"].get("test_examples")
-        return 1 / examples if examples else 0.0
+    def metric(self) -> Metric:
+        """What its rows are compared by."""
+        return metrics.of_dataset(self.task["dataset"])
 
     @property
     def title(self) -> str:
@@ -177,6 +202,13 @@ class Table:
     def sparsities(self) -> list[float]:
         """The levels at which methods are compared (0, the dense reference, left out)."""
         return sorted({row.sparsity for row in self.rows if row.sparsity > 0})
+
+
+def result(record: Record) -> float:
+    """Return the metric of a run that is done on the test set."""
+    value = metrics.test(record)
+    assert value is not None  # else the record would have been refused, or is of a trial
+    return value
 
 
 def in_words(budget: dict[str, Any]) -> str:

@@ -7,12 +7,17 @@ from harness.board.escape import Markdown
 from harness.board.levels import REFERENCE
 from harness.board.published import Published
 from harness.board.tables import Row, Table, Usage, in_words
-from harness.records import Record
+from harness.records import Record, metrics
+from harness.records.metrics import Metric
 from harness.records.neurons import Neurons, by_layer
 
-HEADERS = ["rank", "method", "sparsity", "top-1 % ± 95 % interval", "training FLOPs", "inference FLOPs", "wall-clock"]
-HEADERS += ["peak memory", "energy", "hardware", "image", "commit", "status"]
+_HEADERS = ("training FLOPs", "inference FLOPs", "wall-clock", "peak memory", "energy", "hardware", "image", "commit")
 FAILURE_HEADERS = ["status", "data set", "model", "method", "sparsity", "budget", "seed", "runner", "why", "record"]
+
+
+def headers(metric: Metric) -> list[str]:
+    """Return the columns of the full board."""
+    return ["rank", "method", "sparsity", f"{metric.label} ± 95 % interval", *_HEADERS, "status"]
 
 
 def yes_no(value: bool) -> str:
@@ -21,43 +26,49 @@ def yes_no(value: bool) -> str:
 
 
 def estimated(row: Row) -> str:
-    """Return a row's accuracy in percent with its interval, its number of seeds and of seeds lost."""
-    if row.accuracy is None:
+    """Return a row's result with its interval, its number of seeds and of seeds lost."""
+    if row.score is None:
         return f"– ({row.lost} lost)" if row.lost else "–"
-    mean, half, n = row.accuracy
+    mean, half, n = row.score
+    shown = row.metric.shown
     seeds = f"{n} of {len(row.runs)} seeds" if len(row.runs) > n else f"{n} seeds"
     lost = f", {row.lost} lost" if row.lost else ""
     if half is None:
-        return f"{100 * mean:.2f} (1 seed, no interval{lost})"
-    if row.accuracy.says_nothing:
-        return f"{100 * mean:.2f} ({seeds} from {_span_of_seeds(row)}, too far apart for an interval{lost})"
+        return f"{shown(mean)} (1 seed, no interval{lost})"
+    if row.says_nothing:
+        return f"{shown(mean)} ({seeds} from {_span_of_seeds(row)}, too far apart for an interval{lost})"
     wide = sampling.half_width(row)
-    whole = f"; ± {100 * wide:.2f} with other test images" if wide is not None else ""
-    return f"{100 * mean:.2f} ± {100 * half:.2f} ({seeds}{lost}{whole})"
+    whole = f"; ± {shown(wide)} with other test {samples(row.example)}" if wide is not None else ""
+    return f"{shown(mean)} ± {shown(half)} ({seeds}{lost}{whole})"
 
 
-def accuracy(row: Row | None) -> str:
-    """Return a row's accuracy for a narrow table, and whether seeds were lost."""
+def score(row: Row | None) -> str:
+    """Return a row's result for a narrow table, and whether seeds were lost."""
     if row is None or not (row.runs or row.lost):
         return "–"
     lost = f"{row.lost} of {row.lost + len(row.runs)} seeds lost" if row.lost else ""
-    if row.accuracy is None:
+    if row.score is None:
         return lost
-    mean, half, _ = row.accuracy
-    interval = "" if half is None else f" ± {100 * half:.2f}"
-    if row.accuracy.says_nothing:
+    (mean, half, _), shown = row.score, row.metric.shown
+    interval = "" if half is None else f" ± {shown(half)}"
+    if row.says_nothing:
         interval = f" (seeds from {_span_of_seeds(row)})"
-    return f"{100 * mean:.2f}{interval}" + (f", {lost}" if lost else "")
+    return f"{shown(mean)}{interval}" + (f", {lost}" if lost else "")
 
 
 def _span_of_seeds(row: Row) -> str:
-    found = [100 * value for value in row.accuracies.values()]
-    return f"{min(found):.2f} to {max(found):.2f}"
+    found, shown = row.scores.values(), row.metric.shown
+    return f"{shown(min(found))} to {shown(max(found))}"
 
 
-def ranked_accuracy(row: Row | None) -> Markdown:
-    """Return a row's accuracy for a narrow table with its rank: bold if no row is shown to be better."""
-    text = accuracy(row)
+def samples(record: Record) -> str:
+    """Return what the samples of a record's data set are called, in the plural."""
+    return metrics.samples(record["config"].get("dataset") or {})
+
+
+def ranked_score(row: Row | None) -> Markdown:
+    """Return a row's result for a narrow table with its rank: bold if no row is shown to be better."""
+    text = score(row)
     if row is None or not row.runs:
         return Markdown(text)
     if row.place is None:
@@ -129,13 +140,13 @@ def rank(row: Row) -> str:
 
 
 def cells(row: Row) -> dict[str, str]:
-    """Return a row of the full board, by the names in `HEADERS`."""
+    """Return a row of the full board, in the order of `headers`."""
     training, inference = row.mean("cost", "train_flops"), row.mean("cost", "inference_flops")
     return {
         "rank": rank(row),
         "method": row.method,
         "sparsity": f"{row.sparsity:g}",
-        "top-1": estimated(row),
+        "score": estimated(row),
         "training FLOPs": f"{units.flops(training)} ({times(row)})",
         "inference FLOPs": f"{units.flops(inference)} ({units.ratio(row.mean('cost', 'inference_flops_ratio'))})",
         **per_hardware(row),
@@ -163,58 +174,6 @@ def _span(values: list[int]) -> str:
     return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
 
 
-def protocol(table: Table) -> str:
-    """Describe how a table's runs were trained and tested."""
-    recipe, data = table.task["recipe"], table.task["dataset"]
-    parts = [f"Budget: {table.budget}, the same for every method."]
-    if recipe.get("optimizer"):
-        known = [
-            str(recipe["optimizer"]),
-            f"learning rate {_given(recipe.get('lr'))} ({recipe.get('lr_shape')})",
-            f"weight decay {_given(recipe.get('weight_decay'))}",
-            f"batch {_given(recipe.get('batch_size'))}",
-            f"augmentation {recipe.get('augment')}",
-            f"label smoothing {recipe.get('label_smoothing')}",
-        ]
-        parts.append(f"Recipe: {', '.join(known)}.")
-    if data.get("test_examples"):
-        sizes = f"{data.get('train_examples')} training examples, {data.get('val_examples')} of them for validation"
-        parts.append(f"Data: {sizes}, and {data['test_examples']} test examples.")
-    return " ".join(parts)
-
-
-def _given(value: object) -> object:
-    """Return a value of a recipe; one that was tuned differs from row to row, and the table does not hold it."""
-    return "as tuned" if value is None else value
-
-
-def torch_versions(table: Table) -> str:
-    """Return the versions of torch that a table's runs were made with."""
-    return ", ".join(sorted({version for row in table.rows for version in row.provenance("torch")})) or "unknown"
-
-
-def made_on(table: Table) -> str:
-    """Describe the hardware, torch versions and numbers of seeds behind a table."""
-    machines = sorted({name for row in table.rows for name in row.usage})
-    seeds = sorted({len(row.runs) for row in table.rows if row.runs})
-    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    noun = "seed" if seeds == [1] else "seeds"
-    interval = ", no interval" if seeds == [1] else ", ± half a 95 % interval"
-    made = f"{', '.join(machines)}; torch {torch_versions(table)}"
-    ranked = any(row.place for row in table.rows)
-    ranks = " Brackets: ranks that the tests leave. Bold: no method is shown to be better." if ranked else ""
-    return f"Test accuracy in %, last epoch, {count} {noun}{interval}.{ranks} {made}."
-
-
-def caption(table: Table) -> list[str]:
-    """Return the lines under the title of the table's plot."""
-    machines = ", ".join(sorted({name for row in table.rows for name in row.usage}))
-    return [
-        f"Mean test accuracy with 95 % intervals, {machines}.",
-        "Ringed and joined: the Pareto front of the means; in brackets, how often a point is on it with seeds redrawn.",
-    ]
-
-
 def published_cells(number: Published, table: Table) -> list[str]:
     """Return one published number alongside our row for it."""
     row = published.ours(number, table)
@@ -224,7 +183,7 @@ def published_cells(number: Published, table: Table) -> list[str]:
         f"{number.sparsity:g}",
         theirs,
         units.ratio(number.train_flops_x),
-        accuracy(row),
+        score(row),
         published.difference(number, table, row),
         number.source,
     ]

@@ -46,7 +46,7 @@ def _affected_by_3(settings: Settings) -> bool:
 
 
 def _joins_a_rest(dataset: Settings, batch_size: int | None) -> bool:
-    """Say whether the images left at the end of an epoch join the batch before (`harness.budget.epoch`)."""
+    """Say whether the samples left at the end of an epoch join the batch before (`harness.budget.epoch`)."""
     samples = (dataset.get("train_examples") or 0) - (dataset.get("val_examples") or 0)
     whole, rest = divmod(max(samples, 0), batch_size or 1)
     return whole > 0 and rest > 0 and (rest == 1 or 8 * rest < (batch_size or 1))

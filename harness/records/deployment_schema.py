@@ -38,7 +38,7 @@ LEAST_REPEATS, MOST_REPEATS = 7, 1000
 """Bounds of the samples of each format: fewer than 6 have no 95 % interval of their median."""
 
 BATCHES = (1, 32)
-"""Images that are classified at a time: one as it comes, and many at once."""
+"""Samples that are computed at a time: one as it comes, and many at once."""
 
 DENSE = "dense"
 """The format that every other is compared with."""
@@ -124,7 +124,7 @@ SCHEMA: Schema = {
                 }
             ),
             "conditions": _CONDITIONS,
-            # FLOPs of an image as a multiple of the same network's without masks.
+            # FLOPs of a sample as a multiple of the same network's without masks.
             "flops_ratio": AMOUNT,
             "repeats": {"type": "integer", "minimum": LEAST_REPEATS, "maximum": MOST_REPEATS},
             # How far an output may be from dense, as a fraction of the largest dense output.

@@ -54,6 +54,11 @@ class Metric:
         return "higher" if self.higher else "lower"
 
     @property
+    def noun(self) -> str:
+        """Its name in a sentence."""
+        return self.name if self.label.endswith("%") else self.label
+
+    @property
     def unit(self) -> str:
         """What differences of values are counted in."""
         return "points" if self.label.endswith("%") else self.label
@@ -100,6 +105,11 @@ def of(record: "Record") -> Metric:
 def task_of(dataset: Mapping[str, Any]) -> str:
     """Return the name of the task of a data set."""
     return str(dataset.get("task") or CLASSIFICATION)
+
+
+def samples(dataset: Mapping[str, Any]) -> str:
+    """Return what the samples of a data set are called, in the plural: images, or samples of any other kind."""
+    return "images" if task_of(dataset) == CLASSIFICATION and dataset.get("mean") != [] else "samples"
 
 
 def test(record: "Record") -> float | None:

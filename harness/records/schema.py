@@ -73,7 +73,7 @@ METRICS = keys(
         "exploration_rate": FRACTION,
         # Of runs whose pattern is a constant fan-in: neurons of each layer that have an active weight.
         "active_neurons": by_layer(STEP),
-        # Which test images were classified correctly (`harness.records.bits`).
+        # Which test samples were classified correctly (`harness.records.bits`).
         "test_right": text(LONGEST_BITS),
     },
     optional=(*naming.OF_ACCURACY, *naming.OF_OTHERS, "active_neurons"),

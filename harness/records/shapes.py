@@ -7,7 +7,7 @@ Schema = dict[str, Any]
 LONGEST_NAME = 200
 LONGEST_REASON = 10_000
 LONGEST_BITS = 200_000
-"""Characters of one bit an image in base64: enough for over a million images."""
+"""Characters of one bit a sample in base64: enough for over a million samples."""
 MOST_LAYERS = 10_000
 MOST_NAMES = 1000
 _LONGEST_TEXT = 10_000

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from harness.board import controls, deployed, findings, notes, pareto, published, reliability, units, wording
+from harness.board import captions, controls, deployed, findings, notes, pareto, published, reliability, units, wording
 from harness.board.board import Board
 from harness.board.levels import Level
 from harness.board.page import looks, marks, plots
 from harness.board.standing import words as standing
 from harness.board.tables import Row, Table
-from harness.records import Record
+from harness.records import Record, metrics
+from harness.records.metrics import ACCURACY, Metric
 
 # A curve keeps this many points; with thousands of runs fewer, so that the page stays light.
 _POINTS, _FEWER_POINTS, _MANY_RUNS = 40, 16, 1500
@@ -39,6 +40,8 @@ def data(board: Board, records: str) -> dict[str, Any]:
         "shapes": looks.SHAPES,
         "ground": marks.GROUND,
         "specs": plots.page_specs(styles),
+        "words": {"axis": marks.AXIS, "validation": marks.VALIDATION, "told": marks.TOLD},
+        "metrics": len({table.metric for table in board.tables}),
         "tables": [_table(board, table) for table in board.tables],
         "rows": [point | {"table": place} for place, table in enumerate(board.tables) for point in points(table)],
         "curves": {row.files[seed]: _curve(run, keep) for _, row in rows for seed, run in row.runs.items()},
@@ -51,12 +54,11 @@ def data(board: Board, records: str) -> dict[str, Any]:
             "tables": [{"headers": headers, "rows": rows} for headers, rows in standing.grids(board.standing)],
         },
         "breakdownHeaders": findings.BREAKDOWN_HEADERS,
-        "breakdownNote": notes.BREAKDOWN,
         "reliabilityHeaders": reliability.HEADERS,
         "reliabilityNote": reliability.NOTE,
         "disturbedNote": notes.DISTURBED,
         "lostNote": notes.LOST,
-        "reading": notes.READING,
+        "reading": notes.reading(board.tables),
         "start": board.tables.index(fullest(board.tables)) if board.tables else 0,
     }
 
@@ -69,16 +71,17 @@ def fullest(tables: list[Table]) -> Table:
 def points(table: Table) -> list[dict[str, Any]]:
     """Return the rows of a table, as the page's table and every plot take them."""
     front, often = pareto.of_table(table), pareto.often(table)
-    return [_point(row, id(row) in front, often.get(id(row))) for row in table.rows]
+    return [_point(row, table.metric, id(row) in front, often.get(id(row))) for row in table.rows]
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else float(f"{value:.{digits}g}")
 
 
-def _point(row: Row, front: bool, often: float | None) -> dict[str, Any]:
+def _point(row: Row, metric: Metric, front: bool, often: float | None) -> dict[str, Any]:
     """Return one row; numbers are rounded to what a reader or a plot can use."""
-    mean, half, _ = row.accuracy or (None, None, 0)
+    mean, half, _ = row.score or (None, None, 0)
+    scale = metric.scale
     cells = wording.cells(row)
     level = f"{100 * row.sparsity:.4g} %"
     return {
@@ -89,10 +92,10 @@ def _point(row: Row, front: bool, often: float | None) -> dict[str, Any]:
         "sparsity": row.sparsity,
         "rank": row.place.first if row.place else None,
         "place": cells["rank"],
-        "acc": _rounded(_percent(mean), 7),
-        "low": None if mean is None or half is None else _rounded(100 * (mean - half), 7),
-        "high": None if mean is None or half is None else _rounded(100 * (mean + half), 7),
-        "told": cells["top-1"],
+        "acc": None if mean is None else _rounded(scale * mean, 7),
+        "low": None if mean is None or half is None else _rounded(scale * (mean - half), 7),
+        "high": None if mean is None or half is None else _rounded(scale * (mean + half), 7),
+        "told": cells["score"],
         "flops": _rounded(row.mean("cost", "train_flops_ratio"), 6),
         "trainFlops": cells["training FLOPs"],
         "inference": _rounded(row.mean("cost", "inference_flops_ratio"), 6),
@@ -144,13 +147,15 @@ def _percent(value: float | None) -> float | None:
 
 
 def _curve(run: Record, keep: int) -> list[list[float | None]]:
-    """Return steps, validation accuracies (%) and densities (%), thinned evenly with the ends kept."""
-    curve = run["curve"]
+    """Return steps, results on the validation split and densities (%), thinned evenly with the ends kept."""
+    curve, metric = run["curve"], metrics.of(run)
+    values = [metrics.validation(point) for point in curve]
     if len(curve) > keep:
-        curve = [curve[round(i * (len(curve) - 1) / (keep - 1))] for i in range(keep)]
+        kept = [round(i * (len(curve) - 1) / (keep - 1)) for i in range(keep)]
+        curve, values = [curve[i] for i in kept], [values[i] for i in kept]
     return [
         [point["step"] for point in curve],
-        [_rounded(_percent(point["val_accuracy"]), 4) for point in curve],
+        [None if value is None else _rounded(metric.scale * value, max(4, metric.digits + 1)) for value in values],
         [_rounded(_percent(point["density"]), 4) for point in curve],
     ]
 
@@ -161,10 +166,11 @@ def _table(board: Board, table: Table) -> dict[str, Any]:
     undisturbed, disturbed = (sorted(name for name in used if used[name] is alone) for alone in (True, False))
     return {
         "title": table.title,
-        "protocol": wording.protocol(table),
+        "metric": marks.axis_of(table),
+        "protocol": captions.protocol(table),
         "hardware": undisturbed + disturbed,
         "disturbed": disturbed,
-        "torch": wording.torch_versions(table),
+        "torch": captions.torch_versions(table),
         "measuredOn": sorted({on for row in table.rows for on, *_ in _deployed(row)}),
         "answers": [_answer(table, level, near) for level in table.levels if level.sparsity > 0],
         "resolution": findings.resolution(table),
@@ -172,6 +178,7 @@ def _table(board: Board, table: Table) -> dict[str, Any]:
         "local": findings.local(table),
         "controls": controls.told(table),
         "breakdown": findings.broken_down(table),
+        "breakdownNote": notes.breakdown(table),
         "reliability": reliability.of_table(board.reliability, table),
         "published": [wording.published_cells(number, table) for number in near],
         "publishedPoints": [
@@ -195,8 +202,9 @@ def _answer(table: Table, level: Level, near: list[published.Published]) -> dict
     lines = findings.answer(table, level)
     rows = [row for row in level.ranked if row.place and row.place.may_lead]
     compared = {(number.method, number.top1) for number in near if published.ours(number, table) in rows}
+    unit = "%" if table.metric == ACCURACY else table.metric.label
     if compared:
         quoted = ", ".join(f"{method} {top1:g}" for method, top1 in sorted(compared))
-        lines.append(("In the papers, under other protocols", f"{quoted} %"))
+        lines.append(("In the papers, under other protocols", f"{quoted} {unit}"))
     made = wording.mark(rows[0]) if rows else None
     return {"sparsity": level.sparsity, "level": f"{100 * level.sparsity:.4g} % sparse", "mark": made, "lines": lines}

@@ -1,13 +1,13 @@
-"""README's picture: accuracy against training FLOPs as an SVG, for places that run no script."""
+"""README's picture: results against training FLOPs as an SVG, for places that run no script."""
 
 import json
 import textwrap
 from importlib.util import find_spec
 from typing import Any
 
-from harness.board import escape, wording
+from harness.board import captions, escape
 from harness.board.board import Board
-from harness.board.page import data, looks, plots
+from harness.board.page import data, looks, marks, plots
 from harness.board.tables import Table
 
 ENGINE = "vl_convert"
@@ -36,8 +36,9 @@ def _draw(table: Table) -> str:
     listed = "The front, cheapest first: " + ", ".join(_named(point) for point in front) + "."
     legend = {"orient": "right", "symbolSize": 75}
     spec = plots.by_cost(styles, "flops", plots.FLOPS_TITLE, front=True, legend=legend, width=620, height=380)
+    spec = marks.reworded(spec, marks.axis_of(table))
     spec["data"] = {"values": points}
-    subtitle = [*wording.caption(table), *textwrap.wrap(listed, _LINE)]
+    subtitle = [*captions.caption(table), *textwrap.wrap(listed, _LINE)]
     spec["title"] = {"text": table.title, "subtitle": subtitle, "anchor": "start"}
     spec["background"] = "white"
     return str(vl_convert.vegalite_to_svg(json.dumps(escape.everywhere(spec))))

@@ -6,7 +6,20 @@ A specification carries no data: the page, and `harness.board.page.picture` for 
 from typing import Any
 
 from harness.board.page.looks import Looks
-from harness.board.page.marks import ACCURACY, CUT, OURS, TELL, Spec, channel, results, symbol, tooltip
+from harness.board.page.marks import (
+    CUT,
+    OURS,
+    OUTSIDE,
+    PARAMS,
+    SCORE,
+    TELL,
+    VALIDATION,
+    Spec,
+    channel,
+    results,
+    symbol,
+    tooltip,
+)
 
 FLOPS_TITLE = "training FLOPs, × the dense run (log scale)"
 
@@ -28,19 +41,20 @@ def page_specs(looks: Looks) -> dict[str, Spec]:
         "by-flops": by_cost(looks, "flops", FLOPS_TITLE, front=True),
         "by-seconds": by_cost(looks, "seconds", "wall-clock seconds on this hardware (log scale)", front=False),
         "measured-speed": measured_speed(looks),
-        "run-accuracy": over_training("acc", "validation accuracy, %", ".1f"),
+        "run-score": over_training("acc", VALIDATION, ".5~g"),
         "run-density": over_training("density", "density, %", ".3~g"),
         "exploration": exploration(),
     }
 
 
 def by_sparsity(looks: Looks) -> Spec:
-    """Return accuracy against sparsity: a line per method over a logarithmic axis of density, dense as a rule."""
+    """Return results against sparsity: a line per method over a logarithmic axis of density, dense as a rule."""
     line = channel(looks, "color", "color") | channel(looks, "strokeDash", "dash")
     sparse = f"{OURS} && datum.sparsity > 0"
     return {
         **_BASE,
         "height": _HEIGHT,
+        "params": PARAMS,
         "transform": CUT,
         "encoding": {
             "x": {
@@ -55,26 +69,27 @@ def by_sparsity(looks: Looks) -> Spec:
             {
                 "transform": [{"filter": f"{OURS} && datum.sparsity == 0"}],
                 "mark": {"type": "rule", "strokeDash": [2, 3], "strokeWidth": 1.5},
-                "encoding": {"x": None, "y": ACCURACY, **channel(looks, "color", "color"), "tooltip": TELL},
+                "encoding": {"x": None, "y": SCORE, **channel(looks, "color", "color"), "tooltip": TELL},
             },
             {
                 "transform": [{"filter": sparse}],
                 "mark": {"type": "line", "opacity": 0.55, "strokeWidth": 1.5},
-                "encoding": {"y": ACCURACY, **line, "detail": [{"field": "mark"}, {"field": "hardware"}]},
+                "encoding": {"y": SCORE, **line, "detail": [{"field": "mark"}, {"field": "hardware"}]},
             },
             *results(looks, sparse),
+            OUTSIDE,
         ],
     }
 
 
 def by_cost(looks: Looks, field: str, title: str, front: bool, legend: Any = None, **size: Any) -> Spec:
-    """Return accuracy against a cost on a logarithmic axis, with the Pareto front as a stepped line if requested.
+    """Return results against a cost on a logarithmic axis, with the Pareto front as a stepped line if requested.
 
     Args:
         looks: As `harness.board.page.looks.give` returns them.
         field: The cost's name in the data.
         title: Its name on the axis.
-        front: Whether to mark the points that have ``front``: no other is both cheaper and more accurate.
+        front: Whether to mark the points that have ``front``: no other is both cheaper and better.
         legend: Vega-Lite's legend; None where the page has its own.
         size: ``width`` and ``height`` instead of the page's.
     """
@@ -83,18 +98,19 @@ def by_cost(looks: Looks, field: str, title: str, front: bool, legend: Any = Non
         {
             "transform": [{"filter": "datum.front"}],
             "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 5, "opacity": 0.22, "color": "#888"},
-            "encoding": {"y": ACCURACY, "order": ordered},
+            "encoding": {"y": SCORE, "order": ordered},
         },
         {
             "transform": [{"filter": "datum.front"}],
             "mark": {"type": "point", "size": 260, "strokeWidth": 1.4, "opacity": 0.9, "color": "#888"},
-            "encoding": {"y": ACCURACY},
+            "encoding": {"y": SCORE},
         },
     ]
     return {
         **_BASE,
         "height": _HEIGHT,
         **size,
+        "params": PARAMS,
         "transform": [{"filter": f"isValid(datum.{field})"}, *CUT],
         "encoding": {
             "x": {
@@ -105,12 +121,12 @@ def by_cost(looks: Looks, field: str, title: str, front: bool, legend: Any = Non
                 "axis": {"format": ".3~g", "tickCount": 6, "labelOverlap": True, "labelFlush": True, "grid": False},
             }
         },
-        "layer": [*(marked if front else []), *results(looks, OURS, legend)],
+        "layer": [*(marked if front else []), *results(looks, OURS, legend), OUTSIDE],
     }
 
 
 def measured_speed(looks: Looks) -> Spec:
-    """Return measured speed-up against the FLOPs of an image, both as multiples of dense.
+    """Return measured speed-up against the FLOPs of a sample, both as multiples of dense.
 
     The dashed line is what the FLOPs would promise; the dotted one is as fast as dense.
     """

@@ -11,6 +11,7 @@ from harness.board.standing import draws, errors
 from harness.board.standing.declared import Cell, Declared
 from harness.board.tables import Row, Table
 from harness.config import recipes
+from harness.records.metrics import Metric
 
 FEWEST_TASKS = 6
 """With fewer tasks there is a win matrix alone: an interval over tasks would be a guess."""
@@ -68,6 +69,8 @@ class Standing:
         wins: For each ordered pair of placed methods, the weight of the cells in which the first has the lower error;
             a tie counts half.
         shown: For each of these pairs, in how many cells the first is shown to be better by the test of its level.
+        metrics: What the runs of its cells are compared by.
+        boundless: Metrics of tables that fill no cell, since nothing says how far from the best a result is.
     """
 
     declared: Declared
@@ -75,6 +78,8 @@ class Standing:
     lines: list[Line] = field(default_factory=list)
     wins: dict[Pair, float] = field(default_factory=dict)
     shown: dict[Pair, int] = field(default_factory=dict)
+    metrics: set[Metric] = field(default_factory=set)
+    boundless: set[Metric] = field(default_factory=set)
 
     @property
     def placed(self) -> list[Line]:
@@ -94,10 +99,13 @@ class _Filled(NamedTuple):
 
 def make(tables: Sequence[Table], declared: Declared) -> Standing | None:
     """Return the standing of a board's methods; None if it has no record of a declared cell."""
-    filled = [found for cell in declared.cells if (found := _fill(cell, tables))]
-    if not filled:
+    chosen = [(cell, found) for cell in declared.cells if (found := _chosen(cell, tables))]
+    if not chosen:
         return None
+    filled = [each for cell, (table, level) in chosen if (each := _fill(cell, table, level))]
     made = Standing(declared, len(filled))
+    made.metrics = {table.metric for _, (table, _) in chosen}
+    made.boundless = {table.metric for _, (table, _) in chosen if errors.measure(table) is None}
     names = sorted({name for each in filled for name in each.rows})
     made.lines = [_line(name, filled, len(declared.cells)) for name in names]
     placed = [line.method for line in made.placed]
@@ -115,26 +123,30 @@ def _order(line: Line) -> tuple[bool, float, float, str]:
     return (bool(line.why), improvability, -(line.wins or 0.0), line.method)
 
 
-def _fill(cell: Cell, tables: Sequence[Table]) -> _Filled | None:
-    """Return a cell with its table: the recipe must have its own values, so records of other values fill no cell.
+def _chosen(cell: Cell, tables: Sequence[Table]) -> tuple[Table, Level] | None:
+    """Return the table of a cell: the recipe must have its own values, so records of other values fill no cell.
 
     Of several tables, as of a recipe that is not declared here or of several numbers of trials, the one with the most
     ranked rows counts.
     """
     fitting = [
-        (level, table)
+        (table, level)
         for table in tables
         if cell.fits(table) and recipes.unchanged(table.task["recipe"], table.space)
         for level in table.levels
         if round(level.sparsity, 9) == cell.sparsity
     ]
-    if not fitting:
+    return max(fitting, key=lambda pair: len(pair[1].ranked), default=None)
+
+
+def _fill(cell: Cell, table: Table, level: Level) -> _Filled | None:
+    """Return a cell with its errors; None if nothing says how far from the best its results are."""
+    measured = errors.measure(table)
+    if measured is None:
         return None
-    level, table = max(fitting, key=lambda pair: len(pair[0].ranked))
-    chance = errors.at_chance(table)
     rows = _submitted(row for row in table.rows if row.sparsity == level.sparsity)
-    found = {name: made for name, row in rows.items() if (made := _errors(row, level.seeds, chance))}
-    return _Filled(cell, level, chance, rows, found)
+    found = {name: made for name, row in rows.items() if (made := _errors(row, level.seeds, measured))}
+    return _Filled(cell, level, measured.chance, rows, found)
 
 
 def _submitted(rows: Iterable[Row]) -> dict[str, Row]:
@@ -146,7 +158,7 @@ def _submitted(rows: Iterable[Row]) -> dict[str, Row]:
     return found
 
 
-def _errors(row: Row, seeds: int, chance: float) -> list[float] | None:
+def _errors(row: Row, seeds: int, measured: errors.Measure) -> list[float] | None:
     """Return the errors of a row that is ranked, or would be but for failing on some of the seeds of its level.
 
     A row whose sparsity is a result and that failed is left out: what it reached is not looked at once it has failed.
@@ -154,7 +166,7 @@ def _errors(row: Row, seeds: int, chance: float) -> list[float] | None:
     """
     if row.place is None and not (row.failed and max(row.failed) < seeds and not row.foreign and _sparse(row)):
         return None
-    return errors.of_seeds(row, seeds, chance)
+    return errors.of_seeds(row, seeds, measured)
 
 
 def _sparse(row: Row) -> bool:

@@ -7,6 +7,7 @@ from harness.board import escape, units
 from harness.board.ranks import Place
 from harness.board.standing.compute import FACTORS, FEWEST_TASKS, Figures, Line, Standing
 from harness.board.wording import yes_no
+from harness.records.metrics import ACCURACY
 
 NONE = (
     "No record here is of a cell that is declared; a standing.yaml next to the folder of records declares others "
@@ -33,6 +34,10 @@ def about(standing: Standing | None) -> list[str]:
         lines.append(MATRIX)
     else:
         lines.append("No two methods have a result in every cell, so nothing is compared.")
+    if standing.metrics - {ACCURACY}:
+        lines.append(OTHERS)
+    if labels := ", ".join(sorted(metric.label for metric in standing.boundless)):
+        lines.append(f"Tables of {labels} fill no cell: nothing says how far from the best such a result is.")
     lacking = [f"{line.method}: {line.why}" for line in standing.lines if line.why]
     return lines + ([f"Not placed: {'; '.join(lacking)}."] if lacking else [])
 
@@ -50,6 +55,13 @@ MATRIX = (
     "worse. A run that failed counts as guessing. Wins is the mean of a line, and no rank."
 )
 """How to read the matrix."""
+
+OTHERS = (
+    "The error of a result that is no accuracy is how far it is from the best that its metric allows; where lower is "
+    "better, that is 0 unless the metric says otherwise. A failed run counts as a uniform guess of every byte, or as "
+    "the worst run of its table (docs/standing.md)."
+)
+"""What is said where there are tasks other than classification."""
 
 Grid = tuple[list[str], list[list[str]]]
 

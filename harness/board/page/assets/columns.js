@@ -1,15 +1,17 @@
 /* The tables and their columns. */
 
+const task = () => data.tables[state.task].metric;
+const oneTask = () => at("scope").value !== "all";
 const single = (row, i) => (row.used.length === 1 ? row.used[0][i] : null); // more than one machine has no common value
 const board = new Table("board", [
   { name: "rank", number: true, kind: "rank", title: "The ranks that the tests leave inside its task, budget and sparsity; sorted by the first", value: (row) => row.rank, show: (row) => row.place },
   { name: "method", kind: "method", value: (row) => row.method, show: (row) => [symbol(row.method), row.files.length ? make("button", { type: "button", title: "Show its curves over training" }, row.method) : row.method, make("span", { class: "level" }, row.sparsity ? ` ${percent(row.sparsity)}` : "")] },
-  { name: "task", value: (row) => data.tables[row.table].title, hidden: () => at("scope").value !== "all" },
+  { name: "task", value: (row) => data.tables[row.table].title, hidden: oneTask },
   { name: "sparsity", number: true, kind: "level-column", value: (row) => row.sparsity, show: (row) => percent(row.sparsity) },
-  { name: "top-1 %", number: true, down: true, title: "Mean over seeds ± half a 95 % interval", kind: "accuracy", value: (row) => row.acc, show: (row) => twoLines(row.told) },
+  { name: "score", label: () => (oneTask() || data.metrics === 1 ? task().told : "result, in the unit of its task"), number: true, down: () => task().better > 0, title: "Mean over seeds ± half a 95 % interval", kind: "score", value: (row) => row.acc, show: (row) => twoLines(row.told) },
   { name: "training FLOPs", number: true, title: "Absolute, and as a multiple of the dense run's", value: (row) => row.flops, show: (row) => twoLines(row.trainFlops) },
   { name: "inference FLOPs", number: true, value: (row) => row.inference, show: (row) => twoLines(row.inferenceFlops) },
-  { name: "Pareto", title: "On the front of mean accuracy and training FLOPs of all rows of its task and budget, and in how many of 100 redraws of the seeds", value: (row) => (row.front ? 1 : 0) + (row.often ?? 0), down: true, show: (row) => [row.front ? "front" : "", row.often ? `${Math.round(100 * row.often)} %` : ""].filter(Boolean).join(" ") },
+  { name: "Pareto", title: "On the front of mean result and training FLOPs of all rows of its task and budget, and in how many of 100 redraws of the seeds", value: (row) => (row.front ? 1 : 0) + (row.often ?? 0), down: true, show: (row) => [row.front ? "front" : "", row.often ? `${Math.round(100 * row.often)} %` : ""].filter(Boolean).join(" ") },
   { name: "wall-clock", number: true, value: (row) => single(row, 1), show: (row) => row.wallClock },
   { name: "peak memory", number: true, value: (row) => single(row, 2), show: (row) => row.memory },
   { name: "energy", number: true, value: (row) => single(row, 3), show: (row) => row.energy },
@@ -34,8 +36,8 @@ const board = new Table("board", [
 const published = new Table("published", [
   { name: "method", kind: "method", value: (cells) => cells[0] },
   { name: "sparsity", number: true, value: (cells) => +cells[1], show: (cells) => percent(+cells[1]) },
-  { name: "published top-1 %", number: true, down: true, value: (cells) => parseFloat(cells[2]), show: (cells) => [tag("theirs", "published"), ` ${cells[2]}`] },
-  { name: "ours, top-1 %", number: true, down: true, value: (cells) => parseFloat(cells[4]) || null, show: (cells) => (cells[4] === "–" ? "–" : [tag("ours", "ours"), ` ${cells[4]}`]) },
+  { name: "published", label: () => `published ${task().told}`, number: true, down: () => task().better > 0, value: (cells) => parseFloat(cells[2]), show: (cells) => [tag("theirs", "published"), ` ${cells[2]}`] },
+  { name: "ours", label: () => `ours, ${task().told}`, number: true, down: () => task().better > 0, value: (cells) => parseFloat(cells[4]) || null, show: (cells) => (cells[4] === "–" ? "–" : [tag("ours", "ours"), ` ${cells[4]}`]) },
   { name: "their training FLOPs", number: true, value: (cells) => parseFloat(cells[3]) || null, show: (cells) => cells[3] },
   { name: "difference in protocol", kind: "words", value: (cells) => cells[5] },
   { name: "source", kind: "words", value: (cells) => cells[6] },

@@ -21,6 +21,7 @@ async function draw(id, values, change) {
   // A hollow symbol shows the ground.
   const ground = JSON.stringify(getComputedStyle(document.documentElement).getPropertyValue("--card").trim());
   const spec = JSON.parse(JSON.stringify(data.specs[id]).replaceAll(JSON.stringify(data.ground), ground));
+  reword(spec, data.tables[state.task].metric);
   if (change) change(spec);
   spec.data = { name: "points", values };
   const { view } = await vegaEmbed(place, spec, { actions: false, renderer: "svg", config: theme(), logLevel: 1 /* errors only: a layer without data is none */, tooltip: { theme: dark.matches ? "dark" : "light" } });

@@ -12,9 +12,24 @@ function points() {
     .map((point) => ({ ...point, dodged: 1 - point.sparsity, level: percent(point.sparsity), color: (data.styles[point.method] || {}).color || theme().axis.labelColor }));
   return { ours, theirs, levels };
 }
+// As harness/board/page/marks.py does for the picture: in the words of the task's metric.
+function reword(spec, metric) {
+  const words = { [data.words.axis]: metric.axis, [data.words.validation]: metric.validation, [data.words.told]: metric.told };
+  const walk = (part) => {
+    if (Array.isArray(part)) part.forEach(walk);
+    else if (part && typeof part === "object") {
+      if (Object.hasOwn(words, part.title)) part.title = words[part.title];
+      Object.values(part).forEach(walk);
+    }
+  };
+  walk(spec);
+  for (const param of spec.params || []) param.value = metric[param.name];
+}
 // As harness/board/pareto.py does over all rows of a table; here over the points that are shown.
 function withFront(rows) {
-  const beats = (a, b) => a.flops <= b.flops && a.acc >= b.acc && (a.flops < b.flops || a.acc > b.acc);
+  const { better } = data.tables[state.task].metric;
+  const gain = (row) => better * row.acc;
+  const beats = (a, b) => a.flops <= b.flops && gain(a) >= gain(b) && (a.flops < b.flops || gain(a) > gain(b));
   return rows.map((row) => ({ ...row, front: !rows.some((other) => beats(other, row)) }));
 }
 function drawPlots() {

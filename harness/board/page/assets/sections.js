@@ -3,6 +3,7 @@
 function showTask() {
   const table = data.tables[state.task];
   state.levels.clear();
+  document.querySelectorAll(".metric").forEach((place) => { place.textContent = place.classList.contains("heading") ? table.metric.heading : table.metric.name; });
   fill("levels", ...table.answers.map((answer) => make("button", {
     type: "button", class: "chip", "aria-pressed": "true",
     onclick: () => { toggleLevel(answer.sparsity); },
@@ -17,6 +18,7 @@ function showTask() {
   at("local").textContent = table.local;
   at("controls").textContent = table.controls;
   at("breakdown-section").hidden = !table.breakdown.length;
+  at("breakdown-note").textContent = table.breakdownNote;
   breakdown.show(table.breakdown);
   at("reliability-section").hidden = !table.reliability.length;
   reliability.show(table.reliability);
@@ -105,9 +107,9 @@ function showRun() {
   fill("run-record", "Record: ", ...files.slice(0, 8).flatMap(([number, file]) => [link(file, `seed ${number}`), " "]));
   at("run-neurons").textContent = row.neurons;
   const values = files.flatMap(([number, file]) => {
-    const [steps, accuracies, densities] = data.curves[file];
-    return steps.map((step, i) => ({ seed: String(number), step, acc: accuracies[i], density: densities[i], color: data.styles[row.method].color }));
+    const [steps, results, densities] = data.curves[file];
+    return steps.map((step, i) => ({ seed: String(number), step, acc: results[i], density: densities[i], color: data.styles[row.method].color }));
   });
-  draw("run-accuracy", values.filter((value) => value.acc !== null));
+  draw("run-score", values.filter((value) => value.acc !== null));
   draw("run-density", values.filter((value) => value.density !== null));
 }

@@ -1,7 +1,8 @@
 /* A table that sorts, and shows one page at a time. */
 
-// A column: {name, title, value(row) to sort by, show(row) -> node, text or a list of these, number: whether it is
-// aligned to the right, kind: its CSS class, noSort, down: whether the first press sorts downward, hidden()}.
+// A column: {name, label() if it is called otherwise, title, value(row) to sort by, show(row) -> node, text or a list of
+// these, number: whether it is aligned to the right, kind: its CSS class, noSort, down: whether the first press sorts
+// downward, or what says so, hidden()}.
 class Table {
   constructor(place, columns, { pick, size = 50, empty = "None." } = {}) {
     Object.assign(this, { place: at(place), columns, pick, size, empty, rows: [], page: 0 });
@@ -9,7 +10,7 @@ class Table {
   }
   show(rows) { this.rows = rows; this.page = 0; this.draw(); }
   sort(column) {
-    this.down = this.sortBy === column ? !this.down : Boolean(column.down);
+    this.down = this.sortBy === column ? !this.down : Boolean(typeof column.down === "function" ? column.down() : column.down);
     this.sortBy = column;
     this.page = 0;
     this.draw();
@@ -39,7 +40,7 @@ class Table {
     const head = columns.map((column) => make("th", {
       class: classes(column), scope: "col", "data-name": column.name,
       "aria-sort": this.sortBy === column ? (this.down ? "descending" : "ascending") : null,
-    }, column.noSort ? column.name : make("button", { type: "button", title: column.title, onclick: () => this.sort(column) }, column.name)));
+    }, column.noSort ? column.name : make("button", { type: "button", title: column.title, onclick: () => this.sort(column) }, column.label ? column.label() : column.name)));
     const press = (row) => (event) => { if (!event.target.closest("a")) this.pick(row); };
     const body = shown.map((row) => make("tr", this.pick ? { class: "pickable", onclick: press(row) } : {},
       ...columns.map((column) => {
