@@ -1,23 +1,19 @@
 """Two rows side by side, paired by seed."""
 
-from harness.board import eligible
-from harness.board.tables import Row, mean_of_known
+from collections.abc import Iterator
+
+from harness.board import eligible, wording
+from harness.board.tables import Row, mean_of_known, result
 from harness.records.bits import differing
+from harness.records.metrics import ACCURACY, Metric, field
 from harness.reports import contrasts, pairing
-from harness.reports.page import UNKNOWN, Page, Section, Table, percent, points
-from harness.reports.pairing import Difference, Pair
+from harness.reports.page import UNKNOWN, Page, Section, Table, gap, told
+from harness.reports.pairing import Pair
 from harness.reports.sides import Side
 
-_LOSS = "test_loss"
-_METRICS = (
-    ("test accuracy", "test_accuracy", "test_examples"),
-    ("test top-5", "test_top5", "test_examples"),
-    ("validation accuracy", "val_accuracy", "val_examples"),
-    ("test loss", _LOSS, ""),
-    ("explored weights", "exploration_rate", ""),
-    ("sparsity", "sparsity", ""),
-)
-_ON_IMAGES = ("test_accuracy", "test_top5", "val_accuracy")
+_LOSS = Metric("loss", "loss", higher=False, digits=4)
+_BY_MASKS = ("exploration_rate", "sparsity")
+"""What the masks decide, and no sample: without an interval."""
 
 
 def page(first: Side, second: Side) -> Page:
@@ -53,16 +49,20 @@ def _named(row: Row) -> str:
 
 
 def _verdict(pair: Pair) -> str:
-    found = pairing.paired_difference(*pair.values("metrics", "test_accuracy"), _resolution(pair, "test_examples"))
+    metric = pair.metric
+    sides = pair.values("metrics", field(metric, "test"))
+    found = pairing.paired_difference(*sides, _resolution(pair, "test_examples"))
     assert found is not None  # every finished run has one
-    gap = f"A − B: {points(found.mean, found.half_width)} of test accuracy"
+    difference = gap(metric, found.mean, found.half_width)
+    said = f"A − B: {difference} of test accuracy" if metric == ACCURACY else f"A − B: {difference} on the test set"
+    said += "" if metric.higher else " (lower is better)"
     if found.half_width is None:
-        return f"{gap} from one common seed: no interval, nothing is shown"
+        return f"{said} from one common seed: no interval, nothing is shown"
     words = "no difference is shown"
     if abs(found.mean) > found.half_width:
-        words = _shown(pair, found.mean > 0)
+        words = _shown(pair, metric.gain(found.mean) > 0)
     p = "" if found.p is None else f", p = {found.p:.2g}"
-    return f"{gap} ({found.n} seeds, 95 % interval{p}): {words}"
+    return f"{said} ({found.n} seeds, 95 % interval{p}): {words}"
 
 
 def _shown(pair: Pair, first_is_better: bool) -> str:
@@ -101,19 +101,22 @@ def _otherwise(pair: Pair) -> list[str]:
 
 
 def _resolution(pair: Pair, examples: str) -> float:
-    """Return the share of one image of a split; 0 if its size is not known."""
+    """Return the share of one sample of a split; 0 if its size is not known, or for a metric that is no accuracy."""
+    if pair.metric != ACCURACY:
+        return 0.0
     count = pair.first.table.task["dataset"].get(examples)
     return 1 / count if isinstance(count, int) and count > 0 else 0.0
 
 
 def _metrics(pair: Pair) -> Section:
     rows = []
-    for label, name, examples in _METRICS:
-        sides = pair.values("metrics", name)
+    for label, metric, examples, path in _measures(pair):
+        sides = pair.values("metrics", *path)
         found = pairing.paired_difference(*sides, _resolution(pair, examples))
         if found is not None:
             means = [mean_of_known(side.values()) for side in sides]
-            rows.append([label, *_told(name, means), *_told_gap(name, found)])
+            half_width = None if path[-1] in _BY_MASKS else found.half_width
+            rows.append([label, *(_value(metric, mean) for mean in means), _difference(metric, found.mean, half_width)])
     notes = ["One common seed: no interval."]
     if len(pair.seeds) > 1:
         notes = [
@@ -123,39 +126,47 @@ def _metrics(pair: Pair) -> Section:
     return Section("Result", tables=[Table(["", "A", "B", "A − B"], rows)], notes=notes)
 
 
-def _told(name: str, means: list[float | None]) -> list[str]:
-    if name != _LOSS:
-        return [percent(mean) for mean in means]
-    return [UNKNOWN if mean is None else f"{mean:.4f}" for mean in means]
+def _measures(pair: Pair) -> Iterator[tuple[str, Metric, str, tuple[str, ...]]]:
+    """Return what is compared: name, metric, the name of its split's size, and its place in a record's metrics."""
+    metric = pair.metric
+    yield f"test {metric.noun}", metric, "test_examples", (field(metric, "test"),)
+    yield "test top-5", ACCURACY, "test_examples", ("test_top5",)
+    more = [run["metrics"].get("test_more") or {} for row in pair.rows for run in row.runs.values()]
+    for name in sorted({name for each in more for name in each}):
+        yield f"test {name}", _LOSS, "", ("test_more", name)
+    yield f"validation {metric.noun}", metric, "val_examples", (field(metric, "val"),)
+    yield "test loss", _LOSS, "", ("test_loss",)
+    yield "explored weights", ACCURACY, "", ("exploration_rate",)
+    yield "sparsity", ACCURACY, "", ("sparsity",)
 
 
-def _told_gap(name: str, found: Difference) -> list[str]:
-    """Return a difference: with its interval for what is measured on images, alone for what the masks decide."""
-    if name != _LOSS:
-        return [points(found.mean, found.half_width if name in _ON_IMAGES else None)]
-    return [f"{found.mean:+.4f}" + ("" if found.half_width is None else f" ± {found.half_width:.4f}")]
+def _value(metric: Metric, value: float | None) -> str:
+    return metric.shown(value) if metric is _LOSS and value is not None else told(metric, value)
+
+
+def _difference(metric: Metric, value: float, half_width: float | None) -> str:
+    return gap(metric, value, half_width).removesuffix(f" {_LOSS.label}" if metric is _LOSS else "")
 
 
 def _by_seed(pair: Pair) -> Table:
     headers, rows = ["seed", "A", "B", "A − B"], []
     bits = pair.values("metrics", "test_right")
-    images = pair.first.table.task["dataset"].get("test_examples")
+    samples, named = pair.first.table.task["dataset"].get("test_examples"), wording.samples(pair.first.row.example)
     for seed in pair.seeds:
-        values = [line.row.runs[seed]["metrics"]["test_accuracy"] for line in pair.lines]
-        gap = points(values[0] - values[1])
-        row = [str(seed), *map(percent, values), gap]
+        values = [result(line.row.runs[seed]) for line in pair.lines]
+        row = [str(seed), *(told(pair.metric, value) for value in values), gap(pair.metric, values[0] - values[1])]
         if bits[0]:
-            row.append(_images(bits[0].get(seed), bits[1].get(seed), images))
+            row.append(_differing(bits[0].get(seed), bits[1].get(seed), samples))
         rows.append(row)
-    return Table(headers + (["images that one alone gets right"] if bits[0] else []), rows)
+    return Table(headers + ([f"{named} that one alone gets right"] if bits[0] else []), rows)
 
 
-def _images(first: str | None, second: str | None, images: int | None) -> str:
-    """Return on how many test images exactly one of two runs is right."""
-    if first is None or second is None or not images:
+def _differing(first: str | None, second: str | None, samples: int | None) -> str:
+    """Return on how many test samples exactly one of two runs is right."""
+    if first is None or second is None or not samples:
         return UNKNOWN
     try:
-        return f"{differing(first, second, images):,} of {images:,}"
+        return f"{differing(first, second, samples):,} of {samples:,}"
     except ValueError:
         return "unreadable"
 

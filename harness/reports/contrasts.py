@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.board import units
+from harness.board import units, wording
 from harness.board.tables import hardware, mean_of_known
 from harness.console import shown
 from harness.records import ruleset
 from harness.records.identity import of_record
+from harness.records.metrics import ACCURACY, field
 from harness.reports import history, pairing
 from harness.reports.page import UNKNOWN, Plot, Section, Table, flops, number, percent, points
 from harness.reports.pairing import Line, Pair
@@ -20,7 +21,6 @@ _COSTS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("training FLOPs", "train_flops", flops),
     ("FLOPs of one prediction", "inference_flops", flops),
     ("steps", "steps", number),
-    ("training images", "samples", number),
 )
 _MOST_LAYERS = 15
 _MOST_CURVES = 5
@@ -29,7 +29,9 @@ _DIGITS = 12
 
 def cost(pair: Pair) -> Section:
     """Compare what runs cost; times only where both sides had the same hardware to themselves."""
-    rows = [_ratio(label, pair.values("cost", name), word) for label, name, word in _COSTS]
+    trained = f"training {wording.samples(pair.first.row.example)}"
+    costs = (*_COSTS, (trained, "samples", number))
+    rows = [_ratio(label, pair.values("cost", name), word) for label, name, word in costs]
     usage = [line.row.usage for line in pair.lines]
     same = len(usage[0]) == 1 and usage[0].keys() == usage[1].keys()
     alone = same and all(each.undisturbed for side in usage for each in side.values())
@@ -119,13 +121,15 @@ def _all(values: Iterable[str | None]) -> str:
 
 
 def curves(pair: Pair) -> Section:
-    """Draw validation accuracy over the steps, a line a run."""
-    lines = []
+    """Draw the results on the validation split over the steps, a line a run."""
+    lines, metric = [], pair.metric
+    title = "validation accuracy, %" if metric == ACCURACY else f"validation {metric.label}"
     for color, (letter, line) in enumerate(zip("AB", pair.lines, strict=True)):
         for seed in pair.seeds[:_MOST_CURVES]:
-            series = history.curve(line.row.runs[seed], "val_accuracy", f"{letter}, seed {seed}", 100.0, color)
+            run, name = line.row.runs[seed], field(metric, "val")
+            series = history.curve(run, name, f"{letter}, seed {seed}", metric.scale, color)
             lines += [series] if series else []
-    return Section("Over training", plots=[Plot("validation accuracy, %", lines)] if lines else [])
+    return Section("Over training", plots=[Plot(title, lines)] if lines else [])
 
 
 def records(pair: Pair, sides: tuple[Side, Side]) -> Section:

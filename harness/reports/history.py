@@ -121,12 +121,12 @@ def curve(record: Record, name: str, label: str, factor: float = 1.0, color: int
 
     Args:
         record: As `harness.records.load` returns it.
-        name: The column, e.g. ``val_accuracy``.
+        name: The column, e.g. ``density``.
         label: What to call it.
         factor: What values are multiplied by.
         color: See `Series`.
     """
-    points = {point["step"]: factor * point[name] for point in record["curve"] if point[name] is not None}
+    points = {point["step"]: factor * point[name] for point in record["curve"] if point.get(name) is not None}
     if not points:
         return None
     steps = sorted(points)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.board import units
+from harness.records.metrics import Metric
 
 UNKNOWN = "–"
 
@@ -140,6 +141,19 @@ class Page:
 def percent(value: float | None) -> str:
     """Return a fraction in percent."""
     return UNKNOWN if value is None else f"{100 * value:.2f} %"
+
+
+def told(metric: Metric, value: float | None) -> str:
+    """Return a value of a metric with its unit."""
+    return UNKNOWN if value is None else metric.told(value)
+
+
+def gap(metric: Metric, value: float, half_width: float | None = None) -> str:
+    """Return a difference of values of a metric with its unit, and half its interval if it has one."""
+    if metric.unit == "points":
+        return points(metric.scale * value / 100, None if half_width is None else metric.scale * half_width / 100)
+    half = "" if half_width is None else f" ± {metric.shown(half_width)}"
+    return f"{round(metric.scale * value, metric.digits) + 0.0:+.{metric.digits}f}{half} {metric.unit}"
 
 
 def points(value: float, half_width: float | None = None) -> str:

@@ -13,6 +13,7 @@ from harness.console import printable
 from harness.errors import UsageError, cut, short
 from harness.records import Record
 from harness.records.identity import canonical, of_record, settings
+from harness.records.metrics import Metric
 from harness.reports.sides import Side, flat
 
 _MOST_NAMED = 4
@@ -54,6 +55,11 @@ class Pair:
         first, second = ({seed: _at(line.row.runs[seed], path) for seed in self.seeds} for line in self.lines)
         known = [seed for seed in self.seeds if first[seed] is not None and second[seed] is not None]
         return {seed: first[seed] for seed in known}, {seed: second[seed] for seed in known}
+
+    @property
+    def metric(self) -> Metric:
+        """What both are compared by: their data set is the same."""
+        return self.first.table.metric
 
     @property
     def lines(self) -> tuple[Line, Line]:
@@ -98,8 +104,8 @@ def paired_difference(
     Args:
         first: Values by seed.
         second: Likewise.
-        resolution: The least difference that a value can show, as one test image. The standard deviation is taken to
-            be at least that, or seeds that happen to differ by the same single image would be proof.
+        resolution: The least difference that a value can show, as one test sample. The standard deviation is taken to
+            be at least that, or seeds that happen to differ by the same single sample would be proof.
     """
     from scipy import special
 

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.board import units
+from harness.board import units, wording
 from harness.board.tables import disturbances, hardware, in_words
 from harness.console import shown
-from harness.records import Record, is_trial, ruleset
+from harness.records import Record, is_trial, metrics, ruleset
+from harness.records.metrics import ACCURACY
 from harness.records.neurons import by_layer
 from harness.records.validate import shortened
 from harness.reports import history
-from harness.reports.page import UNKNOWN, Page, Plot, Section, Series, Table, flops, number, percent
+from harness.reports.page import UNKNOWN, Page, Plot, Section, Series, Table, flops, number, percent, told
 from harness.vocabulary import CORRUPTIONS
 
 _CURVES = (
-    ("val_accuracy", "validation accuracy, %", 100.0),
     ("density", "density, %", 100.0),
     ("train_loss", "training loss", 1.0),
     ("lr", "learning rate", 1.0),
@@ -51,40 +51,42 @@ def page(path: Path, record: Record) -> Page:
 
 
 def _lead(record: Record) -> list[str]:
-    metrics, where = record["metrics"], "in a container" if record["runner"] == "docker" else "locally, not verified"
+    metric, where = metrics.of(record), "in a container" if record["runner"] == "docker" else "locally, not verified"
     state = f"{record['status']}: made {where}, budget {in_words(record['budget'])}"
     if record["status"] != "done":
         return [state, f"why: {record['reason'] or 'no reason given'}"]
     if is_trial(record):
-        scored = f"validation accuracy {_validation(record)}; a trial of tuning has no test accuracy"
+        scored = f"validation {metric.noun} {_validation(record)}; a trial of tuning has no test {metric.noun}"
     else:
-        scored = f"test accuracy {percent(metrics['test_accuracy'])}"
+        scored = f"test {metric.noun} {told(metric, metrics.test(record))}"
     ratio = units.ratio(record["cost"]["train_flops_ratio"])
     return [state, f"{scored} for {ratio} the dense run's training FLOPs"]
 
 
 def _result(record: Record) -> Section:
-    metrics = record["metrics"]
+    found, metric = record["metrics"], metrics.of(record)
     facts = {
         "status": record["status"],
         "reason": record["reason"],
-        "test accuracy": percent(metrics["test_accuracy"]),
-        "test top-5": percent(metrics["test_top5"]),
-        "test loss": number(metrics["test_loss"]),
-        "validation accuracy": _validation(record),
-        "sparsity": f"{number(metrics['sparsity'])} of {number(record['sparsity'])} requested",
-        "active weights": f"{number(metrics['active'])} of {number(metrics['maskable'])}",
-        "non-zero weights": number(metrics["nonzero"]),
-        "explored weights": percent(metrics["exploration_rate"]),
+        f"test {metric.noun}": told(metric, metrics.test(record)),
+        "test top-5": percent(found.get("test_top5")),
+        **{f"test {name}": number(value) for name, value in (found.get("test_more") or {}).items()},
+        "test loss": number(found["test_loss"]),
+        f"validation {metric.noun}": _validation(record),
+        "sparsity": f"{number(found['sparsity'])} of {number(record['sparsity'])} requested",
+        "active weights": f"{number(found['active'])} of {number(found['maskable'])}",
+        "non-zero weights": number(found["nonzero"]),
+        "explored weights": percent(found["exploration_rate"]),
     }
     return Section("Result", facts=_known(facts))
 
 
 def _validation(record: Record) -> str:
-    """Return the validation accuracy, and of how many images."""
-    images = record["config"]["dataset"].get("val_examples")
-    accuracy = percent(record["metrics"]["val_accuracy"])
-    return accuracy if accuracy == UNKNOWN or not images else f"{accuracy} of {number(images)}"
+    """Return the result on the validation split, and if it is a share of how many samples."""
+    metric = metrics.of(record)
+    samples = (record["config"].get("dataset") or {}).get("val_examples") if metric.share else None
+    value = told(metric, metrics.validation(record["metrics"]))
+    return value if value == UNKNOWN or not samples else f"{value} of {number(samples)}"
 
 
 def _reliability(record: Record) -> Section:
@@ -108,7 +110,7 @@ def _cost(record: Record) -> Section:
     total = seconds["total"]
     facts = {
         "steps": number(cost["steps"]),
-        "training images": number(cost["samples"]),
+        f"training {wording.samples(record)}": number(cost["samples"]),
         "training FLOPs": flops(cost["train_flops"], cost["train_flops_ratio"]),
         "of these before the first step": flops(probe.get("flops")),
         "FLOPs of one prediction": flops(cost["inference_flops"], cost["inference_flops_ratio"]),
@@ -124,10 +126,12 @@ def _cost(record: Record) -> Section:
 
 
 def _curves(record: Record) -> Iterator[Plot]:
-    for name, title, factor in _CURVES:
+    metric, validated = metrics.of(record), metrics.field(metrics.of(record), "val")
+    label = "accuracy, %" if metric == ACCURACY else metric.label
+    for name, title, factor in ((validated, f"validation {label}", metric.scale), *_CURVES):
         series = history.curve(record, name, title, factor)
         if series is not None:
-            yield Plot(title, [series], small=name != _CURVES[0][0])
+            yield Plot(title, [series], small=name != validated)
 
 
 def _layers(record: Record) -> Section:
@@ -173,10 +177,15 @@ def _events(record: Record) -> Section:
 
 def _rounds(record: Record) -> Section:
     rows = [
-        [number(each["round"]), number(each["step"]), percent(each["density"]), percent(each["val_accuracy"])]
+        [
+            number(each["round"]),
+            number(each["step"]),
+            percent(each["density"]),
+            told(metrics.of(record), metrics.validation(each)),
+        ]
         for each in record["rounds"]
     ]
-    headers = ["training", "ended at step", "density", "validation accuracy"]
+    headers = ["training", "ended at step", "density", f"validation {metrics.of(record).noun}"]
     return Section("Trainings", tables=[Table(headers, rows, words=0)] if rows else [])
 
 
