@@ -108,8 +108,10 @@ def search(run: RunConfig, space: str, count: int) -> Search:
         count: How many trials.
 
     Raises:
-        UsageError: The space is unknown or malformed.
+        UsageError: The space is unknown or malformed, or the run has no validation split.
     """
+    if not run.dataset.val_examples:
+        raise UsageError("dataset.val_examples=0: trials are scored on the validation split; hold out at least 1")
     return Search(run, space, declared(space, run), count)
 
 
