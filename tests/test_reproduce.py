@@ -1,0 +1,278 @@
+"""Tables of papers: their files, the records that stand for their rows, and the verdicts."""
+
+import csv
+import math
+
+import pytest
+from records import make, resealed
+from scipy import stats
+
+from harness import config, reproduce
+from harness.cli.main import parse
+from harness.errors import UsageError
+from harness.places import PROJECT
+from harness.plan import grid
+from harness.records import record_name, write
+from harness.reproduce import verdicts
+from harness.reproduce.ours import cells, matching
+from harness.reproduce.paper import Line, Published, read, words
+from methods import methods
+
+PAPERS = grid.papers()
+
+# Verdicts
+
+
+@pytest.mark.parametrize(("spread", "n"), [(0.3, 5), (0.05, 20), (1.2, 2)])
+def test_the_joint_interval_is_where_welchs_test_has_five_per_cent(spread, n):
+    ours = [98.1, 98.4, 97.9]
+    half = verdicts.joint(Published(98.0, spread, "std", n), ours)
+    mean, std = sum(ours) / 3, stats.tstd(ours)
+    found = stats.ttest_ind_from_stats(mean, std, 3, mean + half, spread, n, equal_var=False)
+    assert found.pvalue == pytest.approx(0.05)
+
+
+def test_a_standard_error_of_unknown_runs_counts_as_exact():
+    published = Published(98.0, 0.05, "standard error")
+    assert verdicts.joint(published, [98.1, 98.1, 98.1]) == pytest.approx(stats.norm.ppf(0.975) * 0.05)
+    ours = [98.0, 98.2, 98.4]
+    mine = stats.tstd(ours) ** 2 / 3
+    freedom = (mine + 0.05**2) ** 2 / (mine**2 / 2)
+    expected = stats.t.ppf(0.975, freedom) * math.sqrt(mine + 0.05**2)
+    assert verdicts.joint(published, ours) == pytest.approx(expected)
+    half = Published(98.0, 1.959964 * 0.05, "half a 95 % interval")
+    assert verdicts.joint(half, ours) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "published",
+    [Published(98.0), Published(98.0, 0.1, "range", 3), Published(98.0, 0.1, "std"), Published(98.0, 0.1, "std", 1)],
+)
+def test_what_says_nothing_of_the_mean_gives_no_interval(published):
+    assert verdicts.joint(published, [98.0, 98.1]) is None
+
+
+def line(value, tolerance=0.2, **published):
+    return Line({"method": "set"}, Published(value, **published), tolerance=tolerance, why="a reason")
+
+
+STD = {"spread": 0.1, "kind": "std", "n": 5}
+
+
+@pytest.mark.parametrize(
+    ("of", "ours", "word", "basis"),
+    [
+        (line(98.0), [98.2], verdicts.REPRODUCED, "tolerance"),
+        (line(98.0), [98.21], verdicts.MISSED, "tolerance"),
+        (line(98.0, **STD), [98.35, 98.2, 98.3], verdicts.MISSED, "interval"),
+        (line(98.0, **STD), [98.1, 98.4, 98.25], verdicts.REPRODUCED, "interval"),
+        (line(98.0, **STD), [70.0, 99.0], verdicts.UNDECIDED, "interval"),
+        (line(98.0, **STD), [97.0], verdicts.MISSED, "tolerance"),
+    ],
+)
+def test_a_row_is_judged_by_its_tolerance_and_its_joint_interval(of, ours, word, basis):
+    found = verdicts.of_line(of, dict(enumerate(ours)))
+    assert (found.word, found.basis) == (word, basis)
+    assert found.difference == pytest.approx(sum(ours) / len(ours) - 98.0)
+    assert found.why if word != verdicts.REPRODUCED else not found.why
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "word"),
+    [
+        ({0: 3.0, 1: 3.1, 2: 3.2}, {0: 2.0, 1: 2.1, 2: 2.3}, verdicts.REPRODUCED),
+        ({0: 3.0, 1: 3.1, 2: 2.0}, {0: 2.0, 1: 2.9, 2: 2.1}, verdicts.NOT_SHOWN),
+        ({0: 2.0, 1: 2.1}, {0: 3.0, 1: 3.1}, verdicts.MISSED),
+        ({0: 3.0}, {1: 2.0}, verdicts.NOT_SHOWN),
+    ],
+)
+def test_an_ordering_is_judged_pair_by_pair_on_common_seeds(first, second, word):
+    assert verdicts.of_ordering(["a", "b"], [first, second], higher=True).word == word
+    lower = [{seed: -value for seed, value in values.items()} for values in (first, second)]
+    assert verdicts.of_ordering(["a", "b"], lower, higher=False).word == word
+    below = {0: 1.0, 1: 1.05, 2: 1.1}
+    assert verdicts.of_ordering(["a", "b", "c"], [first, second, below], higher=True).word in (word, verdicts.NOT_SHOWN)
+
+
+# Files
+
+
+TEXT = """
+base: {dataset: digits, budget: "epochs:10"}
+grid: {method: [dense, set, static, nothing_yet], sparsity: [0.9, 0.95], seed: [0, 1, 2]}
+paper:
+  title: A paper
+  source: its table
+  table: Table 1
+  guessed: [The learning rate.]
+  tolerance: 0.5
+  spread_is: std
+  n: 5
+  rows:
+    - {method: set, sparsity: 0.9, published: 95.0, spread: 0.2, key: a/set}
+    - {method: static, sparsity: 0.9, published: 94.0}
+    - {method: dense, published: 97.0}
+    - {method: set, sparsity: [0.9, 0.95], published: 94.0}
+    - {method: nothing_yet, sparsity: 0.9, published: 99.0}
+  orderings:
+    - {at: {sparsity: 0.9}, order: [set, static]}
+    - {said: "static last", at: {sparsity: 0.9}, order: [{method: dense, sparsity: 0}, static]}
+    - {at: {sparsity: 0.9}, order: [nothing_yet, set]}
+"""
+
+
+def paper(tmp_path, monkeypatch, text=TEXT):
+    folder = tmp_path / "benchmarks" / "suite" / "papers"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "results" / "records"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("tolerance: 0.5", "tolerance: some", "tolerance 'some' is not a number of 0 or more"),
+        ("tolerance: 0.5", "", "tolerance 'None' is not a number"),
+        ("spread_is: std", "spread_is: sem", "spread_is 'sem': allowed are"),
+        ("n: 5", "n: 0", "n '0' is not a number of 1 or more"),
+        ("published: 95.0", "published: best", r"rows\[0\]: published 'best' is not a number"),
+        ("guessed: [The learning rate.]", "guess: 1", "unknown paper mine: paper: field 'guess'"),
+        ("guessed: [The learning rate.]", "guessed: [A: b]", "guessed is not a list of sentences"),
+        ("{method: dense, published: 97.0}", "{published: 97.0}", r"rows\[2\]: names no method"),
+        ("{method: dense, published: 97.0}", "97", r"rows\[2\] is not a list of names with values"),
+        ("order: [set, static]", "order: [set]", r"orderings\[0\]: order: needs two rows or more"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(tmp_path, monkeypatch, old, new, said):
+    paper(tmp_path, monkeypatch, TEXT.replace(old, new))
+    with pytest.raises(UsageError, match=said):
+        read("mine")
+
+
+def test_what_a_row_does_not_state_is_that_of_the_paper(tmp_path, monkeypatch):
+    paper(tmp_path, monkeypatch)
+    first, second, *_ = read("mine").lines
+    assert (first.published, first.tolerance, first.key) == (Published(95.0, 0.2, "std", 5), 0.5, "a/set")
+    assert second.published == Published(94.0, None, "", 5)
+
+
+def test_a_row_that_stands_for_several_is_refused(tmp_path, monkeypatch):
+    records = paper(tmp_path, monkeypatch, TEXT.replace("sparsity: 0.9, published: 94.0", "published: 94.0"))
+    with pytest.raises(UsageError, match="row static stands for 2 rows of the suite, which differ in sparsity"):
+        reproduce.of("mine", [], records)
+
+
+def test_a_paper_that_does_not_exist_is_refused_with_those_that_do():
+    for name in ("", "snfs"):
+        with pytest.raises(UsageError, match="snfs_mnist"):
+            read(name)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_row_of_a_paper_has_its_run_and_the_numbers_that_are_quoted(name):
+    with open(PROJECT / "benchmarks" / "published" / "small.csv", encoding="utf-8", newline="") as file:
+        quoted = {row["key"]: row for row in csv.DictReader(file)}
+    found = reproduce.of(name, [], PROJECT / "no records")  # refuses rows that stand for several
+    planned = cells(grid.runs(name, [], lambda told: None))
+    assert found.paper.guessed
+    assert found.count() >= 1
+    for row in found.paper.lines:
+        if row.where["method"] in methods():
+            assert matching(row.where, planned), words(row.where)
+        if row.key:
+            number = quoted[row.key]
+            assert row.published.value == float(number["top1"])
+            assert row.published.spread == (float(number["top1_std"]) if number["top1_std"] else None)
+    for ordering in found.paper.orderings:
+        for where in ordering.order:
+            assert where["method"] not in methods() or matching(where, planned), words(where)
+
+
+# Records
+
+
+def ran(folder, accuracies, dense=None):
+    """Write records of the suite ``mine``: accuracies by method and sparsity, of its seeds in turn."""
+    for run in grid.runs("mine", [], lambda told: None):
+        given = accuracies.get((run.method.name, run.sparsity), [])
+        if run.seed < len(given):
+            record = make(run.method.name, run.sparsity, run.seed, accuracy=given[run.seed])
+            kept = {name: record["config"][name] for name in ("layers", "fixed_flops")}
+            record["config"] = {**config.to_dict(run), **kept, "device": "cpu"}
+            record["budget"] = {"kind": "epochs", "amount": 10, "stretch": 1, "rounds": None}
+            write(resealed(record), folder / record_name(record))
+
+
+RAN = {
+    ("set", 0.9): [0.951, 0.949, 0.95],
+    ("set", 0.95): [0.93, 0.931, 0.929],
+    ("static", 0.9): [0.92, 0.921, 0.922],
+    ("static", 0.95): [0.9],
+    ("dense", 0.0): [],
+}
+
+
+def test_rows_are_judged_by_the_records_of_their_runs(tmp_path, monkeypatch):
+    records = paper(tmp_path, monkeypatch)
+    ran(records, RAN)
+    found = reproduce.of("mine", [], records)
+    said = [(words(row.line.where), row.verdict.word, row.ours and round(row.ours.mean, 3)) for row in found.rows]
+    assert said == [
+        ("set 0.9", "reproduced", 95.0),
+        ("static 0.9", "ordering reproduced", 92.1),
+        ("dense", "not run yet", None),
+        ("set [0.9, 0.95]", "reproduced", 94.0),
+        ("nothing_yet 0.9", "no such method here", None),
+        ("static 0.95", "no published number", 90.0),
+    ]
+    assert [verdict.word for _, verdict in found.orderings] == ["reproduced", "not run yet", "no such method here"]
+    assert (found.count(), found.count("reproduced")) == (5, 2)
+    assert found.rows[1].verdict.why.startswith("set 0.9 > static 0.9; its number is not: not explained; what may")
+
+
+def test_overrides_choose_rows_and_may_ask_for_others(tmp_path, monkeypatch):
+    records = paper(tmp_path, monkeypatch)
+    ran(records, RAN)
+    found = reproduce.of("mine", ["method=[set,static]", "sparsity=[0.9,0.8]", "output=results"], records)
+    assert [(words(row.line.where), row.verdict.word) for row in found.rows] == [
+        ("set 0.9", "reproduced"),
+        ("static 0.9", "ordering reproduced"),
+        ("set 0.8", "not run yet"),
+        ("static 0.8", "not run yet"),
+    ]
+    assert len(found.orderings) == 1
+
+
+def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
+    records = paper(tmp_path, monkeypatch)
+    ran(records, RAN)
+    given = parse(["reproduce", "mine", "--no-train"])
+    assert given.call(given) == 0
+    printed = capsys.readouterr().out
+    assert "2 of 5 published rows reproduced, 1 of 3 orderings." in printed
+    assert "95.00 ± 0.20 (std, n 5)  95.00 ± 0.10  3" in printed
+    written = {path.suffix: path.read_text() for path in (tmp_path / "results").glob("reproductions.*")}
+    assert sorted(written) == [".csv", ".html", ".md"]
+    rows = list(csv.DictReader(written[".csv"].splitlines()))
+    assert (rows[0]["key"], rows[0]["verdict"], rows[0]["decided_by"]) == ("a/set", "reproduced", "tolerance")
+    assert float(rows[0]["ours_std"]) == pytest.approx(0.1)
+    assert rows[-1]["key"] == "order: nothing_yet 0.9 > set 0.9"
+    assert written[".md"].count("| ordering reproduced") == 1
+    assert "<script" not in written[".html"]
+
+
+def test_a_paper_is_named_before_the_overrides():
+    given = parse(["reproduce", "sparsity=0.9"])
+    with pytest.raises(UsageError, match=r"write sparsebench reproduce PAPER sparsity=0\.9"):
+        given.call(given)
+
+
+def test_what_is_missing_is_trained_and_judged(tmp_path, monkeypatch, capsys):
+    text = TEXT.replace("[dense, set, static, nothing_yet]", "[magnitude_init]").partition("  rows:")[0]
+    text = text.replace("epochs:10", "steps:1").replace("[0.9, 0.95]", "[0.9]").replace("[0, 1, 2]", "0")
+    text += "  measure: collapsed\n  rows: [{method: magnitude_init, sparsity: 0.9, published: 0}]\n"
+    paper(tmp_path, monkeypatch, text)
+    given = parse(["reproduce", "mine", "runner=local", "device=cpu"])
+    assert given.call(given) == 0
+    assert "1 of 1 published rows reproduced." in capsys.readouterr().out
