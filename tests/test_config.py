@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from harness import config
 from harness.cli import tables
 from harness.config import compose, names, values
-from harness.config.schema import RunConfig
+from harness.config.schema import APPLIED, RunConfig
 from harness.errors import UnfitError, UsageError
 from harness.places import ROOT
 from harness.records import identity
@@ -187,7 +187,7 @@ def test_every_setting_of_every_run_can_be_named():
             for part, inner in run.items()
             for name in (inner if isinstance(inner, dict) else [part])
         }
-        expected = flat - {"method.name", names.TUNED, *names.NOT_SET}
+        expected = flat - {"method.name", *(f"recipe.{name}" for name in APPLIED), *names.NOT_SET, *names.OF_TASK}
         assert set(names.settings(type(prototype))) == expected
 
 

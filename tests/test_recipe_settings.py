@@ -155,3 +155,41 @@ def test_a_loss_of_classifications_is_refused_elsewhere_and_smooths_nothing():
     smoothing = ("recipe.loss=squared_error", "recipe.label_smoothing=0.1")
     assert "recipe.label_smoothing smooths the cross entropy" in refusal(*smoothing)
     assert "the task language of stdlib_text has its own" in refusal("dataset=stdlib_text", "recipe.loss=squared_error")
+
+
+def with_others(tmp_path, monkeypatch, lines):
+    own(tmp_path, monkeypatch, f"lr_shape: cosine\n{lines}\n")
+
+
+def test_a_recipe_may_set_data_and_model_and_the_command_line_has_the_last_word(tmp_path, monkeypatch):
+    lines = "dataset: {validation: last, val_examples: 137, mean: [0.0], std: [1.0]}\nmodel: {init: xavier_normal}"
+    with_others(tmp_path, monkeypatch, lines)
+    given = ["recipe=mine", "model=mlp", "recipe.batch_size=10"]
+    run = config.resolve([*given, "method=set", "method.interval=1 epoch"])
+    data = run.dataset
+    assert (data.validation, data.val_examples, data.mean, run.model.init) == ("last", 137, [0.0], "xavier_normal")
+    assert run.method.interval == 130
+    other = config.resolve([*given, "dataset.val_examples=100", "model.init=torch"])
+    assert (other.dataset.validation, other.dataset.val_examples, other.model.init) == ("last", 100, "torch")
+    plain = config.to_dict(run)
+    assert not {"methods", "dataset", "model"} & set(plain["recipe"])
+    assert config.to_dict(config.from_dict(plain)) == plain
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("dataset: {name: mnist}", "recipe mine: dataset.name is chosen for a run, not by its recipe"),
+        ("model: {widht: 2}", "unknown setting 'model.widht'"),
+        ("dataset: {task: language}", "dataset.task"),
+        ("dataset: {val_examples: many}", "dataset.val_examples"),
+    ],
+)
+def test_what_a_recipe_cannot_set_of_data_and_model_is_refused(tmp_path, monkeypatch, lines, said):
+    with_others(tmp_path, monkeypatch, lines)
+    assert said in refusal("recipe=mine", "model=mlp")
+
+
+@pytest.mark.parametrize("name", ["recipe.dataset", "recipe.model", "recipe.model.init"])
+def test_what_a_recipe_sets_of_other_groups_is_set_in_its_file_or_there(name):
+    assert name in refusal(f"{name}=torch")

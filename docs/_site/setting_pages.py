@@ -17,7 +17,7 @@ from harness.config import choices as members
 from harness.config.check import CHOICES
 from harness.config.names import NOT_SET
 from harness.config.recipes import declared
-from harness.config.schema import MISSING, PARTS, RecipeConfig
+from harness.config.schema import APPLIED, MISSING, PARTS, RecipeConfig
 from harness.places import TREE
 from harness.tuning.published import papers
 
@@ -37,6 +37,7 @@ _ALLOWED = {
     "runner.name": CHOICES,
 }
 _KINDS = {"recipe.milestones": "list of numbers or lengths", "recipe.lr_until": "number or length"}
+_APPLIED = {(RecipeConfig, name) for name in APPLIED}
 _HEADERS = ["setting", "type", "default", "meaning"]
 
 
@@ -49,7 +50,7 @@ def settings() -> str:
     plain = [name for name in _fields(RunConfig) if name not in (*PARTS, "method", *NOT_SET)]
     parts = [f"## Of a run\n\n{table(_HEADERS, [_row('', RunConfig, name) for name in plain])}"]
     for group, part in PARTS.items():
-        names = [name for name in _fields(part) if name not in ("name", "methods")]
+        names = [name for name in _fields(part) if name != "name" and (part, name) not in _APPLIED]
         rows = [_row(f"{group}.", part, name) for name in names]
         parts.append(f"## {group}\n\n`{group}=` is one of {_listed(group)}.\n\n{table(_HEADERS, rows)}")
     return "\n\n".join(parts)
@@ -63,7 +64,7 @@ def choices() -> str:
 def recipes() -> str:
     """Return the recipes, a column each."""
     found = declared()
-    names = [name for name in _fields(RecipeConfig) if name not in ("name", "methods")]
+    names = [name for name in _fields(RecipeConfig) if name not in ("name", *APPLIED)]
     rows = [[f"`recipe.{name}`", *(value(getattr(recipe, name)) for recipe in found.values())] for name in names]
     return table(["setting", *found], rows)
 

@@ -97,9 +97,10 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         for name, value in settings:
             if name.startswith(f"{TUNED}."):
                 _set(config, name, value)
-        # What the recipe sets for this method comes before the command line, which has the last word.
+        # What the recipe sets for data, model and this method comes before the command line, which has the last word.
         tuned = config.recipe.methods.get(config.method.name) or {}
-        given = {f"method.{field}": value for field, value in tuned.items()} | dict(settings)
+        given = {f"method.{field}": value for field, value in tuned.items()}
+        given = recipes.of_other_groups(config.recipe) | given | dict(settings)
         for name, value in given.items():
             if not lengths.is_late(name, value):
                 _set(config, name, value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.budget.kinds import KINDS
 from harness.config.lengths import POSITIONS
-from harness.config.schema import PARTS, RunConfig
+from harness.config.schema import APPLIED, PARTS, RunConfig
 from harness.errors import UsageError, nearest, unknown
 from harness.places import OwnFiles, own_settings, settings_files
 from methods import entry_points, methods
@@ -109,7 +109,7 @@ def _common() -> dict[str, Any]:
             found |= {f"{name}.{field}": of for field, of in typing.get_type_hints(PARTS[name]).items()}
         elif name not in ("method", *NOT_SET):
             found[name] = kind
-    for name in (TUNED, *OF_TASK):
+    for name in (*(f"recipe.{part}" for part in APPLIED), *OF_TASK):
         del found[name]
     return found | POSITIONS
 

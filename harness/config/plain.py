@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from harness.config.schema import PARTS, RunConfig
+from harness.config.schema import APPLIED, PARTS, RunConfig
 from harness.vocabulary import RULES, TRACKERS
 
 _NEWER: dict[str, dict[str, Any]] = {
@@ -40,8 +40,9 @@ def to_dict(run: RunConfig) -> dict[str, Any]:
     plain = {**dataclasses.asdict(run), "rules": RULES}
     for name in ("plugins", "tuned", "keep", *TRACKERS):
         del plain[name]
-    # It has been applied; what it says of other methods is not this run's.
-    del plain["recipe"]["methods"]
+    # They have been applied; what a recipe says of other methods is not this run's.
+    for name in APPLIED:
+        del plain["recipe"][name]
     for group, defaults in _NEWER.items():
         part = plain[group] if group else plain
         for name, default in defaults.items():

@@ -2,15 +2,21 @@
 
 from collections.abc import Collection, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.config import lengths, names
-from harness.config.schema import RecipeConfig
+from harness.config.schema import APPLIED, RecipeConfig
 from harness.console import say
 from harness.errors import UsageError, cut, nearest, short, unknown
 from harness.places import TREE
-from methods import entry_points, methods
+from methods import Method, entry_points, methods
 from methods.registry import ENTRY_POINTS
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_OWN = {"dataset": ("name", "root", "download"), "model": ("name",)}
+"""Settings that a recipe cannot have."""
 
 _TELLING = 4  # letters of a name that a slip can be told from another name
 
@@ -54,6 +60,23 @@ def check_methods(recipe: str, values: Mapping[str, Any]) -> None:
             names.setting(f"{names.TUNED}.{name}.{field}", type(known[name]))
 
 
+def of_other_groups(recipe: "DictConfig") -> dict[str, Any]:
+    """Return what a recipe sets of data and model, by full names.
+
+    Raises:
+        UsageError: It is no setting, or one that says which data or which model it is.
+    """
+    found = {}
+    for group, own in _OWN.items():
+        for field, value in recipe[group].items():
+            name = f"{group}.{field}"
+            if field in own:
+                raise UsageError(f"recipe {recipe.name}: {name} is chosen for a run, not by its recipe")
+            names.setting(name, Method)
+            found[name] = value
+    return found
+
+
 def _misspelt(given: str, name: str) -> bool:
     """Tell whether a text is surely a slip of the hand for a name: two letters exchanged, one left out or one added.
 
@@ -93,7 +116,7 @@ def unchanged(values: Mapping[str, Any], but: Collection[str] = ()) -> bool:
         return True
     # Lengths with a unit are other shares of each schedule, which the recipe alone does not tell.
     in_units = {name for name, value in vars(known).items() if lengths.is_written(value)}
-    left_out = {"methods", *in_units, *but}
+    left_out = {*APPLIED, *in_units, *but}
     default = RecipeConfig()
     return all(
         values.get(name, getattr(default, name)) == value for name, value in vars(known).items() if name not in left_out

@@ -109,6 +109,8 @@ class RecipeConfig:
         augment: ``none``, ``crop`` or ``crop_flip`` for data in memory, ``none`` or ``imagenet`` for image folders.
         threads: CPU threads, part of the recipe since sums depend on their number; null for all cores.
         methods: What a paper sets otherwise for one method on this task; the command line overrides it.
+        dataset: What a paper sets of its data, such as scaling and split; the command line overrides it.
+        model: What a paper sets of its model, such as initial weights; the command line overrides it.
     """
 
     name: str = MISSING
@@ -134,6 +136,8 @@ class RecipeConfig:
     augment: str = "none"
     threads: int | None = None
     methods: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -228,6 +232,9 @@ class RunConfig:
     budget_share: float = 1.0
     reference: dict[str, int] = field(default_factory=dict)
 
+
+APPLIED = ("methods", "dataset", "model")
+"""What a recipe says of other groups: it has become their settings once a run is composed."""
 
 PARTS = {
     "dataset": DatasetConfig,
