@@ -15,11 +15,11 @@ class DatasetConfig:
         name: In `harness.tasks.data.DATASETS`.
         root: Folder that holds it; null for the usual places.
         download: Whether it may be downloaded.
-        shape: Channels, height and width of an image.
-        classes: Number of classes.
-        train_examples: Images in the published training set, validation images included.
-        val_examples: Images split off the training set for validation.
-        test_examples: Images in the test set.
+        shape: Channels, height and width of an image, or the sides of another input.
+        classes: Number of classes, or the width of the output of another task.
+        train_examples: Samples in the published training set, validation samples included.
+        val_examples: Samples split off the training set for validation.
+        test_examples: Samples in the test set.
         validation: Which training samples are split off: ``stratified`` by class and drawn by the run's seed, any that
             are so drawn (``random``), or the ``last``; ``default`` is what is usual for the task.
         subset: Training samples to take of those there are, validation included; 0 for all. By the rule of the

@@ -154,7 +154,7 @@ def _read(name: str, source: Source, folder: str | None) -> Arrays:
         if task is not None:
             what = "training inputs, targets, test inputs, targets"
         raise UsageError(f"dataset {name!r} does not return four arrays: {what}")
-    read = _pair if task is None else partial(_of_task, task.kind)
+    read: Callable[..., tuple[Tensor, Tensor]] = _pair if task is None else partial(_of_task, task.kind)
     train, test = (
         read(name, part, *map(np.asarray, parts[at : at + 2])) for part, at in (("training", 0), ("test", 2))
     )
@@ -184,11 +184,12 @@ def _of_task(kind: str, name: str, part: str, inputs: np.ndarray, targets: np.nd
             raise UsageError(f"dataset {name!r}: {part} {what} are {found}, not numbers [samples, ...]")
     if inputs.ndim == 3 and kind == "images":
         inputs = inputs[..., None]
-    if why := checks.objection(kind, _tensor(inputs[:1])):
-        raise UsageError(f"dataset {name!r}: {part} inputs {why}")
     if targets.ndim == 1 and targets.dtype.kind == "f":
         targets = targets[:, None]
-    return _tensor(inputs), _tensor(targets)
+    made = _tensor(inputs)
+    if why := checks.objection(kind, made):
+        raise UsageError(f"dataset {name!r}: {part} inputs {why}")
+    return made, _tensor(targets)
 
 
 def _tensor(array: np.ndarray) -> Tensor:
