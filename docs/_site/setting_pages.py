@@ -15,7 +15,7 @@ from harness.budget.kinds import KINDS
 from harness.config import GROUPS, RunConfig
 from harness.config import choices as members
 from harness.config.check import CHOICES
-from harness.config.names import NOT_SET
+from harness.config.names import NOT_SET, OF_TASK
 from harness.config.recipes import declared
 from harness.config.schema import APPLIED, MISSING, PARTS, RecipeConfig
 from harness.places import TREE
@@ -50,7 +50,11 @@ def settings() -> str:
     plain = [name for name in _fields(RunConfig) if name not in (*PARTS, "method", *NOT_SET)]
     parts = [f"## Of a run\n\n{table(_HEADERS, [_row('', RunConfig, name) for name in plain])}"]
     for group, part in PARTS.items():
-        names = [name for name in _fields(part) if name != "name" and (part, name) not in _APPLIED]
+        names = [
+            name
+            for name in _fields(part)
+            if name != "name" and (part, name) not in _APPLIED and f"{group}.{name}" not in OF_TASK
+        ]
         rows = [_row(f"{group}.", part, name) for name in names]
         parts.append(f"## {group}\n\n`{group}=` is one of {_listed(group)}.\n\n{table(_HEADERS, rows)}")
     return "\n\n".join(parts)
