@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    command.add_argument("paper", nargs="?", default="", metavar="PAPER", help="name of a file in suite/papers")
+    command.add_argument(
+        "paper",
+        nargs="?",
+        default="",
+        metavar="PAPER",
+        help="name of a file in suite/papers; may be left out with --no-train",
+    )
     command.add_argument(
         "overrides",
         nargs="*",
@@ -38,6 +44,8 @@ def call(given: argparse.Namespace) -> int:
 
     if "=" in given.paper:
         raise UsageError(f"{given.paper} is not a paper: write sparsebench reproduce PAPER {given.paper}")
+    if not given.paper and not given.train and not given.overrides:
+        return _summary()
     reproduce.read(given.paper)  # what is wrong in its file is said before anything is trained
     _, overrides = limits.read(given.overrides, wait=True)
     of_runs = [each for each in overrides if not each.startswith("executor.")]
@@ -48,10 +56,27 @@ def call(given: argparse.Namespace) -> int:
     folder = output([each for each in of_runs if each.startswith("output=")])
     result = reproduce.of(given.paper, of_runs, folder / "records")
     _print(result)
-    own = folder.resolve() == (ROOT / "results").resolve()
-    for path in reproduce.write(_all(given.paper, folder), folder, ROOT / "README.md" if own else None):
-        print(f"wrote {shown(path)}")
+    _write(_all(folder), folder)
     return FAILED if status == FAILED else DONE
+
+
+def _summary() -> int:
+    """Print and write what there is of all papers."""
+    from harness.reproduce import sheets
+
+    folder = output([])
+    results = _all(folder)
+    print(sheets.summary([result for result in results if result.run]))
+    _write(results, folder)
+    return DONE
+
+
+def _write(results: "Sequence[Result]", folder: Path) -> None:
+    from harness import reproduce
+
+    own = folder.resolve() == (ROOT / "results").resolve()
+    for path in reproduce.write(results, folder, ROOT / "README.md" if own else None):
+        print(f"wrote {shown(path)}")
 
 
 def _print(result: "Result") -> None:
@@ -67,7 +92,7 @@ def _print(result: "Result") -> None:
     print(sheets.told(result)[-1])
 
 
-def _all(wanted: str, folder: Path) -> "Sequence[Result]":
+def _all(folder: Path) -> "Sequence[Result]":
     """Judge every paper by the records of a folder; of one whose file is wrong, or a plug-in is missing, say so."""
     from harness import reproduce
     from harness.plan import grid
