@@ -103,7 +103,7 @@ def test_a_part_that_the_data_do_not_have_is_refused():
 def test_pixels_are_served_from_0_to_1_with_a_mean_of_0_and_a_deviation_of_1():
     every = digits(dataset_config("digits"))
     inputs, _ = whole(load(mean=[0.0], std=[1.0]).test)
-    assert torch.equal(inputs, every.test_inputs.permute(0, 3, 1, 2).float() / 255)
+    torch.testing.assert_close(inputs, every.test_inputs.permute(0, 3, 1, 2).float() / 255)
 
 
 @pytest.mark.parametrize("method", ["rigl", "lth_rewind"])

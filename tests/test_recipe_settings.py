@@ -142,9 +142,11 @@ def test_losses_of_outputs_and_ones_are_sums_over_classes_and_means_over_samples
 
 @pytest.mark.parametrize("method", ["set", "snip"])
 def test_a_run_may_be_trained_by_squared_errors_and_is_scored_as_ever(method, tmp_path):
-    made = record(small(method, recipe={"loss": "squared_error"}), tmp_path)
+    losses = ("squared_error", "cross_entropy")
+    for name in losses:
+        (tmp_path / name).mkdir()
+    made, usual = (record(small(method, recipe={"loss": name}), tmp_path / name) for name in losses)
     assert (made["status"], made["reason"]) == ("done", None)
-    usual = record(small(method), tmp_path)
     assert made["metrics"]["test_loss"] != usual["metrics"]["test_loss"]
     assert plausible.refusals(made) == []
     assert identity.settings(made["config"]) != identity.settings(usual["config"])

@@ -13,6 +13,8 @@ from harness.tasks.data.locate import Config
 from harness.tasks.data.order import hold_out
 from harness.tasks.data.registry import register
 
+_TEST = 360
+
 
 @register("digits")
 def digits(config: Config) -> Arrays:
@@ -25,7 +27,8 @@ def digits(config: Config) -> Arrays:
     # Grey levels are counts of 0 to 16 dark pixels; as bytes they share one scale with every other data set.
     images = (table[:, :-1] * (255 / 16)).round().to(torch.uint8).reshape(-1, 8, 8, 1)
     labels = table[:, -1].long()
-    train, test = hold_out(labels.numpy(), config["test_examples"], derive(0, "digits", "test"))
+    count = _TEST if config.get("test_subset") else config["test_examples"]  # of which a subset is taken
+    train, test = hold_out(labels.numpy(), count, derive(0, "digits", "test"))
     return Arrays(images[train], labels[train], images[test], labels[test])
 
 
