@@ -22,12 +22,12 @@ from harness.budget.parts import select
 from harness.config import RunConfig, from_dict
 from harness.errors import UsageError
 from harness.machine.precision import placed
-from harness.records import bits
+from harness.records.metrics import field
 from harness.seeds import derive
 from harness.tasks import base, data, models
 from harness.tasks.inputs import load_data
 from harness.tasks.reliability import measured
-from harness.tasks.score import evaluate
+from harness.tasks.score import evaluate, recorded
 from harness.training.determinism import require_deterministic
 from harness.training.network import read
 from methods.parts.patterns import Pattern, active_neurons
@@ -58,8 +58,8 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
     Returns:
         What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); per layer, in model order,
         ``active``, ``nonzero`` and ``outside`` (weights that are not zero where the mask is), under a pattern
-        ``violations``, with a constant fan-in ``active_neurons`` by name; and ``test_accuracy``, ``test_top5``,
-        ``test_loss``, ``test_right`` and ``reliability``, None for a trial of tuning.
+        ``violations``, with a constant fan-in ``active_neurons`` by name; and what a record says of the test set
+        (`harness.tasks.score.recorded`) with ``reliability``, None for a trial of tuning and where the task has none.
 
     Raises:
         UsageError: Two independent counts of the model's products differ.
@@ -97,21 +97,20 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
 
 
 def _score(run: RunConfig, model: nn.Module, plain: dict[str, Any]) -> dict[str, Any]:
+    task = base.of(plain["dataset"])
+    names = (field(task.metric, "test"), "test_top5", "test_loss", "test_right", "reliability")
+    found: dict[str, Any] = dict.fromkeys(names)
     if plain.get("test") is False:
-        return dict.fromkeys(("test_accuracy", "test_top5", "test_loss", "test_right", "reliability"))
+        return found
     if run.device == "cuda":
         require_deterministic()  # as the run did: other kernels round differently
     test = load_data(run).test
     generators.seed(derive(run.seed, "test"))  # as the run did
-    score = evaluate(placed(model, torch.device(run.device)), test, each=True)
-    assert score.right is not None
-    return {
-        "test_accuracy": score.accuracy,
-        "test_top5": score.top5,
-        "test_loss": score.loss,
-        "test_right": bits.pack(score.right.numpy()),
-        "reliability": measured.group(score, model, test, plain, corruptions=bool(plain.get("corruptions"))),
-    }
+    score = evaluate(placed(model, torch.device(run.device)), test, task, each=True)
+    if score.calibration is not None:
+        corruptions = bool(plain.get("corruptions"))
+        found["reliability"] = measured.group(score, model, test, plain, corruptions=corruptions)
+    return found | dict(recorded(score, task))
 
 
 if __name__ == "__main__":

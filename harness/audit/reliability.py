@@ -43,10 +43,10 @@ def refusals(record: Record) -> list[str]:
     Raises:
         KeyError, TypeError: The config lacks a part, or one is of the wrong type.
     """
-    group, accuracy = record.get("reliability"), record["metrics"]["test_accuracy"]
+    group = record.get("reliability")
     if group is None:
         return []
-    found = []
+    found, accuracy = [], record["metrics"]["test_accuracy"]
     # A wrong answer gives the truth a probability of at most one half, and another class at least as much.
     if group["brier"] < 0.5 * (1 - accuracy) - TOLERANCE:
         found.append(f"reliability.brier: {group['brier']:g}, but an accuracy of {accuracy} costs more")
