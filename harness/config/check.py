@@ -143,7 +143,11 @@ def _check_loss(run: RunConfig) -> None:
 def _check_dataset(dataset: DatasetConfig) -> None:
     images = len(dataset.mean) > 0
     if (images and len(dataset.shape) != 3) or min(dataset.shape, default=0) < 1:
-        wanted = "channels, height and width" if images else "the sides of an input, 1 and more"
+        wanted = (
+            "channels, height and width of images, which dataset.mean is of"
+            if images
+            else "the sides of an input, 1 and more"
+        )
         raise UsageError(f"dataset.shape {dataset.shape} is not {wanted}")
     least = 2 if dataset.task == CLASSIFICATION else 1
     if dataset.classes < least:
