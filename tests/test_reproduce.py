@@ -134,13 +134,13 @@ def paper(tmp_path, monkeypatch, text=TEXT):
     [
         ("tolerance: 0.5", "tolerance: some", "tolerance 'some' is not a number of 0 or more"),
         ("tolerance: 0.5", "", "tolerance 'None' is not a number"),
-        ("spread_is: std", "spread_is: sem", "spread_is 'sem': allowed are"),
+        ("spread_is: std", "spread_is: sem", r"unknown spread_is of paper mine: rows\[0\] 'sem': allowed are"),
         ("n: 5", "n: 0", "n '0' is not a number of 1 or more"),
         ("published: 95.0", "published: best", r"rows\[0\]: published 'best' is not a number"),
-        ("guessed: [The learning rate.]", "guess: 1", "unknown paper mine: paper: field 'guess'"),
+        ("guessed: [The learning rate.]", "guess: 1", "unknown field of paper mine 'guess': allowed are"),
         ("guessed: [The learning rate.]", "guessed: [A: b]", "guessed is not a list of sentences"),
         ("{method: dense, published: 97.0}", "{published: 97.0}", r"rows\[2\]: names no method"),
-        ("{method: dense, published: 97.0}", "97", r"rows\[2\] is not a list of names with values"),
+        ("{method: dense, published: 97.0}", "97", r"rows\[2\]: '97' is not names with values"),
         ("order: [set, static]", "order: [set]", r"orderings\[0\]: order: needs two rows or more"),
     ],
 )

@@ -95,10 +95,9 @@ def _print(result: "Result") -> None:
 def _all(folder: Path) -> "Sequence[Result]":
     """Judge every paper by the records of a folder; of one whose file is wrong, or a plug-in is missing, say so."""
     from harness import reproduce
-    from harness.plan import grid
 
     found = []
-    for name in grid.papers():
+    for name in reproduce.recorded(folder / "records"):
         try:
             found.append(reproduce.of(name, [], folder / "records"))
         except UsageError as error:

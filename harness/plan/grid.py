@@ -38,6 +38,16 @@ def paper(name: str) -> Any:
     return _loaded(name).get("paper")
 
 
+def values(name: str, setting: str) -> set[str]:
+    """Return the values that the file of a suite gives a setting; nothing is composed for it."""
+    suite = _loaded(name)
+    return {
+        _text(value)
+        for part in (suite.get("base", {}), *_listed(suite.get("grid", {})))
+        for value in _listed(part.get(setting, []))
+    }
+
+
 def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> Iterator[RunConfig]:
     """Compose the runs of a suite, seeds outermost so that a board is complete early.
 

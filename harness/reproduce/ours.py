@@ -10,7 +10,7 @@ from harness import config
 from harness.board import aggregate
 from harness.board.tables import Row
 from harness.config import RunConfig
-from harness.config.names import own_name
+from harness.config.names import MODEL_ALIASES
 from harness.records import Problem, Record, cell_name, metrics
 from harness.records.folder import load_or_problem, record_paths
 from harness.records.identity import canonical
@@ -128,8 +128,8 @@ def _has(run: RunConfig, name: str, wanted: Any) -> bool:
     value = _setting(run, name)
     if name == "sparsity" and isinstance(wanted, int | float):
         return bool(abs(value - wanted) <= _NEAR * (1 - value)) and (value == 0) == (wanted == 0)
-    if name == "model":
-        wanted = own_name("model", str(wanted))
+    if name == "model" and MODEL_ALIASES.get(str(wanted)) == value:
+        return True
     if isinstance(value, float) and isinstance(wanted, int | float):
         return bool(abs(value - wanted) <= 1e-9 * max(1.0, abs(value)))
     return bool(value == wanted)

@@ -115,7 +115,7 @@ def read(name: str) -> Paper:
     if name not in grid.papers():
         raise unknown("paper", name, grid.papers())
     part = grid.paper(name)
-    reader = _Reader(f"paper {name}: paper:", part)
+    reader = _Reader(f"paper {name}", part)
     tolerance = reader.number("tolerance", least=0)
     usual = {field: part[field] for field in ("n", "spread_is", "measure") if field in part}
     lines = [
@@ -190,7 +190,7 @@ class _Reader:
 
     def __init__(self, where: str, part: Any, usual: Mapping[str, Any] | None = None) -> None:
         if not isinstance(part, Mapping):
-            raise UsageError(f"{where} is not a list of names with values")
+            raise UsageError(f"{where}: {short(part)} is not names with values")
         self._where, self._part = where, {**(usual or {}), **part}
 
     def __contains__(self, name: str) -> bool:
@@ -209,7 +209,7 @@ class _Reader:
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         value = self._part.get(name)
         if value not in allowed:
-            raise unknown(f"{self._where}: {name}", value, allowed)
+            raise unknown(f"{name} of {self._where}", value, allowed)
         return str(value)
 
     def items(self, name: str) -> list[Any]:
@@ -225,7 +225,7 @@ class _Reader:
         return tuple(" ".join(each.split()) for each in found)
 
     def nothing_else(self, names: tuple[str, ...]) -> None:
-        allowed = [{"lines": "rows"}.get(name, name) for name in names if name != "name"]
+        allowed = {*names} - {"name", "lines"}
         for name in self._part:
             if name not in allowed:
-                raise unknown(f"{self._where}: field", name, allowed)
+                raise unknown(f"field of {self._where}", name, allowed)

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.board.statistics import Estimate, estimate
 from harness.errors import UsageError
 from harness.plan import grid
+from harness.records.folder import record_paths
 from harness.reproduce import verdicts
 from harness.reproduce.ours import Cell, Records, cells, fill, matching
 from harness.reproduce.paper import Line, Ordering, Paper, Where, read, words
@@ -56,6 +57,16 @@ class Result:
         return sum(not wanted or row.verdict.word in wanted for row in rows)
 
 
+def recorded(folder: Path) -> list[str]:
+    """Return the papers that a folder of records may hold runs of, by their data sets."""
+    found = [path.name for path in record_paths(folder)]
+
+    def has(dataset: str) -> bool:
+        return any(name.startswith(f"{dataset}-") for name in found)
+
+    return [name for name in grid.papers() if any(map(has, grid.values(name, "dataset")))]
+
+
 def of(name: str, overrides: Sequence[str], folder: Path) -> Result:
     """Judge a paper's table by records.
 
@@ -72,12 +83,12 @@ def of(name: str, overrides: Sequence[str], folder: Path) -> Result:
     found = cells(grid.runs(name, rest, lambda line: None))
     fill(found, Records(folder))
     _require_one(paper, found)
-    lines = [line for line in paper.lines if not rest or matching(line.where, found)]
-    judged = [_row(paper, line, matching(line.where, found), known) for line in lines]
+    lines = [line for line in paper.lines if not rest or _all_of(line.where, found)]
+    judged = [_row(paper, line, _all_of(line.where, found), known) for line in lines]
     named = [cell for line in lines for cell in matching(line.where, found)]
     others = [cell for cell in found if not _among(cell, named)]
     judged += [_row(paper, Line(_where(cell, found), None, paper.measure), [cell], known) for cell in others]
-    wanted = [each for each in paper.orderings if not rest or all(matching(where, found) for where in each.order)]
+    wanted = [each for each in paper.orderings if not rest or all(_all_of(where, found) for where in each.order)]
     orderings = tuple((each, _ordering(each, found, known)) for each in wanted)
     kept = [each for each, verdict in orderings if verdict.word == verdicts.REPRODUCED]
     return Result(paper, tuple(_by_order(row, kept, found) for row in judged), orderings)
@@ -94,12 +105,22 @@ def _require_one(paper: Paper, found: Sequence[Cell]) -> None:
         *(each for ordering in paper.orderings for each in ordering.order),
     ):
         rows = matching(where, found)
-        if len(rows) > math.prod(len(value) for value in where.values() if isinstance(value, list)):
+        if len(rows) > _number(where):
             differing = sorted(set(_where(rows[0], rows)) - set(where)) or ["settings of the recipe or the budget"]
             raise UsageError(
                 f"paper {paper.name}: the row {words(where)} stands for {len(rows)} rows of the suite, which differ in "
                 f"{', '.join(differing)}: say which"
             )
+
+
+def _all_of(where: Where, found: Sequence[Cell]) -> list[Cell]:
+    """Return the cells that a row stands for; none unless all that it lists are there."""
+    rows = matching(where, found)
+    return rows if len(rows) == _number(where) else []
+
+
+def _number(where: Where) -> int:
+    return math.prod(len(value) for value in where.values() if isinstance(value, list))
 
 
 def _row(paper: Paper, line: Line, found: Sequence[Cell], known: Collection[str]) -> RowResult:
@@ -133,7 +154,7 @@ def _mean(several: Sequence[Values]) -> Values:
 def _ordering(ordering: Ordering, found: Sequence[Cell], known: Collection[str]) -> Verdict:
     if absent := [str(where["method"]) for where in ordering.order if where["method"] not in known]:
         return Verdict(verdicts.ABSENT, ", ".join(absent))
-    rows = [matching(where, found) for where in ordering.order]
+    rows = [_all_of(where, found) for where in ordering.order]
     values = [_mean([cell.values("score") for cell in row]) for row in rows]
     missing = [words(where) for where, each in zip(ordering.order, values, strict=True) if not each]
     if missing:
