@@ -140,48 +140,46 @@ def csv_text(results: Iterable[Result]) -> str:
     """Return the papers as CSV, a line for each row and each ordering."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_plain_cells("", None))
+    writer.writerow(_COLUMNS)
     for result in results:
-        for row in result.rows:
-            writer.writerow([escape.csv(cell) for cell in _plain_cells(result.paper.name, row).values()])
+        rows = [_plain_cells(result.paper.name, row) for row in result.rows]
         for ordering, verdict in result.orderings:
-            found = _plain_cells(result.paper.name, None) | {"key": f"order: {ordering.said}"}
+            found = {"paper": result.paper.name, "key": f"order: {ordering.said}"}
             found |= {"verdict": verdict.word, "why": verdict.why}
-            writer.writerow([escape.csv(cell) for cell in found.values()])
+            rows.append([found.get(name, "") for name in _COLUMNS])
+        writer.writerows([[cell if _is_number(cell) else escape.csv(cell) for cell in row] for row in rows])
     return text.getvalue()
 
 
-def _plain_cells(paper: str, row: RowResult | None) -> dict[str, str]:
-    line = row.line if row else None
-    published = line.published if line else None
-    method, sparsity, settings = _settings(line) if line else ("", "", "")
-    verdict = row.verdict if row else None
-    return {
-        "paper": paper,
-        "key": line.key if line else "",
-        "method": method,
-        "sparsity": sparsity,
-        "settings": settings,
-        "measure": line.measure if line else "",
-        "published": _plain(published and published.value),
-        "spread": _plain(published and published.spread),
-        "spread_is": published.kind if published else "",
-        "published_n": _plain(published and published.n),
-        "ours": _plain(row and row.ours and row.ours.mean),
-        "ours_std": _plain(_std(row.values) if row else None),
-        "n": str(len(row.values)) if row else "",
-        "difference": _plain(verdict and verdict.difference),
-        "joint_half_width": _plain(verdict and verdict.half_width),
-        "tolerance": _plain(line.tolerance if line and published else None),
-        "decided_by": verdict.basis if verdict else "",
-        "verdict": verdict.word if verdict else "",
-        "why": verdict.why if verdict else "",
-        "runner": row.runner if row else "",
-    }
+_COLUMNS = (
+    *("paper", "key", "method", "sparsity", "settings", "measure", "published", "spread", "spread_is", "published_n"),
+    *("ours", "ours_std", "n", "difference", "joint_half_width", "tolerance", "decided_by", "verdict", "why", "runner"),
+)
 
 
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _plain_cells(paper: str, row: RowResult) -> list[str]:
+    """Return the cells of a row by `_COLUMNS`: numbers as they are."""
+    line, verdict, published = row.line, row.verdict, row.line.published
+    theirs = [published.value, published.spread, published.kind, published.n] if published else [None] * 4
+    ours = [row.ours.mean, _std(row.values), row.ours.n] if row.ours else [None] * 3
+    judged = [verdict.difference, verdict.half_width, line.tolerance if published else None]
+    return [
+        *(paper, line.key, *_settings(line), line.measure),
+        *map(_plain, (*theirs, *ours, *judged)),
+        *(verdict.basis, verdict.word, verdict.why, row.runner),
+    ]
+
+
+def _plain(value: float | str | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else f"{value:.6g}"
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _settings(line: Line) -> tuple[str, str, str]:
