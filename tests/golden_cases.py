@@ -3,8 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from natural import SIGNALS, own
+
 import methods
-from harness.tasks import models
 
 _DATASET = {
     "name": "synthetic",
@@ -51,9 +52,9 @@ def cases() -> dict[str, dict[str, Any]]:
         if type(method).__module__.startswith("methods.")
     }
     drop = {"lr_shape": "step", "milestones": [0.5, 0.8], "gamma": 0.3}
-    built_in = [name for name, build in models.MODELS.items() if build.__module__.startswith("harness.")]
     found |= {
-        "initial_weights": {"models": built_in, "classes": 10, "shape": [3, 32, 32], "seed": 3},
+        "initial_weights": {"models": own(), "classes": 10, "shape": [3, 32, 32], "seed": 3},
+        "initial_weights_of_signals": {"models": own(SIGNALS), "classes": 10, "shape": [1, 40], "seed": 3},
         "mlp_adamw_smoothing": _case(
             "granet",
             "mlp",

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from emulated import Device
+from natural import inputs_of
 from runs import small, train
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from harness import config
 from harness.audit import referee
+from harness.budget.inputs import Inputs
 from harness.machine.oom import ran_out_of_memory
 from harness.machine.precision import placed
 from harness.tasks import models
@@ -149,10 +151,13 @@ def test_methods_train_in_the_precision_of_cuda(method):
 @pytest.mark.usefixtures("reduced")
 @pytest.mark.parametrize("name", sorted(models.MODELS))
 def test_every_network_computes_a_step_in_the_precision_of_cuda(name):
-    shape = (1, 8, 8) if name in ("mlp", "convnet") else (3, 32, 32)
-    model = models.build(name, 10, shape, 0, width=0.25)
-    images = torch.randn(4, *shape).contiguous(memory_format=torch.channels_last)
-    with step.precision(images.device):
-        loss = torch.nn.functional.cross_entropy(model(images), torch.arange(4), label_smoothing=0.1)
+    inputs = Inputs((1, 8, 8)) if name in ("mlp", "convnet") else inputs_of(name)
+    model = models.build(name, inputs.tokens or 10, inputs.shape, 0, width=0.25)
+    given = inputs.noise(4)
+    if given.dim() == 4:
+        given = given.contiguous(memory_format=torch.channels_last)
+    with step.precision(given.device):
+        outputs = model(given).flatten(0, -2)
+        loss = torch.nn.functional.cross_entropy(outputs, torch.arange(len(outputs)) % 10, label_smoothing=0.1)
     loss.backward()
     assert all(parameter.grad is None or parameter.grad.dtype == torch.float32 for parameter in model.parameters())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from natural import inputs_of
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -80,7 +81,8 @@ def test_large_networks_take_one_channel_too(name):
 
 
 def test_every_model_has_a_yaml_and_every_yaml_a_model():
-    names = {path.stem: yaml.safe_load(path.read_text())["name"] for path in (TREE / "model").glob("*.yaml")}
+    found = {path.stem: yaml.safe_load(path.read_text()) for path in (TREE / "model").glob("*.yaml")}
+    names = {stem: settings.get("model", settings)["name"] for stem, settings in found.items()}
     built_in = [name for name, build in MODELS.items() if build.__module__.startswith("harness.")]
     assert names == {name: name for name in built_in}
 
@@ -146,14 +148,15 @@ def test_vgg_refuses_images_that_its_poolings_would_leave_without_pixels():
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_model_keeps_its_layers_and_outputs_at_every_width_and_its_weights_at_width_1(name):
-    shape = (3, 32, 32)
-    full = build(name, 7, shape, 3, "meta")
+    inputs = inputs_of(name)
+    classes, shape = inputs.tokens or 7, inputs.shape
+    full = build(name, classes, shape, 3, "meta")
     for width in (0.5, 0.1, 2.0):
-        model = build(name, 7, shape, 3, "meta", width=width)
-        assert [layer for layer, _ in maskable(model, shape)] == [layer for layer, _ in maskable(full, shape)]
-        ratio = count(model, shape) / count(full, shape)
+        model = build(name, classes, shape, 3, "meta", width=width)
+        assert [layer for layer, _ in maskable(model, inputs)] == [layer for layer, _ in maskable(full, inputs)]
+        ratio = count(model, inputs) / count(full, inputs)
         assert 0.8 * min(width, width**2) < ratio < 1.1 * max(width, width**2)
-    assert build(name, 7, shape, 3, "meta", width=1e-4)(torch.empty(2, *shape, device="meta")).shape == (2, 7)
+    assert build(name, classes, shape, 3, "meta", width=1e-4)(inputs.zeros(2).to("meta")).shape[-1] == classes
 
 
 @pytest.mark.parametrize("name", SMALL)
