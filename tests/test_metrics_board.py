@@ -12,7 +12,8 @@ import vl_convert
 from boards import of, only_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import make, scored
+from records import make, resealed, scored
+from rich.console import Console
 from standings import declare
 
 from harness.board import (
@@ -38,7 +39,7 @@ from harness.board.page import html, looks, marks, picture, plots
 from harness.board.scale import Scale, scale_of
 from harness.board.standing import words
 from harness.cli import layout
-from harness.cli.display import _Figures
+from harness.cli.display import Display
 from harness.events import read as read_event
 from harness.exporters.callback import point, results
 from harness.records import metrics, record_name, write
@@ -58,6 +59,15 @@ REWARD = Metric("reward", "reward", higher=True)
 def runs(method, values, sparsity=0.9, metric=BITS_PER_BYTE, **kind):
     kind = {"runner": "docker"} | kind
     return [scored(make(method, sparsity, seed, **kind), value, metric) for seed, value in enumerate(values)]
+
+
+def named(name, records, **config):
+    """The same records as those of another method."""
+    for record in records:
+        record["method"] = name
+        record["config"] |= config | {"method": {"name": name, "distribution": "erk", **config["method"]}}
+        resealed(record)
+    return records
 
 
 BEST = runs("gmp", (2.01, 2.012, 2.008))
@@ -106,7 +116,7 @@ LANGUAGE = {"task": "language", "metric": BITS_PER_BYTE.described()}
         (LANGUAGE, lambda made: None, "metrics.test_score: missing; a record of the task 'language' has it"),
         (LANGUAGE | {"metric": {}}, lambda made: None, "config.dataset.metric: missing; only the task classification"),
         (LANGUAGE | {"metric": {"name": "x"}}, lambda made: None, "config.dataset.metric: lacks label, higher"),
-        (LANGUAGE | {"metric": {"more": 1}}, lambda made: None, "config.dataset.metric: more is not a known key"),
+        (LANGUAGE | {"metric": {"more": 1}}, lambda made: None, "config.dataset.metric: Additional properties"),
     ],
 )
 def test_a_record_has_the_names_of_its_task_alone(dataset, change, said):
@@ -243,20 +253,23 @@ def test_a_local_row_and_a_control_are_told_the_right_way_round():
     local = runs("set", (2.9, 2.901, 2.899), runner="local")
     table = only_table([*BEST, *WORSE, *local])
     assert apart.told(table) == ["local at 0.9: set 2.9000, shown to be worse than gmp"]
-    own, shuffled = runs("snip", (2.0, 2.001, 1.999)), runs("snip", (2.2, 2.201, 2.199))
-    for each, shuffle in ((own, "none"), (shuffled, "layerwise")):
-        for record in each:
-            record["config"]["method"] |= {"shuffle": shuffle, "reinit": False}
+    own, shuffled = (
+        named("snip", runs("static", values), method={"shuffle": shuffle, "reinit": False})
+        for values, shuffle in (((2.0, 2.001, 1.999), "none"), ((2.2, 2.201, 2.199), "layerwise"))
+    )
     assert "within layers is shown to raise bits per byte (+0.2000 bits per byte, +0." in controls.told(
         only_table([*own, *shuffled])
     )
 
 
 def test_a_dense_net_of_as_many_weights_is_compared_the_right_way_round():
-    small = runs("small_dense", (2.2, 2.201, 2.199))
-    for record in small:
-        record["config"]["reference"] = {"method": "static"}
-        record["config"]["method"]["equal"] = "flops"
+    small = runs("static", (2.2, 2.201, 2.199))
+    small = named(
+        "small_dense",
+        small,
+        reference={"maskable": 6032, "forward_flops": 10**6, "training_flops": 3 * 10**6},
+        method={"equal": "flops"},
+    )
     ((name, said),) = baselines.of_level(table := only_table([*BEST, *WORSE, *small]), table.levels[0])
     assert name == "small_dense"
     assert said.startswith("gmp is shown to be better than small_dense")
@@ -433,8 +446,8 @@ def test_of_two_rows_the_lower_is_better():
     )
     said = terminal.show(comparison.page(first, second))
     assert "A − B: -0.3997 ± 0.0014 bits per byte on the test set (lower is better) (3 seeds" in said
-    assert "A is shown to be better" in said
-    assert "A is shown to be worse" in terminal.show(comparison.page(second, first))
+    assert "A\nis shown to be better" in said
+    assert "A\nis shown to be worse" in terminal.show(comparison.page(second, first))
     assert "accuracy" not in said
 
 
@@ -443,19 +456,21 @@ def test_the_page_of_a_run_has_its_metric(tmp_path):
     record["metrics"]["test_more"] = {"perplexity": 4.0}
     record["rounds"] = [{"round": 0, "step": 10, "density": 0.1, "val_score": 2.1}]
     said = terminal.show(run.page(tmp_path / "x.json", record))
-    for part in ("test bits per byte 2.0000 bits per byte", "test perplexity", "validation bits per byte, steps"):
+    for part in ("test bits per byte 2.0000 for", "test perplexity", "validation bits per byte, steps"):
         assert part in said
     assert "accuracy" not in said
     assert "images" not in said
 
 
-def test_progress_and_rows_are_told_in_the_unit_of_the_metric():
+def test_progress_and_rows_are_told_in_the_unit_of_the_metric(capsys):
     line = {"event": "progress", "evaluated": True, "val_score": 2.1} | dict.fromkeys(
         ("step", "progress", "epoch", "loss", "density", "samples", "seconds"), 0
     )
     event = read_event(json.dumps(line))
     assert event is not None
-    assert _Figures(BITS_PER_BYTE, 10).update(event)[0] == "loss 0.000  val 2.1000  density 0.00%"
+    with Display(Console(file=io.StringIO())) as display, display.run("a run", BITS_PER_BYTE, 10) as show:
+        show(event)
+    assert "loss 0.000  val 2.1000  density 0.00%" in capsys.readouterr().err
     assert read_event(json.dumps(line | {"val_score": math.inf})) is None
     assert (layout.heading(ACCURACY), layout.score(ACCURACY, 0.5)) == ("top-1", "50.00%")
     assert (layout.heading(BITS_PER_BYTE), layout.score(BITS_PER_BYTE, None)) == ("bits per byte", "-")
@@ -469,7 +484,7 @@ def test_trackers_get_the_score():
 
 
 def test_a_tuning_chooses_the_least_and_its_file_is_read_again(tmp_path):
-    space = from_plain({"recipe.lr": {"choice": [0.1, 0.2, 0.3]}})
+    space = from_plain({"recipe.lr": {"choices": [0.1, 0.2, 0.3], "usual": 0.1}})
     task = {"dataset": {"name": "d", **LANGUAGE}, "model": {"name": "m"}, "recipe": {}, "budget": {}, "method": {}}
     drawn = draw(space, "d/m", 3)
     trials = tuple(

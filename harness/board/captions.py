@@ -60,4 +60,5 @@ def caption(table: Table) -> list[str]:
     return [
         f"Mean test {table.metric.noun} with 95 % intervals, {machines}.",
         "Ringed and joined: the Pareto front of the means; in brackets, how often a point is on it with seeds redrawn.",
+        "An arrow marks a mean that lies beyond the border.",
     ]

@@ -116,7 +116,7 @@ def _metrics(pair: Pair) -> Section:
         if found is not None:
             means = [mean_of_known(side.values()) for side in sides]
             half_width = None if path[-1] in _BY_MASKS else found.half_width
-            rows.append([label, *(_value(metric, mean) for mean in means), _difference(metric, found.mean, half_width)])
+            rows.append([label, *(told(metric, mean) for mean in means), _difference(metric, found.mean, half_width)])
     notes = ["One common seed: no interval."]
     if len(pair.seeds) > 1:
         notes = [
@@ -138,10 +138,6 @@ def _measures(pair: Pair) -> Iterator[tuple[str, Metric, str, tuple[str, ...]]]:
     yield "test loss", _LOSS, "", ("test_loss",)
     yield "explored weights", ACCURACY, "", ("exploration_rate",)
     yield "sparsity", ACCURACY, "", ("sparsity",)
-
-
-def _value(metric: Metric, value: float | None) -> str:
-    return metric.shown(value) if metric is _LOSS and value is not None else told(metric, value)
 
 
 def _difference(metric: Metric, value: float, half_width: float | None) -> str:

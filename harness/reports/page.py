@@ -144,8 +144,10 @@ def percent(value: float | None) -> str:
 
 
 def told(metric: Metric, value: float | None) -> str:
-    """Return a value of a metric with its unit."""
-    return UNKNOWN if value is None else metric.told(value)
+    """Return a value of a metric beside its name, which says the unit of all but percentages."""
+    if value is None:
+        return UNKNOWN
+    return metric.told(value) if metric.unit == "points" else metric.shown(value)
 
 
 def gap(metric: Metric, value: float, half_width: float | None = None) -> str:

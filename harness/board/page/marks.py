@@ -56,10 +56,10 @@ mean that is over ten points and over six times as far from the best as the medi
 
 OUTSIDE: Spec = {
     "transform": [{"filter": "datum.outside"}],
-    "mark": {"type": "text", "dx": 11, "fontSize": 13, "text": {"expr": "better > 0 ? '↓' : '↑'"}},
+    "mark": {"type": "text", "dy": {"expr": "13 * better"}, "fontSize": 13, "text": {"expr": "better > 0 ? '↓' : '↑'"}},
     "encoding": {"y": SCORE},
 }
-"""An arrow beside a point that lies farther out than its place says."""
+"""An arrow at a point that lies farther out than its place says."""
 
 
 def axis_of(table: Table) -> dict[str, Any]:
