@@ -38,7 +38,7 @@ class LotteryTicket(WeightRewinding):
     family: ClassVar[str] = "rewinding"
     summary: ClassVar[str] = "Trains, prunes layer by layer and returns to the initial weights, in rounds."
     paper: ClassVar[str] = "Frankle & Carbin 2019, arXiv:1803.03635"
-    look: ClassVar[Look | None] = Look("#009988", "bowtie")
+    look: ClassVar[Look | None] = Look("#009988", "arrow").hollow()
 
     prunes_globally: ClassVar[bool] = False
 
