@@ -76,6 +76,7 @@ def test_a_recipe_s_file_may_have_milestones_in_steps_or_epochs(tmp_path, monkey
     assert all(type(each) is float for each in run.recipe.milestones)
     assert config.resolve([*given, "budget=epochs:40"]).recipe.milestones == [0.25, 0.375, 1.0]
     assert config.resolve([*given, "recipe.milestones=[0.1]"]).recipe.milestones == [0.1]
+    assert config.resolve([*given, "recipe.milestones=[]"]).recipe.milestones == []
     assert "15 epochs is after the end of the run" in refusal(*given, "budget=epochs:12")
     assert "a budget of flops does not say how long the run is" in refusal(*given, "budget=flops:1")
     assert "the rounds of lth_rewind share the budget" in refusal(*given, "budget=epochs:20", "method=lth_rewind")

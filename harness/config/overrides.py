@@ -68,8 +68,8 @@ def read(overrides: Iterable[str]) -> Overrides:
 
 def _value(name: str, kind: Any, text: str) -> Value:
     """Read a value, or leave it as it is written if it is a length with a unit."""
-    # Milestones without brackets are left to the reader of lists, which says how to write them.
-    if lengths.may_be(name) and (name != lengths.MILESTONES or values.is_list(text)):
+    # Milestones without brackets are left to the reader of lists, which says how to write them; so is an empty list.
+    if lengths.may_be(name) and (name != lengths.MILESTONES or (values.is_list(text) and text[1:-1].strip())):
         written = tuple(values.several(name, text)) if name == lengths.MILESTONES else text
         if lengths.is_written(written):
             return written
