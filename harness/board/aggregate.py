@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.board import eligible, grouping, levels
 from harness.board.tables import Row, Table
+from harness.config.plain import NEWER
 from harness.records import Record, is_trial
 from harness.records.identity import LEFT_OUT, of_record
 from methods import methods
@@ -139,6 +140,11 @@ def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
+def _whole(table: Table) -> dict[str, dict[str, Any]]:
+    """Return the task of a table with the defaults of settings that records leave out at them."""
+    return {part: NEWER.get(part, {}) | values for part, values in table.task.items()}
+
+
 def _tell_recipes_apart(ordered: list[Table]) -> None:
     """Do the same for recipes of one name, as when one of their values was overridden for some runs."""
     by_name: dict[tuple[str, ...], list[Table]] = defaultdict(list)
@@ -146,7 +152,7 @@ def _tell_recipes_apart(ordered: list[Table]) -> None:
         by_name[table.dataset, table.model, table.recipe, table.ruleset, *table.space].append(table)
     for same in by_name.values():
         flat = [
-            {f"{part}.{key}": value for part, values in table.task.items() for key, value in _flat(values)}
+            {f"{part}.{key}": value for part, values in _whole(table).items() for key, value in _flat(values)}
             | {f"{name} tuned": form for name, form in table.space.items()}
             for table in same
         ]

@@ -1,7 +1,10 @@
 """What is said of a table as a whole: how its runs were trained and tested, where, and what its plot shows."""
 
 from harness.board.tables import Table
+from harness.config.plain import NEWER
 from harness.records.metrics import ACCURACY, Metric
+
+_OF_TASK = ("task", "metric")  # which a table shows in its columns
 
 
 def protocol(table: Table) -> str:
@@ -18,10 +21,22 @@ def protocol(table: Table) -> str:
         if table.metric == ACCURACY:
             known += [f"augmentation {recipe.get('augment')}", f"label smoothing {recipe.get('label_smoothing')}"]
         parts.append(f"Recipe: {', '.join(known)}.")
+    if own := _own(table):
+        parts.append(f"Settings of its own: {', '.join(own)}.")
     if data.get("test_examples"):
         sizes = f"{data.get('train_examples')} training examples, {data.get('val_examples')} of them for validation"
         parts.append(f"Data: {sizes}, and {data['test_examples']} test examples.")
     return " ".join(parts)
+
+
+def _own(table: Table) -> list[str]:
+    """Return the settings of data, model and recipe that most tables have at their default, and this one has not."""
+    return [
+        f"{group}.{name}={value}"
+        for group in ("dataset", "model", "recipe")
+        for name, usual in NEWER[group].items()
+        if name not in _OF_TASK and (value := table.task[group].get(name, usual)) != usual
+    ]
 
 
 def _given(value: object) -> object:

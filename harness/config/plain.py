@@ -6,7 +6,7 @@ from typing import Any
 from harness.config.schema import APPLIED, PARTS, RunConfig
 from harness.vocabulary import RULES, TRACKERS
 
-_NEWER: dict[str, dict[str, Any]] = {
+NEWER: dict[str, dict[str, Any]] = {
     "": {"test": True, "corruptions": False, "nproc": 1, "budget_share": 1.0, "reference": {}},
     "dataset": {"validation": "default", "subset": 0, "test_subset": 0, "task": "classification", "metric": {}},
     "model": {
@@ -43,7 +43,7 @@ def to_dict(run: RunConfig) -> dict[str, Any]:
     # They have been applied; what a recipe says of other methods is not this run's.
     for name in APPLIED:
         del plain["recipe"][name]
-    for group, defaults in _NEWER.items():
+    for group, defaults in NEWER.items():
         part = plain[group] if group else plain
         for name, default in defaults.items():
             if part[name] == default:
