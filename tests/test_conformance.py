@@ -64,7 +64,7 @@ def test_a_method_that_keeps_its_promises_holds_in_everything(mine, capsys):
     maskable = 64 * 300 + 300 * 100 + 100 * 10
     assert said["exact counts"] == f"of {maskable:,} weights {round(0.2 * maskable):,} at 0.8"
     assert "as fvcore counts" in said["FLOPs"]
-    assert f"one image {2 * maskable:,}" in said["FLOPs"]
+    assert f"one sample {2 * maskable:,}" in said["FLOPs"]
     assert "stopped after steps 5 and 12" in said["resumable"]
 
 

@@ -325,7 +325,7 @@ def test_a_gradient_that_every_process_lacks_stays_missing():
 
     used, unused = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
     used.grad = torch.full((2,), 3.0)
-    assert Averaging(Alone(), [used, unused])(torch.tensor(0.5), images=4) == 0.5
+    assert Averaging(Alone(), [used, unused])(torch.tensor(0.5), samples=4) == 0.5
     assert used.grad.tolist() == [3.0, 3.0]
     assert unused.grad is None
 
