@@ -104,7 +104,7 @@ def test_the_standing_and_the_breakdown_are_tables_that_fit(browser, tmp_path, v
         each["key"] = f"{number}" * 16
     page = write_board(tmp_path, [*board(runner="docker", recipe="drawn"), *variants])
     with Opened(browser, page, viewport) as opened:
-        assert "With fewer than 6 tasks no standing is computed" in opened.page.inner_text("#standing-about")
+        assert "With fewer than 4 tasks no standing is computed" in opened.page.inner_text("#standing-about")
         lines = opened.page.locator("#standing-0 tbody tr")
         assert lines.count() == len(METHODS) - 1
         assert re.match(r"\w+\s+[01]\.\d\d", lines.first.inner_text())

@@ -63,7 +63,7 @@ def test_what_the_tests_show_stands_beside_the_wins(two):
 def test_below_six_tasks_there_is_the_matrix_alone_and_it_says_so(two):
     made = stand(drawn(1, "ab"), two)
     assert all(line.figures is None for line in made.lines)
-    assert "With fewer than 6 tasks no standing is computed" in " ".join(words.about(made))
+    assert "With fewer than 4 tasks no standing is computed" in " ".join(words.about(made))
     assert len(words.grids(made)) == 1
     (found, *_) = csv.DictReader(io.StringIO(words.csv_text(made)))
     assert found["improvability"] == found["rank_first"] == found["area"] == ""
@@ -237,7 +237,8 @@ def test_the_draws_are_those_of_a_plain_loop():
         assert interval.high == pytest.approx(high[place], abs=0.08 * width + 1e-9)
 
 
-def test_intervals_of_six_tasks_hold_as_often_as_they_say():
+@pytest.mark.parametrize(("tasks", "worlds", "least"), [(6, 60, 0.9), (4, 12, 0.8)])  # of 120 worlds of four, 92 %
+def test_intervals_of_few_tasks_hold_as_often_as_they_say(tasks, worlds, least):
     """Plain percentiles hold in 85 %. Left out is the best method, whose 0 in nearly all tasks says little of others.
 
     The true value is that of very many tasks, without the noise of seeds.
@@ -251,11 +252,11 @@ def test_intervals_of_six_tasks_hold_as_often_as_they_say():
     many = world(np.random.default_rng(0), 40000, 0).mean(axis=2)
     truth = (1 - many.min(axis=1, keepdims=True) / many).mean(axis=0)
     held = []
-    for number in range(60):
-        errors = world(np.random.default_rng(1 + number), 6, 0.03)
-        made = draws.intervals([[task.tolist()] for task in errors], [[0.9]] * 6)
+    for number in range(worlds):
+        errors = world(np.random.default_rng(1 + number), tasks, 0.03)
+        made = draws.intervals([[task.tolist()] for task in errors], [[0.9]] * tasks)
         held += [each.low <= value <= each.high for each, value in zip(made, truth, strict=True)][1:]
-    assert np.mean(held) > 0.9
+    assert np.mean(held) > least
 
 
 def test_the_standing_is_markdown_that_shows_names_as_they_are(two):

@@ -32,4 +32,5 @@ def scale_of(table: Table) -> Scale:
     rows = [row for row in rows if row.name == "dense"] or rows
     # of all runs, whether or not their rows turn out to be ranked
     means = [math.fsum(map(result, row.runs.values())) / len(row.runs) for row in rows]
-    return Scale(whole=abs(max(means, key=table.metric.gain, default=1.0)) or 1.0)
+    best: float = max(means, key=table.metric.gain, default=1.0)
+    return Scale(whole=abs(best) or 1.0)

@@ -47,8 +47,10 @@ ADDED: dict[str, Any] = {
 }
 """Keys that schema 1 lacks, and what they are taken to be when such a record is read (`record.upgrade`)."""
 
-RARE = ("active_neurons", "probe", "unlimited", "ranks", "looks", "package", "tuning", "network", "reliability", "core")
-RARE += ("test_more",)
+RARE = (
+    *("active_neurons", "probe", "unlimited", "ranks", "looks", "package", "tuning", "network", "reliability", "core"),
+    "test_more",
+)
 """Keys that a record has only where its run has something to say in them."""
 
 _MOST_POINTS = 100_000

@@ -1,4 +1,4 @@
-"""How methods stand over all declared cells: who wins where, and from six tasks on by how much (docs/standing.md)."""
+"""How methods stand over all declared cells: who wins where, and from four tasks on by how much (docs/standing.md)."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from harness.board.tables import Row, Table
 from harness.config import recipes
 from harness.records.metrics import Metric
 
-FEWEST_TASKS = 6
+FEWEST_TASKS = 4
 """With fewer tasks there is a win matrix alone: an interval over tasks would be a guess."""
 
 FACTORS = (1.0, 1.1, 1.25, 1.5, 2.0)

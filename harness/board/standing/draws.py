@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 DRAWS = 2000
 
+_FEW, _MORE = 6, 20000
+"""With fewer tasks than that, the ends are so far out that they take so many draws."""
+
 Errors = Sequence[Sequence[float]]
 """Errors of one cell: a list by seed for each method."""
 
@@ -45,20 +48,21 @@ def intervals(tasks: Sequence[Sequence[Errors]], chances: Sequence[Sequence[floa
     import numpy as np
 
     draw = random.Random(0)
-    drawn = [_of_task(cells, limits, draw) for cells, limits in zip(tasks, chances, strict=True)]
     number = len(tasks)
+    draws = DRAWS if number >= _FEW else _MORE
+    drawn = [_of_task(cells, limits, draw, draws) for cells, limits in zip(tasks, chances, strict=True)]
     total = np.zeros_like(drawn[0])
     for _ in range(number):
-        chosen = draw.choices(range(number), k=DRAWS)
-        again = draw.choices(range(DRAWS), k=DRAWS)
+        chosen = draw.choices(range(number), k=draws)
+        again = draw.choices(range(draws), k=draws)
         total += np.stack([drawn[task][place] for task, place in zip(chosen, again, strict=True)])
     improvable = np.round(total / number, 12)  # what is equal stays equal
     ranks = 1 + (improvable[:, :, None] > improvable[:, None, :]).sum(axis=2)
-    cut = math.floor(_tail(number) * DRAWS)
+    cut = math.floor(_tail(number) * draws)
     improvable.sort(axis=0)
     ranks.sort(axis=0)
-    low, high = improvable[cut], improvable[DRAWS - 1 - cut]
-    first, last = ranks[cut], ranks[DRAWS - 1 - cut]
+    low, high = improvable[cut], improvable[draws - 1 - cut]
+    first, last = ranks[cut], ranks[draws - 1 - cut]
     ends = zip(low.tolist(), high.tolist(), first.tolist(), last.tolist(), strict=True)
     return [Interval(*each) for each in ends]
 
@@ -72,17 +76,17 @@ def _tail(tasks: int) -> float:
     return float(special.ndtr(-math.sqrt(tasks / (tasks - 1)) * t_quantile(tasks - 1, LEVEL / 2)))
 
 
-def _of_task(cells: Sequence[Errors], chances: Sequence[float], draw: random.Random) -> "Array":
+def _of_task(cells: Sequence[Errors], chances: Sequence[float], draw: random.Random, draws: int) -> "Array":
     """Return the improvability of each method on one task in each draw of its seeds."""
     import numpy as np
 
     counts: dict[int, Array] = {}  # cells with the same seeds share their draws
-    total = np.zeros((DRAWS, len(cells[0])))
+    total = np.zeros((draws, len(cells[0])))
     for errors, chance in zip(cells, chances, strict=True):
         values = np.array(errors)
         seeds = values.shape[1]
         if seeds not in counts:
-            counts[seeds] = np.array([_counts(draw, seeds) for _ in range(DRAWS)]) / seeds
+            counts[seeds] = np.array([_counts(draw, seeds) for _ in range(draws)]) / seeds
         means = values.mean(axis=1)
         wider = math.sqrt(seeds / (seeds - 1))
         moved = np.clip(means + wider * (counts[seeds] @ values.T - means), 0.0, chance)
