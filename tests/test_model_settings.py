@@ -10,6 +10,7 @@ from torch import nn
 import sparsebench as sb
 from harness import config
 from harness.budget.measure import measure
+from harness.cli import tables
 from harness.errors import UnfitError, UsageError
 from harness.tasks.models import MODELS, build
 from harness.training.prepare import prepare
@@ -179,3 +180,11 @@ def test_a_small_dense_net_is_a_narrower_one_of_the_same_widths(tmp_path):
     made = record(planned.run, tmp_path)
     assert (made["status"], made["reason"]) == ("done", None)
     assert made["metrics"]["maskable"] <= 0.1 * (64 * 64 + 64 * 64 + 64 * 10)
+
+
+def test_a_plan_says_what_is_the_models_own():
+    run = config.resolve(["method=set", "model=mlp", "model.widths=[40,20]", "model.init_fan=mask"])
+    assert tables.placed(run) == " [model.widths=[40, 20], model.init_fan=mask]"
+    narrow = config.resolve(["method=small_dense", "model=mlp"])
+    narrow.model.width, narrow.reference = 0.5, {"maskable": 1}
+    assert tables.placed(narrow) == ""

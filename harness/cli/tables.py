@@ -10,6 +10,7 @@ from harness import config
 from harness.board import Summary
 from harness.cli import layout
 from harness.config import RunConfig
+from harness.config.plain import NEWER
 from harness.console import printable, say, shown
 from harness.records import Record, reached, reliability
 from harness.records.metrics import of, test
@@ -105,10 +106,16 @@ def plan(runs: "Sequence[Planned]") -> None:
 
 
 def placed(run: RunConfig) -> str:
-    """Say where the masks of a run are, as far as that is not its method's default: ``" [distribution=uniform]"``."""
+    """Say where the masks of a run are and what its model is, as far as that is not the default.
+
+    For example ``" [distribution=uniform, model.init_fan=mask]"``; a width that follows from the sparsity is left out.
+    """
     usual = methods()[run.method.name].distribution
     found = [] if run.method.distribution == usual else [f"distribution={run.method.distribution}"]
     found += [f"dense_layers={run.dense_layers}"] if run.dense_layers else []
+    for name, value in NEWER["model"].items():
+        own = getattr(run.model, name)
+        found += [f"model.{name}={own}"] if own != value and not (name == "width" and run.reference) else []
     return f" [{', '.join(found)}]" if found else ""
 
 
