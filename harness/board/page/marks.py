@@ -40,12 +40,18 @@ CUT: list[Spec] = [
         ]
     },
     {"calculate": "better > 0 ? datum.most : datum.least", "as": "best"},
-    {"calculate": "datum.best - better * max(10 * point, 6 * abs(datum.best - datum.middle))", "as": "edge"},
-    {"calculate": "better * (datum.acc - datum.edge) < 0", "as": "outside"},
-    {"calculate": "datum.outside ? datum.edge : datum.acc", "as": "shown"},
-    {"calculate": "better > 0 ? max(datum.least, datum.edge) : datum.least", "as": "least"},
-    {"calculate": "better > 0 ? datum.most : min(datum.most, datum.edge)", "as": "most"},
+    {"calculate": "max(10 * point, 6 * abs(datum.best - datum.middle))", "as": "far"},
+    {"calculate": "better * (datum.best - datum.acc) > datum.far", "as": "outside"},
+    {"calculate": "datum.outside ? null : datum.acc", "as": "inside"},
+    {
+        "joinaggregate": [
+            {"op": "min", "field": "inside", "as": "least"},
+            {"op": "max", "field": "inside", "as": "most"},
+        ]
+    },
     {"calculate": "max(0.5 * point, 0.15 * (datum.most - datum.least))", "as": "margin"},
+    {"calculate": "better > 0 ? datum.least - datum.margin : datum.most + datum.margin", "as": "edge"},
+    {"calculate": "datum.outside ? datum.edge : datum.acc", "as": "shown"},
     {"calculate": "isValid(datum.low) && !datum.outside", "as": "spans"},
     {"calculate": "datum.spans ? max(datum.low, datum.least - datum.margin) : null", "as": "low"},
     {"calculate": "datum.spans ? min(datum.high, datum.most + datum.margin) : null", "as": "high"},
@@ -56,7 +62,7 @@ mean that is over ten points and over six times as far from the best as the medi
 
 OUTSIDE: Spec = {
     "transform": [{"filter": "datum.outside"}],
-    "mark": {"type": "text", "dy": {"expr": "13 * better"}, "fontSize": 13, "text": {"expr": "better > 0 ? '↓' : '↑'"}},
+    "mark": {"type": "text", "dy": {"expr": "-13 * better"}, "fontSize": 13, "text": {"expr": "better > 0 ? '↓' : '↑'"}},
     "encoding": {"y": SCORE},
 }
 """An arrow at a point that lies farther out than its place says."""
