@@ -8,7 +8,7 @@ with weights of its own under ``dense_layers``.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,21 +33,23 @@ class Form:
         heads: Heads of attention.
         width: Of a token between the blocks; a multiple of twice the heads.
         hidden: Neurons of a perceptron.
-        llama: Whether it is LLaMA's: RMSNorm, rotary positions, a gated perceptron (SwiGLU), no biases, and a head with
-            weights of its own. Otherwise it is GPT's: LayerNorm, positions that are learned, GELU, biases, and a head
-            that shares its weights with the embedding.
+        rotary: Whether queries and keys are turned by their positions; otherwise positions are learned and added.
+        llama: Whether the rest is LLaMA's: RMSNorm, a gated perceptron (SwiGLU), no biases, and a head with weights of
+            its own. Otherwise it is GPT's: LayerNorm, GELU, biases, and a head that shares its weights with the
+            embedding.
     """
 
     depth: int
     heads: int
     width: int
     hidden: int
+    rotary: bool = False
     llama: bool = False
 
     def at(self, scale: float) -> "Form":
         """Return the form with heads and perceptrons of another width; there are always as many heads."""
         pairs = scaled(self.width // (2 * self.heads), scale)  # rotary positions turn pairs of numbers
-        return Form(self.depth, self.heads, 2 * self.heads * pairs, scaled(self.hidden, scale), self.llama)
+        return replace(self, width=2 * self.heads * pairs, hidden=scaled(self.hidden, scale))
 
     def norm(self) -> nn.Module:
         """Return a normalisation of its tokens."""
@@ -119,11 +121,11 @@ class Decoder(nn.Module):
     def __init__(self, form: Form, vocabulary: int, context: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, form.width)
-        self.positions = None if form.llama else nn.Parameter(torch.zeros(context, form.width))
+        self.positions = None if form.rotary else nn.Parameter(torch.zeros(context, form.width))
         self.blocks = nn.ModuleList(_Block(form) for _ in range(form.depth))
         self.norm = form.norm()
         self.head = nn.Linear(form.width, vocabulary, bias=False) if form.llama else None
-        if form.llama:
+        if form.rotary:
             cosines, sines = _turns(context, form.width // form.heads)
             # They follow from the sizes, so that a kept network need not hold them.
             self.register_buffer("cosines", cosines, persistent=False)
@@ -176,11 +178,12 @@ def _decoder(name: str, form: Form, classes: int, shape: Any, width: float) -> D
 
 @register
 def gpt_tiny(classes: int, shape: Any, width: float = 1.0) -> nn.Module:
-    """A GPT of 4 blocks of width 128 with 4 heads: 786,432 maskable weights.
+    """A GPT of 4 blocks of width 128 with 4 heads, and rotary positions: 786,432 maskable weights.
 
-    Our choice of sizes, for a CPU. ``width`` multiplies the widths of heads and perceptrons.
+    Our choice of sizes, for a CPU. Positions are not learned, which takes longer than the rest of a network so small.
+    ``width`` multiplies the widths of heads and perceptrons.
     """
-    return _decoder("gpt_tiny", Form(4, 4, 128, 512), classes, shape, width)
+    return _decoder("gpt_tiny", Form(4, 4, 128, 512, rotary=True), classes, shape, width)
 
 
 @register
@@ -201,4 +204,4 @@ def llama_60m(classes: int, shape: Any, width: float = 1.0) -> nn.Module:
     million weights in embedding and head; here the vocabulary is the data's 256 bytes. ``width`` multiplies the widths
     of heads and perceptrons.
     """
-    return _decoder("llama_60m", Form(8, 8, 512, 1376, llama=True), classes, shape, width)
+    return _decoder("llama_60m", Form(8, 8, 512, 1376, rotary=True, llama=True), classes, shape, width)
