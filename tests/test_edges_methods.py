@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.plan import planned
 from methods import Masks, Moment, build
 
-EXTRAS = {"cyclic", "lr_rewind", "lth_rewind", "rigl", "rigl_itop", "srigl", "granet_s0"}
+EXTRAS = {"cyclic", "lr_rewind", "lth", "lth_rewind", "rigl", "rigl_itop", "srigl", "granet_s0"}
 """What they document to do at sparsity 0 too: schedules of their own, batches that give gradients alone."""
 
 
