@@ -85,10 +85,8 @@ def test_every_matrix_of_the_networks_is_masked_and_nothing_else():
         "classifier.weight": 32 * 5 * 10,
     }
     assert {layer.name: layer.weights for layer in found["gru"]} == {
-        "layers.0.inputs.weight": 192,
-        "layers.0.state.weight": 192 * 64,
-        "layers.1.inputs.weight": 192 * 64,
-        "layers.1.state.weight": 192 * 64,
+        "layer.inputs.weight": 192,
+        "layer.state.weight": 192 * 64,
         "classifier.weight": 640,
     }
     assert {layer.uses for layer in found["gru"][:-1]} == {40}  # once for each value of a signal
@@ -107,7 +105,7 @@ def test_the_ledger_has_what_torch_and_fvcore_count(name):
 
 
 def test_erk_goes_by_the_sides_of_a_matrix_and_by_those_of_a_kernel():
-    for name, density, dense in (("gru", 0.1, "layers.0.inputs.weight"), ("conv1d", 0.3, "conv1.weight")):
+    for name, density, dense in (("gru", 0.1, "layer.inputs.weight"), ("conv1d", 0.3, "conv1.weight")):
         costs = measure(build(name, 10, SHAPE, 0), SIGNALS)
         densities = dict(zip((layer.name for layer in costs.layers), erk(costs.shapes, density), strict=True))
         assert [layer for layer, share in densities.items() if share == 1] == [dense]
