@@ -244,6 +244,32 @@ def test_overrides_choose_rows_and_may_ask_for_others(tmp_path, monkeypatch):
     assert len(found.orderings) == 1
 
 
+def test_an_override_of_an_axis_keeps_each_grid_to_its_own_settings(tmp_path, monkeypatch):
+    grids = """grid:
+  - {method: [set, static], sparsity: [0.9, 0.95], seed: [0, 1]}
+  - {method: rigl, method.distribution: uniform, sparsity: 0.9, seed: [0, 1]}
+  - {method: dense, seed: [0, 1]}
+"""
+    before, _, after = TEXT.partition("grid:")
+    paper(tmp_path, monkeypatch, before + grids + after.partition("\n")[2])
+
+    def chosen(*overrides):
+        found = grid.runs("mine", list(overrides), lambda told: None)
+        return [(run.method.name, run.method.distribution, run.sparsity, run.seed) for run in found]
+
+    assert chosen("method=[set,rigl]", "sparsity=0.90", "seed=1") == [
+        ("set", "erk", 0.9, 1),
+        ("rigl", "uniform", 0.9, 1),
+    ]
+    assert chosen("sparsity=0.95", "seed=0") == [
+        ("set", "erk", 0.95, 0),
+        ("static", "erk", 0.95, 0),
+        ("dense", "erk", 0, 0),
+    ]
+    assert chosen("method.distribution=uniform", "seed=0") == [("rigl", "uniform", 0.9, 0)]
+    assert {seed for *_, seed in chosen("seed=7", "method=static")} == {7}
+
+
 def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     records = paper(tmp_path, monkeypatch)
     ran(records, RAN)

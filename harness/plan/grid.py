@@ -60,7 +60,7 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
             ``method: all`` stands for every registered method, and the name of a family for its members. One of these
             is left out where it cannot have the sparsity, the model or the budget; a method named itself is not.
         overrides: Of every run; one that names an axis of a grid replaces it in all grids (``seed=0`` or
-            ``method=[rigl,set]``).
+            ``method=[rigl,set]``). Of a paper's suite it chooses among the values of the grids, if they have all.
         tell: Takes a line about each cell that is left out.
 
     Raises:
@@ -71,6 +71,8 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
     if name not in (*names(), *papers()):
         raise unknown("suite", name, (*names(), *papers()))
     base, grids = _read(name, tell)
+    if name not in names():
+        grids, overrides = _chosen(grids, overrides)
     grids, rest = _replaced(grids, overrides)
     told: set[str] = set()
     found = False
@@ -142,6 +144,39 @@ def _loaded(name: str) -> dict[str, Any]:
         f"suite {name}: {path} has to hold grid: with lists of values, or a list of such grids, and may hold base: "
         f"with settings"
     )
+
+
+def _chosen(grids: list[Grid], overrides: list[str]) -> tuple[list[Grid], list[str]]:
+    """Return what overrides leave of grids, and the other overrides.
+
+    Of an axis the values that are given are left, if the grids have every one of them. A grid that has none of them is
+    left out, so that each row stays with the settings of its own grid; but dense nets have no sparsity.
+    """
+    rest = []
+    for override in overrides:
+        axis, _, text = override.partition("=")
+        had = [value for grid in grids for value in grid.get(axis, [])]
+        given = config.several(axis, text) if had else [text]
+        if not all(any(_same(value, each) for value in had) for each in given):
+            rest.append(override)
+            continue
+        left = []
+        for grid in grids:
+            values = [value for value in grid.get(axis, []) if any(_same(value, each) for each in given)]
+            if values:
+                left.append(grid | {axis: values})
+            elif axis not in grid and axis in ("seed", "sparsity"):
+                left.append(grid)
+        grids = left
+    return grids, rest
+
+
+def _same(value: Any, text: str) -> bool:
+    """Tell whether a value of a grid is that of an override; 0.90 is 0.9."""
+    try:
+        return float(value) == float(text.strip())
+    except (TypeError, ValueError):
+        return _text(value) == text.strip()
 
 
 def _replaced(grids: list[Grid], overrides: list[str]) -> tuple[list[Grid], list[str]]:
