@@ -10,6 +10,7 @@ from harness import config
 from harness.audit import submission
 from harness.cli import check
 from harness.cli.arguments import FAILED
+from harness.config.typed import require_types
 from harness.errors import UsageError
 from harness.executors import rerun
 from harness.executors.execute import execute
@@ -64,6 +65,27 @@ def test_what_this_machine_lacks_refuses_no_record(trained, tmp_path, monkeypatc
         f"{paths[1]}: passes",
         "1 checked: 1 pass, 0 refused; 1 could not be checked",
     ]
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value", "said"),
+    [
+        ("model", "widths", "abc", "config.model: "),
+        ("model", "widths", [-1], "model.widths='[-1]': allowed are"),
+        ("model", "dropout", "0.2", "config.model.dropout: '0.2' is not of its type"),
+        ("dataset", "subset", [3], "config.dataset: "),
+        ("recipe", "loss", "mse", "unknown recipe.loss 'mse'"),
+        ("recipe", "lr_until", "5 epochs", "config.recipe: "),
+    ],
+)
+def test_settings_of_another_type_are_refused_before_a_run_is_made_of_them(group, name, value, said):
+    run = config.resolve([])
+    require_types(run)
+    setattr(getattr(run, group), name, value)
+    with pytest.raises(UsageError) as refused:
+        require_types(run)
+    assert str(refused.value).startswith(said)
+    assert "\n" not in str(refused.value)
 
 
 def test_on_an_accelerator_accuracy_may_drift_and_counts_may_not():

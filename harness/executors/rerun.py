@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import config
 from harness.budget.kinds import KINDS
+from harness.config.typed import require_types
 from harness.errors import UsageError, unknown
 from harness.executors.execute import execute, require
 from harness.plan.planned import plan
@@ -31,12 +32,13 @@ def rerun(record: Record, folder: Path, on_event: Callable[[dict[str, Any]], Non
         How the new record differs, one line per difference; nothing if it agrees.
 
     Raises:
-        UsageError: This machine cannot run it: no container engine, no such device, data missing, or
-            a method that is not installed.
+        UsageError: Its settings are not of their types; or this machine cannot run it: no container engine, no such
+            device, data missing, or a method that is not installed.
     """
     if record["method"] not in registry.methods():
         raise unknown("method", record["method"], registry.methods())
     run = config.from_dict(record["config"])
+    require_types(run)
     run.output, run.keep = str(folder), "none"
     # A record of a container is repeated in one, or the comparison would be of two programs.
     run.runner.name = record["runner"]

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.errors import UsageError
+from harness.errors import UsageError, unknown
 from harness.records.metrics import CLASSIFICATION
 from harness.tasks import base
 from harness.tasks.data.contents import Arrays
 from harness.tasks.data.locate import Config
 from harness.tasks.data.order import shares
+from harness.vocabulary import VALIDATIONS
 
 
 def inputs(config: Config, *, decoded: bool) -> None:
@@ -71,6 +72,8 @@ def parts(config: Config, *, decoded: bool) -> None:
             if task.validation == "last":
                 raise UsageError(f"{said}: would mix the parts of {name}; set dataset.train_examples and the others")
     chosen = validation(config)
+    if chosen not in VALIDATIONS:
+        raise unknown("dataset.validation", chosen, VALIDATIONS)
     if chosen == "stratified" and task.validation != "stratified":
         raise UsageError(f"dataset.validation=stratified: needs classes, which the task {task.name} of {name} has not")
     if task.validation == "last" and chosen != "last":

@@ -34,7 +34,7 @@ def chosen(config: Config, found: Arrays) -> Arrays:
         return found
     available = len(found.train_targets), len(found.test_targets)
     for (name, count), there in zip(wanted.items(), available, strict=True):
-        if count > there:
+        if not isinstance(count, int) or not 0 <= count <= there:
             raise UsageError(f"dataset.{name}={count}: {config['name']} has {there}")
     train, test = (
         order[:count] if count else np.arange(there)
