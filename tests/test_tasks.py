@@ -20,6 +20,7 @@ from harness import config
 from harness.budget.inputs import Inputs
 from harness.budget.measure import measure
 from harness.cli.main import parse
+from harness.conformance.kit import Examination
 from harness.errors import UnfitError, UsageError
 from harness.plan.planned import plan
 from harness.records import load
@@ -381,12 +382,15 @@ def test_tokens_train_and_a_folder_is_read_where_one_is_named(tmp_path):
     assert (named["test_examples"], data.directory(named)) == (144, tmp_path)
 
 
-def test_the_kit_judges_methods_on_a_task(waves, capsys):
-    words = [waves, "model=mlp", "recipe=tabular", "budget=steps:20", "sparsity=0.8", "evaluations=1"]
-    assert call("doctor", "method", "rigl", *words) == 0
+def test_the_kit_judges_methods_and_models_on_a_task(waves, capsys):
+    words = [waves, "recipe=tabular", "sparsity=0.8", "evaluations=1"]
+    assert call("doctor", "method", "rigl", "model=mlp", *words, "budget=steps:12") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "FAILS" not in said
     assert "counts and test mae" in said
+    model = Examination("model", "mlp", words)
+    assert "outputs of [1] for inputs of [6]" in model.check("builds")
+    assert "31,900 of 32,301 parameters, in 3 layers" in model.check("maskable")
 
 
 def test_doctor_data_says_what_a_run_would_see(waves, capsys):

@@ -32,10 +32,8 @@ def builds(study: Study) -> str:
     if found != (wanted := (2, *(inputs.outputs or ()))):
         raise ConformanceError(f"two samples give {found}, not {wanted}")
     size = sum(parameter.numel() for parameter in first.parameters())
-    if len(wanted) == 2:
-        what = f"{run.dataset.classes} {'scores' if run.dataset.task == CLASSIFICATION else 'values'}"
-    else:
-        what = f"values of shape {list(wanted[1:])}"
+    labelled = run.dataset.task == CLASSIFICATION
+    what = f"{run.dataset.classes} scores" if labelled else f"outputs of {list(wanted[1:])}"
     return f"{size:,} parameters from the seed alone; {what} for inputs of {list(inputs.shape)}"
 
 

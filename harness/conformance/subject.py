@@ -111,7 +111,9 @@ class Subject:
     def _resolved(self, more: tuple[str, ...]) -> RunConfig:
         chosen = [] if self._is_module and self.group == "model" else [f"{self.group}={self._named}"]
         fixed = ("runner=local", "checkpoint_seconds=0", "keep=none")
-        given = ["device=cpu", *_RUNS[self.group], *self.overrides, *chosen, *more, *fixed]
+        own_data = any(each.startswith("dataset=") for each in self.overrides)
+        usual = [each for each in _RUNS[self.group] if not (own_data and each.startswith("dataset"))]
+        given = ["device=cpu", *usual, *self.overrides, *chosen, *more, *fixed]
         run = config.resolve(given)
         if not chosen:
             run.model = replace(run.model, name=self._module_name)
