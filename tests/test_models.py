@@ -122,6 +122,12 @@ def test_a_dense_layer_that_is_not_there_is_refused_with_the_names_that_are():
     with pytest.raises(UsageError, match=r"unknown layer 'stem.weight'.*classifier.weight") as caught:
         maskable(build("convnet", 10, (1, 8, 8), 0), (1, 8, 8), ["stem.weight"])
     assert "\n" not in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        maskable(build("mlp", 10, (1, 28, 28), 0), (1, 28, 28), ["fc3"])
+    assert str(caught.value) == (
+        "unknown layer 'fc3': allowed are 1.weight, 3.weight, 5.weight "
+        "(1.weight 300x784, 3.weight 100x300, 5.weight 10x100)"
+    )
 
 
 def test_a_model_needs_a_layer_to_mask():

@@ -109,7 +109,7 @@ class _Names:
                 or fnmatchcase(part.parameter, pattern)
             }
             if not hits:
-                raise unknown("layer", pattern, allowed)
+                raise UsageError(f"{unknown('layer', pattern, allowed)}{_shapes(list(allowed.values()))}")
             found |= hits
         return found
 
@@ -165,6 +165,12 @@ class _Names:
         if any(found.reached is None or part.parameter in found.reached for found in training.findings):
             return None
         return "receives no gradient (it is detached, or used under no_grad)"
+
+
+def _shapes(few: Sequence[Part]) -> str:
+    """Return the shapes of few weights, which tell layers apart whose names are numbers."""
+    shapes = [f"{part.name} {'x'.join(map(str, part.weight.shape))}" for part in few]
+    return f" ({', '.join(shapes)})" if len(few) <= 2 * _NAMED else ""
 
 
 def _listed(names: Sequence[str]) -> str:
