@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from harness.cli import limits
-from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs_anywhere, jobs_here, margin, output
+from harness.cli.arguments import DONE, FAILED, OVERRIDES, jobs_anywhere, margin, output
+from harness.cli.where import Where, where_of
 from harness.console import say, shown
-from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.board.spending import Plan
@@ -72,7 +72,7 @@ def call(given: argparse.Namespace) -> int:
     if given.until is not None:
         return _until(given, overrides, bounds, options)
     settings = list(grid.runs(given.suite, overrides))
-    where = _where(given, options)
+    where = where_of(given, options)
     if where.executor == "local" and settings[0].runner.name == "local":
         from harness.runners import processes
 
@@ -98,7 +98,7 @@ def _until(given: argparse.Namespace, overrides: list[str], bounds: limits.Limit
     from harness.plan import until
 
     settings = until.cells(given.suite, overrides)
-    where = _where(given, options)
+    where = where_of(given, options)
     from harness.executors.execute import fetch
 
     fetch(settings)
@@ -133,7 +133,7 @@ def _detach(given: argparse.Namespace, overrides: list[str], options: list[str])
     from harness.plan.listing import FOLDER
 
     next(grid.runs(given.suite, overrides, lambda line: None))  # what is misspelt is said here, not in the log
-    _where(given, options)
+    where_of(given, options)
     folder = output([override for override in overrides if override.startswith("output=")])
     log = folder / FOLDER / f"{given.suite}.log"
     pid = detach.start([argument for argument in sys.argv[1:] if argument != "--detach"], log)
@@ -175,33 +175,7 @@ def _require(runs: "list[Planned]", rows: set[str], reasons: set[str]) -> None:
             reasons.add(planned.choice.why)
 
 
-class _Where(NamedTuple):
-    """Where a suite is trained.
-
-    Attributes:
-        executor: The name of the executor.
-        options: Those of the executor.
-        jobs: Jobs at a time; None for auto, 0 for what the executor usually has.
-    """
-
-    executor: str
-    options: Any
-    jobs: int | None
-
-
-def _where(given: argparse.Namespace, options: list[str]) -> _Where:
-    from harness.executors import choose
-
-    if given.executor == "local":
-        jobs_here(given.jobs)
-    elif given.jobs is None:
-        raise UsageError(f"--jobs auto measures this machine: with --executor {given.executor} it is a number")
-    return _Where(given.executor, choose.options(given.executor, options), given.jobs)
-
-
-def _train(
-    runs: "list[Planned]", where: _Where, bounds: limits.Limits, looks: "Plan | None" = None
-) -> "list[Finished]":
+def _train(runs: "list[Planned]", where: Where, bounds: limits.Limits, looks: "Plan | None" = None) -> "list[Finished]":
     from harness.cli.follow import follow
     from harness.plan.chains import chains
 

@@ -62,7 +62,12 @@ mean that is over ten points and over six times as far from the best as the medi
 
 OUTSIDE: Spec = {
     "transform": [{"filter": "datum.outside"}],
-    "mark": {"type": "text", "dy": {"expr": "-13 * better"}, "fontSize": 13, "text": {"expr": "better > 0 ? '↓' : '↑'"}},
+    "mark": {
+        "type": "text",
+        "dy": {"expr": "-13 * better"},
+        "fontSize": 13,
+        "text": {"expr": "better > 0 ? '↓' : '↑'"},
+    },
     "encoding": {"y": SCORE},
 }
 """An arrow at a point that lies farther out than its place says."""
