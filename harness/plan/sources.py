@@ -68,8 +68,15 @@ def of_run(run: RunConfig) -> Sources:
 def shared() -> str:
     """Return the digest of the code that all runs share."""
     found = [path for part in _SHARED for path in _files(ROOT / part)]
-    extensions = [ROOT / folder for folder in _EXTENSIONS]
-    return tree_digest(path for path in found if path.parent not in extensions or path.name in _SHARED_EXTENSION_CODE)
+    return tree_digest(path for path in found if not _extends(path))
+
+
+def _extends(path: Path) -> bool:
+    """Whether a file is a new member of an extension point, or part of one that has a folder of its own."""
+    points = [ROOT / folder for folder in _EXTENSIONS]
+    if path.parent in points:
+        return path.name not in _SHARED_EXTENSION_CODE
+    return any(point in path.parents for point in points)
 
 
 def lock_text() -> str:
