@@ -77,6 +77,9 @@ def test_variables_become_overrides(folder):
     assert calls(folder, "plan", "SUITE=smoke") == [["plan", "--suite", "smoke"]]
     assert calls(folder, "plan", "SUITE=smoke", "UNTIL=0.5") == [["plan", "--suite", "smoke", "--until", "0.5"]]
     assert calls(folder, "suite", "SUITE=smoke", "UNTIL=0.5")[0][-2:] == ["--until", "0.5"]
+    paper = ["reproduce", "snfs_mnist", "--executor", "local", "--jobs", "2", "seed=0", "--no-train"]
+    assert calls(folder, "reproduce", "PAPER=snfs_mnist", "JOBS=2", "SEED=0", "ARGS=--no-train") == [paper]
+    assert calls(folder, "reproduce") == [["reproduce", "", "--executor", "local"]]
     assert make(folder, "plan", "JOBS=2").returncode == 2
     assert calls(folder, "suite") == [["suite", "--suite", "", "--executor", "local"]]
 
