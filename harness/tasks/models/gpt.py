@@ -118,6 +118,9 @@ class Decoder(nn.Module):
         context: Tokens of the longest window.
     """
 
+    cosines: Tensor
+    sines: Tensor
+
     def __init__(self, form: Form, vocabulary: int, context: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, form.width)
