@@ -92,8 +92,7 @@ class DockerRunner:
         The container writes into ``FOLDER/inside`` alone. What it leaves there is checked, and only a record that
         passes is put where the harness looks for it, ``FOLDER/record.json``.
         """
-        requested = json.loads(request.read_text())
-        config = requested["config"]
+        config = (requested := json.loads(request.read_text()))["config"]
         boxes.check(limits, self._engine)
         if unlimited := [name for name in self._engine.unkept if getattr(limits, name) is not None]:
             on_event({"event": "log", "text": f"this engine cannot limit {' or '.join(unlimited)}; the record says so"})
