@@ -11,7 +11,8 @@ from harness.cli import main
 from harness.cli.deploy import _output_of
 from harness.deploy import choice
 from harness.deploy.conditions import Conditions
-from harness.deploy.network import deploy
+from harness.deploy.layers import find, inputs
+from harness.deploy.network import _noise, deploy
 from harness.errors import UsageError
 from harness.executors.execute import execute
 from harness.networks import keep
@@ -21,6 +22,9 @@ from harness.plan import grid
 from harness.plan.planned import plan
 from harness.records import deployments, load, write
 from harness.records.deployment_schema import BATCHES
+from harness.tasks.models import build
+
+CPU = torch.device("cpu")
 
 
 def trained(output, method="static", **more):
@@ -102,16 +106,32 @@ def test_outputs_that_differ_or_are_not_finite_are_no_result(finished, monkeypat
     monkeypatch.setattr(module, "choose", wrong)
     with pytest.raises(UsageError, match=r"\d layers in sparse formats the outputs at batch 1 differ from dense by"):
         deploy(finished[1], None, Conditions(threads=1, repeats=7), lambda *_: None)
-    monkeypatch.setattr(module, "_images", lambda about, batch: torch.full((batch, *about["shape"]), torch.nan))
+    monkeypatch.setattr(module, "_noise", lambda about, batch, *_: torch.full((batch, *about["shape"]), torch.nan))
     with pytest.raises(UsageError, match="outputs are not finite in float32"):
         deploy(finished[1], None, Conditions(threads=1, repeats=7), lambda *_: None)
 
 
-def test_images_that_no_memory_holds_are_refused_by_their_shape():
-    from harness.deploy.network import _images
-
+@pytest.mark.parametrize("more", [{}, {"tokens": 256}, {"tokens": "many"}])
+def test_inputs_that_no_memory_holds_or_that_are_none_are_refused_by_their_shape(more):
+    about = {"seed": 0, "shape": [3, 10_000_000, 10_000_000], **more}
     with pytest.raises(UsageError, match=r"no 32 inputs of shape \[3, 10000000, 10000000\] can be made here: "):
-        _images({"seed": 0, "shape": [3, 10_000_000, 10_000_000]}, 32)
+        _noise(about, 32, torch.float32, CPU)
+
+
+def test_tokens_stay_integers_in_any_precision_and_images_and_signals_do_not():
+    tokens = _noise({"seed": 1, "shape": [64], "tokens": 5}, 8, torch.bfloat16, CPU)
+    assert (tokens.dtype, tokens.shape, tokens.unique().tolist()) == (torch.int64, (8, 64), [0, 1, 2, 3, 4])
+    assert _noise({"seed": 1, "shape": [1, 40]}, 8, torch.bfloat16, CPU).dtype == torch.bfloat16
+
+
+def test_a_recurrent_layer_is_measured_on_its_last_state():
+    model = build("gru", 10, (1, 40), 0).eval()
+    layers, _ = find(model, ["layer.inputs.weight", "layer.state.weight"])
+    with torch.no_grad():
+        given = inputs(model, layers, torch.ones(2, 1, 40))
+    assert given["layer.inputs.weight"].shape == (2, 40, 1)
+    assert given["layer.state.weight"].shape == (2, 64)
+    assert given["layer.state.weight"].abs().sum() > 0  # the first is 0
 
 
 def test_the_command_takes_a_record_or_a_network_and_writes_one_file(finished, capsys, tmp_path):

@@ -14,6 +14,7 @@ from harness.containers import orphans
 from harness.executors.execute import execute
 from harness.places import ROOT
 from harness.plan.planned import plan
+from harness.tasks.data.sets import mnist1d
 
 pytestmark = pytest.mark.docker
 
@@ -88,6 +89,12 @@ def test_a_run_in_a_container_is_verified_and_gives_the_metrics_of_a_local_one(l
     assert inside["config"]["runner"]["memory"] == "16g"
     assert [event["event"] for event in lab.events if event["event"] != "waiting"][-1] == "done"
     assert any(event["event"] == "progress" for event in lab.events)
+
+
+def test_signals_are_made_in_a_container_as_outside_of_it(lab):
+    made = lab.run("dataset=mnist1d", "method=static", "budget=steps:20")
+    assert (made["status"], made["reason"]) == ("done", None)
+    assert made["provenance"]["data_sha256"] == mnist1d.SHA256
 
 
 def test_the_outside_counts_by_the_rules_that_the_run_was_made_under(lab):
