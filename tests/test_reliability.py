@@ -195,7 +195,7 @@ def test_agreement_is_the_mean_over_pairs_and_an_ensemble_the_mean_of_probabilit
     found, labels = three.ensemble(), parts[0].labels.numpy()
     assert found.accuracy == np.mean(mean.argmax(1) == labels)
     assert found.calibration == pytest.approx(by_hand(np.log(mean), labels))
-    with pytest.raises(UsageError, match="not those of the other seeds"):
+    with pytest.raises(UsageError, match="not that of the other seeds"):
         three.add(said(0, images=41))
 
 
