@@ -136,6 +136,15 @@ def test_a_metric_that_is_none_is_refused(field, value):
     assert any("config.dataset.metric" in line for line in validate(record))
 
 
+def test_a_task_of_ones_own_may_be_compared_by_accuracy_and_measure_more():
+    record = make()
+    record["config"]["dataset"] |= {"task": "speech", "metric": ACCURACY.described()}
+    record["metrics"]["test_more"] = {"words": 0.5}
+    assert validate(record) == []
+    record["metrics"]["test_score"] = 0.9
+    assert validate(record) == ["metrics.test_score: a record of the task 'speech' has no such value"]
+
+
 def test_a_finished_record_of_another_task_has_a_score_and_no_reliability():
     (record,) = runs("rigl", (2.0,))
     record["metrics"]["test_score"] = None

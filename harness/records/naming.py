@@ -25,7 +25,10 @@ def foreign(dataset: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         dataset: The ``dataset`` of its config.
     """
-    return OF_OTHERS if metrics.of_dataset(dataset) == metrics.ACCURACY else OF_ACCURACY
+    if metrics.of_dataset(dataset) != metrics.ACCURACY:
+        return OF_ACCURACY
+    # a task of one's own may be compared by its accuracy and measure more than that
+    return OF_OTHERS if metrics.task_of(dataset) == metrics.CLASSIFICATION else OF_OTHERS[:2]
 
 
 def problems(record: Mapping[str, Any]) -> list[str]:
