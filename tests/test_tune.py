@@ -124,6 +124,13 @@ def test_a_value_that_the_method_refuses_names_space_and_trial(tmp_path):
         search(run(), wide, 3).runs()
 
 
+def test_without_a_validation_split_nothing_is_tuned():
+    from harness.tuning.search import search
+
+    with pytest.raises(UsageError, match="dataset.val_examples=0: trials are scored on the validation split"):
+        search(run("rigl", "dataset.val_examples=0"), "default", 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
