@@ -127,7 +127,7 @@ def test_a_value_that_the_method_refuses_names_space_and_trial(tmp_path):
 def test_without_a_validation_split_nothing_is_tuned():
     from harness.tuning.search import search
 
-    with pytest.raises(UsageError, match="dataset.val_examples=0: trials are scored on the validation split"):
+    with pytest.raises(UsageError, match=r"dataset.val_examples=0: trials are scored on the validation split"):
         search(run("rigl", "dataset.val_examples=0"), "default", 2)
 
 
