@@ -155,6 +155,7 @@ def test_what_a_row_does_not_state_is_that_of_the_paper(tmp_path, monkeypatch):
     first, second, *_ = read("mine").lines
     assert (first.published, first.tolerance, first.key) == (Published(95.0, 0.2, "std", 5), 0.5, "a/set")
     assert second.published == Published(94.0, None, "", 5)
+    assert read("mine").orderings[1].order == ({"method": "dense", "sparsity": 0}, {"method": "static", "sparsity": 0.9})
 
 
 def test_a_row_that_stands_for_several_is_refused(tmp_path, monkeypatch):
@@ -286,6 +287,20 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     assert rows[-1]["key"] == "order: nothing_yet 0.9 > set 0.9"
     assert written[".md"].count("| ordering reproduced") == 1
     assert "<script" not in written[".html"]
+
+
+def test_the_readme_has_a_line_for_each_paper_that_was_run(tmp_path, monkeypatch):
+    records = paper(tmp_path, monkeypatch)
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- reproductions:start -->old<!-- reproductions:end -->\nbottom\n")
+    reproduce.write([reproduce.of("mine", [], records)], tmp_path, readme)
+    assert "No paper has been run yet" in readme.read_text()
+    ran(records, RAN)
+    assert set(reproduce.recorded(records)) == {"mine", "layer_collapse"}
+    reproduce.write([reproduce.of("mine", [], records)], tmp_path, readme)
+    (row,) = [line for line in readme.read_text().splitlines() if line.startswith("| mine")]
+    assert [cell.strip() for cell in row.strip("|").split("|")][2:] == ["5", "2", "1", "0", "0", "1", "1 of 3"]
+    assert "old" not in readme.read_text()
 
 
 def test_a_paper_is_named_before_the_overrides():

@@ -166,7 +166,7 @@ def _ordering(where: str, given: Any) -> Ordering:
     rows = [{"method": each} if isinstance(each, str) else each for each in reader.items("order")]
     if len(rows) < 2:
         raise UsageError(f"{where}: order: needs two rows or more, the best first")
-    order = tuple(_settings(where, {**each, **at}) for each in rows)
+    order = tuple(_settings(where, {**at, **each}) for each in rows)
     reader.nothing_else(("said", "at", "order"))
     said = reader.text("said") or " > ".join(words(each) for each in order)
     return Ordering(said, order)
