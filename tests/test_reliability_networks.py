@@ -20,6 +20,7 @@ from harness.executors.execute import execute
 from harness.networks import keep
 from harness.plan.planned import plan
 from harness.records import RecordError, load, record_name, reliability, write
+from harness.reliability.reload import Reloading
 from harness.training import network
 from harness.vocabulary import CORRUPTIONS
 
@@ -349,3 +350,17 @@ def test_a_page_of_a_run_shows_its_reliability(two_seeds, capsys):
     printed = capsys.readouterr().out
     assert "calibration error" in printed
     assert "under jpeg" in printed
+
+
+def test_signals_are_calibrated_and_not_corrupted_and_another_task_is_neither(tmp_path, capsys):
+    path = trained(tmp_path, "dataset=mnist1d")
+    given = main.parse(["reliability", str(path)])
+    assert given.call(given) == 1
+    reason = "images that are classified are corrupted, and mnist1d has none; --no-corruptions measures the rest"
+    assert reason in capsys.readouterr().err
+    given = main.parse(["reliability", str(path), "--no-corruptions"])
+    assert given.call(given) == 0
+    other = load(path)
+    other["config"]["dataset"]["task"] = "Prices"
+    with pytest.raises(UsageError, match="its task is Prices: reliability is measured of a classification alone"):
+        Reloading()(tmp_path, other)

@@ -8,6 +8,7 @@ from typing import Any
 from harness.audit.reliability import problems
 from harness.board import aggregate
 from harness.board.tables import Row
+from harness.config import DatasetConfig
 from harness.config.check import check_corruptible
 from harness.errors import UsageError
 from harness.records import Record, reliability
@@ -140,7 +141,7 @@ class Measuring:
         if known and taken_over:
             made["corruptions"] = dict(known)
         elif self._corruptions:
-            check_corruptible(reloaded.run.dataset)
+            _require_corruptible(reloaded.run.dataset)
             made = measured(corruptions=True)
         if own is not None:
             both = made.keys() & own.keys()
@@ -162,6 +163,13 @@ class _Counted:
     def __call__(self, passes: float) -> None:
         self.passes += passes
         self._tell(passes)
+
+
+def _require_corruptible(dataset: DatasetConfig) -> None:
+    try:
+        check_corruptible(dataset)
+    except UsageError as error:
+        raise UsageError(f"{error}; --no-corruptions measures the rest") from None
 
 
 def _filed(output: Path, record: Record, made: dict[str, Any], samples: int) -> dict[str, Any]:
