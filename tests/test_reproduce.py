@@ -155,7 +155,8 @@ def test_what_a_row_does_not_state_is_that_of_the_paper(tmp_path, monkeypatch):
     first, second, *_ = read("mine").lines
     assert (first.published, first.tolerance, first.key) == (Published(95.0, 0.2, "std", 5), 0.5, "a/set")
     assert second.published == Published(94.0, None, "", 5)
-    assert read("mine").orderings[1].order == ({"method": "dense", "sparsity": 0}, {"method": "static", "sparsity": 0.9})
+    dense, static = read("mine").orderings[1].order
+    assert (dense, static) == ({"method": "dense", "sparsity": 0}, {"method": "static", "sparsity": 0.9})
 
 
 def test_a_row_that_stands_for_several_is_refused(tmp_path, monkeypatch):
