@@ -16,7 +16,7 @@ def no_data(study: Study) -> str:
 
     The run is trained again in a process that has black images in place of the data: each step takes its gradients from
     a recording. There the code of the method may open nothing but code and start nothing. A method that looks at
-    images or labels, wherever it finds them, does something else there.
+    inputs or targets, wherever it finds them, does something else there.
     """
     try:
         state = study.blind()
@@ -28,7 +28,7 @@ def no_data(study: Study) -> str:
         raise ConformanceError(f"in a process without data, on recorded gradients, the run ends with other {found}")
     steps = first.course.ledger.steps
     return (
-        f"a process without images, labels or files, on the recorded gradients of {steps} steps, ends with the same "
+        f"a process without inputs, targets or files, on the recorded gradients of {steps} steps, ends with the same "
         f"masks and weights to the bit"
     )
 

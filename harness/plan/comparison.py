@@ -161,10 +161,10 @@ def _share(run: RunConfig, method: ShortDense) -> float:
     sparse = _price(_like(run, method)).train_flops
     assert sparse is not None
     ready = sized(run)
-    image = ready.costs.training([layer.weights for layer in ready.costs.layers])
+    sample = ready.costs.training([layer.weights for layer in ready.costs.layers])
     batches = (ready.train_samples, run.recipe.batch_size)
     most = range(1, int(ready.budget.amount) + 1)
-    steps = bisect_right(most, sparse, key=lambda steps: image * budget_samples(steps, *batches))
+    steps = bisect_right(most, sparse, key=lambda steps: sample * budget_samples(steps, *batches))
     if not steps:
         raise UnfitError(f"method {method.name!r}: {method.like} takes fewer training FLOPs than one dense step")
     return 1.0 if steps == most[-1] else _written(run, steps, steps_per_epoch(*batches))

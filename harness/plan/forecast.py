@@ -53,8 +53,8 @@ def forecast(
         budget: What the run may spend.
         costs: Dense costs of the model.
         weights: The masked weights as initialised, in model order.
-        train_samples: Images in the training split.
-        batch_size: Images an iteration.
+        train_samples: Samples in the training split.
+        batch_size: Samples an iteration.
 
     Raises:
         UsageError: The budget is too small for what the method computes before the first step, or a hook returned

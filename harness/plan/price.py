@@ -18,9 +18,9 @@ class Price:
     Attributes:
         train_flops: Of the whole run; None under a budget whose number of steps only the machine knows.
         reference_flops: Training FLOPs of the dense run of the same task and number of epochs.
-        inference_flops: Of one image at the end of training.
-        dense_forward_flops: Of one image through the dense model; through the full one, for a narrower one.
-        layers: Per masked layer ``name``, ``shape``, dense ``macs`` of one image, and ``density`` at the end.
+        inference_flops: Of one sample at the end of training.
+        dense_forward_flops: Of one sample through the dense model; through the full one, for a narrower one.
+        layers: Per masked layer ``name``, ``shape``, dense ``macs`` of one sample, and ``density`` at the end.
         estimated: Whether only training decides on the layer densities.
         notes: What the user of such a run should know, a line each.
     """
