@@ -28,7 +28,7 @@ SLOW = (
     *("test_board", "test_kept_networks", "test_interface", "test_record", "test_train", "test_site"),
     *("test_deploy", "test_device_clock", "test_exporters", "test_leases", "test_packaging", "test_publish"),
     *("test_reliability_networks", "test_retries", "test_status", "test_tasks", "test_trackers"),
-    *("test_batches", "test_elsewhere", "test_ray", "test_slurm"),
+    *("test_batches", "test_elsewhere", "test_language", "test_ray", "test_slurm"),
 )
 """What starts processes, containers and browsers, or trains many networks: left out by ``--fast``."""
 
