@@ -263,11 +263,12 @@ def test_dense_and_at_80_percent_a_transformer_beats_a_5_gram_on_the_same_bytes(
     (tmp_path / "text").mkdir()
     for path in sorted((LIBRARY / "encodings").glob("cp*.py")):
         (tmp_path / "text" / f"{path.stem}.txt").write_bytes(path.read_bytes())
-    settings = [f"dataset.root={tmp_path / 'text'}", "model.width=0.5", "recipe.lr=0.01", "budget=steps:1000"]
+    settings = [f"dataset.root={tmp_path / 'text'}", "dataset.train_examples=1500", "dataset.val_examples=100"]
+    settings += ["model.width=0.5", "recipe.lr=0.01", "device=cpu", "evaluations=1"]
     found = {}
-    for method in ("dense", "rigl"):
+    for method, steps in (("dense", 760), ("gmp", 900)):
         run = config.resolve(
-            ["dataset=text_folder", f"method={method}", "sparsity=0.8", *settings, "device=cpu", "evaluations=1"]
+            ["dataset=text_folder", f"method={method}", "sparsity=0.8", f"budget=steps:{steps}", *settings]
         )
         (tmp_path / method).mkdir()
         made = record(run, tmp_path / method)
