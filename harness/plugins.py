@@ -189,12 +189,13 @@ def _sha256(path: Path) -> str:
 
 
 def _digest(group: str, name: str, request: Mapping[str, Any]) -> str | None:
-    """Return what identifies a plug-in in the identity of a run; None for a data set, which has a fingerprint."""
+    """Return what identifies a plug-in's code; None for a function that returns data, which have a fingerprint."""
     if group == "method":
         return source_digest(registry.METHODS[name])
     if group == "model":
         return source_digest(_room(group).builder(name))
-    return None
+    found: str | None = _room(group).digest(name)
+    return found
 
 
 def _forget(module: str) -> None:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import sparsebench as sb
-from harness import config
+from harness import config, plugins
 from harness.budget.inputs import Inputs
 from harness.budget.measure import measure
 from harness.cli.main import parse
@@ -231,7 +231,11 @@ def test_a_run_with_another_loss_is_another_run(tmp_path, waves):
     first = key()
     path.write_text("# Only a comment.\n" + REGRESSION)
     assert key() == first
+    request = {"plugins": resolved(waves).plugins, "sources": {"dataset": data.DATASETS["Waves"].digest}}
+    plugins.load_requested(request)
     path.write_text(REGRESSION.replace("F.mse_loss", "F.l1_loss"))
+    with pytest.raises(UsageError, match="dataset 'Waves' has changed since the run was planned"):
+        plugins.load_requested(request)
     assert key() != first
 
 

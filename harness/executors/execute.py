@@ -201,7 +201,11 @@ def _request(planned: Planned, successor: Planned | None) -> dict[str, Any]:
         "code": planned.identity.code,
         "image": _image(planned),
         "tuning": described(planned.run),
-        "sources": {"method": planned.sources.method, "model": planned.sources.model},
+        "sources": {
+            "method": planned.sources.method,
+            "model": planned.sources.model,
+            "dataset": data.DATASETS[planned.run.dataset.name].digest,
+        },
         "provenance": {
             **provenance.source(),
             "method_sha256": planned.sources.method,

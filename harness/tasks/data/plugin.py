@@ -97,6 +97,11 @@ def settings(config: Config) -> dict[str, Any]:
     }
 
 
+def digest(name: str) -> str | None:
+    """Return the digest of the source of a plug-in's task; None for other data sets."""
+    return DATASETS[name].digest
+
+
 def task_name(name: str) -> str | None:
     """Return the task of a data set of a plug-in; None if it is not loaded."""
     known = DATASETS.get(name)
