@@ -364,3 +364,9 @@ def test_signals_are_calibrated_and_not_corrupted_and_another_task_is_neither(tm
     other["config"]["dataset"]["task"] = "Prices"
     with pytest.raises(UsageError, match="its task is Prices: reliability is measured of a classification alone"):
         Reloading()(tmp_path, other)
+    other = load(path)
+    other["config"]["recipe"]["loss"] = "squared_error"
+    with pytest.raises(
+        UsageError, match=r"recipe\.loss=squared_error gives no probabilities: reliability is measured with"
+    ):
+        Reloading()(tmp_path, other)

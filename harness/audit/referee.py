@@ -22,6 +22,7 @@ from harness.budget.parts import select
 from harness.config import RunConfig, from_dict
 from harness.errors import UsageError
 from harness.machine.precision import placed
+from harness.records import reliability
 from harness.records.metrics import field
 from harness.seeds import derive
 from harness.tasks import base, data, models
@@ -59,7 +60,7 @@ def judge(plain: dict[str, Any], left: Path) -> dict[str, Any]:
         What a record adds to its config (``layers``, ``fixed_flops``, ``train_samples``); per layer, in model order,
         ``active``, ``nonzero`` and ``outside`` (weights that are not zero where the mask is), under a pattern
         ``violations``, with a constant fan-in ``active_neurons`` by name; and what a record says of the test set
-        (`harness.tasks.score.recorded`) with ``reliability``, None for a trial of tuning and where the task has none.
+        (`harness.tasks.score.recorded`) with ``reliability``, None for a trial of tuning and where there is none.
 
     Raises:
         UsageError: Two independent counts of the model's products differ.
@@ -107,7 +108,7 @@ def _score(run: RunConfig, model: nn.Module, plain: dict[str, Any]) -> dict[str,
     test = load_data(run).test
     generators.seed(derive(run.seed, "test"))  # as the run did
     score = evaluate(placed(model, torch.device(run.device)), test, task, each=True)
-    if score.calibration is not None:
+    if score.calibration is not None and not reliability.of_config(plain):
         corruptions = bool(plain.get("corruptions"))
         found["reliability"] = measured.group(score, model, test, plain, corruptions=corruptions)
     return found | dict(recorded(score, task))

@@ -31,6 +31,27 @@ LARGEST = 1 << 20
 """Bytes of the largest file that is read."""
 
 
+def unmeasured(task: str, loss: str) -> str:
+    """Say why the reliability of a run is not measured; empty where it is.
+
+    Args:
+        task: Of its data set.
+        loss: What it was trained by (``recipe.loss``).
+    """
+    if task != metrics.CLASSIFICATION:
+        return f"its task is {task}: reliability is measured of a {metrics.CLASSIFICATION} alone"
+    if loss != "cross_entropy":
+        only = "recipe.loss=cross_entropy"
+        return f"recipe.loss={loss} gives no probabilities: reliability is measured with {only} alone"
+    return ""
+
+
+def of_config(config: Mapping[str, Any]) -> str:
+    """Say why the reliability of a run with this resolved config is not measured; empty where it is."""
+    loss = (config.get("recipe") or {}).get("loss", "cross_entropy")
+    return unmeasured(metrics.task_of(config.get("dataset") or {}), str(loss))
+
+
 def group(
     bins: int, ece: float, brier: float, corruptions: Mapping[str, Sequence[float]] | None = None
 ) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from harness.errors import UsageError, first_line, short
 from harness.machine.precision import placed
 from harness.networks.keep import path_of
 from harness.networks.load import load_network
-from harness.records import Record, metrics
+from harness.records import Record, metrics, reliability
 from harness.seeds import derive
 from harness.tasks import data
 from harness.tasks.data import Batches
@@ -61,10 +61,12 @@ class Reloading:
             record: Of the run, which is done.
 
         Raises:
-            UsageError: It is no classifier, there is no such network, it or the data are not those of the record, this
-                machine cannot evaluate it, or it has another accuracy here.
+            UsageError: It is no classifier that gives probabilities, there is no such network, it or the data are not
+                those of the record, this machine cannot evaluate it, or it has another accuracy here.
         """
-        _require_classifier(record)
+        with _explained():
+            if why := reliability.of_config(record["config"]):
+                raise UsageError(why)
         _require_kept(output, record)
         run = _settings(record)
         if run.device == "cuda" and not torch.cuda.is_available():

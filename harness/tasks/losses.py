@@ -2,7 +2,8 @@
 
 All but the cross entropy compare outputs with labels of 0 and 1, one output for each class: they sum over the classes
 and average over the samples of a batch. ``squared_error`` is half the sum of squares, so that its gradient is the
-difference, and ``sigmoid_squared_error`` that of outputs between 0 and 1.
+difference, and ``sigmoid_squared_error`` that of outputs between 0 and 1. The softmax of outputs trained so gives no
+probabilities: a record has its cross entropy all the same, but no calibration.
 """
 
 from collections.abc import Callable

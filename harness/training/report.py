@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import generators
 from harness.machine.meter import WHOLE, Meter
-from harness.records import Record
+from harness.records import Record, reliability
 from harness.records.record import is_trial
 from harness.seeds import derive
 from harness.tasks import base
@@ -78,8 +78,8 @@ def _score(result: Record, trainer: Trainer, test: Batches) -> None:
             raise DivergedError(f"the loss on the test set is {score.loss}")
         if not math.isfinite(score.value):
             raise DivergedError(f"{task.metric.name} is {score.value} on the test set")
-        if score.calibration is not None:
-            config = result["config"]
+        config = result["config"]
+        if score.calibration is not None and not reliability.of_config(config):
             result["reliability"] = measured.group(
                 score, trainer.model, test, config, corruptions=bool(config.get("corruptions"))
             )
