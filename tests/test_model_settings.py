@@ -1,5 +1,6 @@
 """Settings of a model: widths, dropout, normalisation, initial weights by name and by the inputs that a mask leaves."""
 
+import inspect
 import math
 
 import pytest
@@ -10,9 +11,11 @@ from torch import nn
 import sparsebench as sb
 from harness import config
 from harness.budget.measure import measure
-from harness.cli import tables
+from harness.cli import apart, tables
+from harness.config import check_model
 from harness.errors import UnfitError, UsageError
 from harness.tasks.models import MODELS, build
+from harness.tasks.models.registry import takes
 from harness.training.prepare import prepare
 
 GREY = (1, 28, 28)
@@ -159,6 +162,40 @@ def test_a_method_with_forward_weights_of_its_own_takes_no_scaling_by_the_mask()
         config.resolve(["method=top_kast", "model.init_fan=mask"])
 
 
+@pytest.mark.parametrize("given", ["gmp", "granet_s0", "lth", "one_shot"])
+def test_a_method_that_starts_dense_takes_no_scaling_by_the_mask(given):
+    with pytest.raises(UnfitError, match=f"method '{given}' starts dense: .* one of the methods .*set, .*static"):
+        config.resolve([f"method={given}", "model.init_fan=mask"])
+    assert config.resolve(["method=gmp", "method.init_density=0.5", "model.init_fan=mask"]).model.init_fan == "mask"
+
+
+def test_a_mask_that_leaves_every_weight_takes_no_scaling():
+    with pytest.raises(UnfitError, match="at sparsity 0 these leave every weight"):
+        config.resolve(["method=static", "sparsity=0", "model.init_fan=mask"])
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        ("model.init=normal:1e-3", "model.init=normal:0.001"),
+        ("model.init=normal:.10", "model.init=normal:0.1"),
+        ("model.init=normal:1.0", "model.init=normal:1"),
+        ("model.init=normal:0.00001", "model.init=normal:1e-5"),
+        ("model.widths=[300,100]", "model.widths=[]"),
+    ],
+)
+def test_one_training_has_one_text(given, same):
+    first, second = (config.to_dict(config.resolve(["model=mlp", "method=set", each])) for each in (given, same))
+    assert first == second
+
+
+def test_the_usual_widths_are_those_that_the_builder_takes():
+    for name, usual in check_model._USUAL_WIDTHS.items():
+        assert list(inspect.signature(MODELS[name]).parameters["widths"].default) == usual
+    taking = {name for name, make in MODELS.items() if make.__module__.startswith("harness.") and takes(make, "widths")}
+    assert taking == set(check_model._USUAL_WIDTHS)
+
+
 def test_a_kept_network_is_built_with_the_settings_of_its_model(tmp_path):
     from test_kept_networks import trained
 
@@ -180,6 +217,29 @@ def test_a_small_dense_net_is_a_narrower_one_of_the_same_widths(tmp_path):
     made = record(planned.run, tmp_path)
     assert (made["status"], made["reason"]) == ("done", None)
     assert made["metrics"]["maskable"] <= 0.1 * (64 * 64 + 64 * 64 + 64 * 10)
+
+
+def test_a_plan_tells_runs_apart_that_look_alike():
+    given = [
+        ["method=snip", "recipe.lr=0.5"],
+        ["method=snip", "method.batches=10"],
+        ["method=snip", "recipe=digits", "dataset.subset=700"],
+        ["method=rigl"],
+    ]
+    runs = [config.resolve(["recipe=fashion_mnist", "dataset=digits", *each]) for each in given]
+    looks = ["snip", "snip", "snip", "rigl"]
+    common = "recipe=fashion_mnist, method.batches"
+    assert apart.settings(runs, looks) == [
+        f"{common}=1, recipe.lr=0.5",
+        f"{common}=10, recipe.lr=0.1",
+        "recipe=digits",
+        "",
+    ]
+    again = apart.settings([runs[0], config.resolve(["recipe=fashion_mnist", *given[0], "dataset.subset=700"])], "aa")
+    assert "dataset.subset=0" in again[0]
+    assert "dataset.subset=700" in again[1]
+    assert "train_examples" not in "".join(again)
+    assert apart.settings([runs[0], runs[0]], "aa") == ["", ""]
 
 
 def test_a_plan_says_what_is_the_models_own():

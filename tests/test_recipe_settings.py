@@ -44,6 +44,26 @@ def test_what_a_recipe_cannot_have_is_refused_in_a_line(given, said):
     assert said in refusal(*given)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["recipe.optimizer=adam", "recipe.momentum=0.5"], "recipe.momentum 0.5 is a setting of recipe.optimizer=sgd"),
+        (["recipe.optimizer=adamw", "recipe.nesterov=true"], "not of recipe.optimizer=adamw: leave it out"),
+        (["recipe.gamma=0.3"], "recipe.gamma 0.3 is a setting of recipe.lr_shape=step, not of recipe.lr_shape=cosine"),
+        (["recipe.lr_shape=linear", "recipe.milestones=[0.5]"], "not of recipe.lr_shape=linear: leave it out"),
+        (["recipe.lr_shape=polynomial", "recipe.gamma=0.3"], "unknown recipe.lr_shape 'polynomial'"),
+    ],
+)
+def test_settings_of_sgd_and_of_steps_are_refused_of_others(given, said):
+    assert said in refusal(*given)
+
+
+def test_a_recipe_s_file_is_refused_what_its_own_choices_do_not_have(tmp_path, monkeypatch):
+    own(tmp_path, monkeypatch, "lr_shape: cosine\nmilestones: [0.5]\n")
+    assert "recipe mine: recipe.milestones [0.5] is a setting of recipe.lr_shape=step" in refusal("recipe=mine")
+    assert config.resolve(["recipe=digits", "recipe.optimizer=adam"]).recipe.nesterov  # what the file has stays
+
+
 def test_settings_at_their_defaults_leave_the_key_alone_and_others_are_in_it():
     usual = ["recipe.optimizer=adam", "recipe.betas=[0.9,0.999]", "recipe.eps=1e-8", "recipe.lr_until=1"]
     plain = config.to_dict(config.resolve(usual))
@@ -150,6 +170,8 @@ def test_a_run_may_be_trained_by_squared_errors_and_is_scored_as_ever(method, tm
     assert (made["status"], made["reason"]) == ("done", None)
     assert made["metrics"]["test_loss"] != usual["metrics"]["test_loss"]
     assert plausible.refusals(made) == []
+    assert "reliability" not in made  # the softmax of outputs that were trained towards 0 and 1
+    assert usual["reliability"]["bins"]
     assert identity.settings(made["config"]) != identity.settings(usual["config"])
 
 
@@ -157,6 +179,8 @@ def test_a_loss_of_classifications_is_refused_elsewhere_and_smooths_nothing():
     assert "unknown recipe.loss 'mse'" in refusal("recipe.loss=mse")
     smoothing = ("recipe.loss=squared_error", "recipe.label_smoothing=0.1")
     assert "recipe.label_smoothing smooths the cross entropy" in refusal(*smoothing)
+    corrupted = refusal("recipe.loss=squared_error", "corruptions=true")
+    assert corrupted.startswith("corruptions=true: recipe.loss=squared_error gives no probabilities")
     assert "the task language of stdlib_text has its own" in refusal("dataset=stdlib_text", "recipe.loss=squared_error")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness import config
 from harness.board import Summary
-from harness.cli import layout
+from harness.cli import apart, layout
 from harness.config import RunConfig
 from harness.config.plain import NEWER
 from harness.console import printable, say, shown
@@ -27,6 +27,8 @@ def notice_dense(overrides: Sequence[str], run: RunConfig) -> None:
     if run.method.masked:
         return
     given = {override.partition("=")[0] for override in overrides}
+    if "model.init_fan=mask" in overrides:
+        say(f"{run.method.name} has no masks: model.init_fan changes nothing and is {run.model.init_fan}")
     if "sparsity" in given:
         say(f"{run.method.name} has no masks: its sparsity is 0")
     for name, usual in config.unused(run.method).items():
@@ -73,7 +75,10 @@ def without_corruptions(ended: "Sequence[Finished]") -> None:
 
 
 def plan(runs: "Sequence[Planned]") -> None:
-    """Print a plan: a line a run, why those that have records are not done, what to know of them, and a total."""
+    """Print a plan: a line a run, why those that have records are not done, what to know of them, and a total.
+
+    Runs that would look alike show the settings in which they differ.
+    """
     rows = [
         {
             "key": planned.key,
@@ -90,6 +95,11 @@ def plan(runs: "Sequence[Planned]") -> None:
         }
         for planned in runs
     ]
+    alike = [tuple(row[name] for name in ("method", "task", "sparsity", "seed", "budget")) for row in rows]
+    settings = apart.settings([planned.run for planned in runs], alike)
+    if any(settings):
+        for row, own in zip(rows, settings, strict=True):
+            row["settings"] = own or "-"
     print(layout.many(rows, layout.width()))
     todo = [planned for planned in runs if not planned.done]
     for why, count in Counter(planned.why_not for planned in todo if planned.found is not None).most_common(10):

@@ -7,15 +7,15 @@ from typing import Any
 
 from harness import extras, plugins
 from harness.budget import kinds
-from harness.config.check_model import check_model
+from harness.config.check_model import check_init_fan, check_model
 from harness.config.check_recipe import at_most, check_recipe
 from harness.config.numbers import not_negative, positive
 from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UnfitError, UsageError, short, unknown
+from harness.records import reliability
 from harness.records.metrics import CLASSIFICATION
 from harness.vocabulary import BUDGET_ROUNDS, DEVICES, KEPT, LOADERS, RUNNERS, TRACKERS
 from methods import Method, Pattern, Probe, Rewinding, methods
-from methods.base import overrides
 
 CHOICES = ("auto", *RUNNERS)
 _WORKERS_PER_CORE = 16
@@ -42,7 +42,7 @@ def check(run: RunConfig) -> None:
     _check_dataset(run.dataset)
     _check_probe(run)
     check_model(run.model)
-    _check_init_fan(run)
+    check_init_fan(run)
     check_recipe(run.recipe)
     _check_loss(run)
     if run.nproc > run.recipe.batch_size:
@@ -123,21 +123,15 @@ def _check_method(run: RunConfig) -> None:
         raise plugins.unusable(run.method, error) from None
 
 
-def _check_init_fan(run: RunConfig) -> None:
-    if run.model.init_fan == "mask" and run.sparsity > 0 and overrides(run.method, "forward_weight"):
-        raise UnfitError(
-            f"model.init_fan=mask scales the weights inside the first masks, and method {run.method.name!r} trains "
-            f"others too: use model.init_fan=layer"
-        )
-
-
 def _check_loss(run: RunConfig) -> None:
-    """Refuse a loss of classifications for another task, which has its own."""
+    """Refuse a loss of classifications for another task, which has its own, and corruptions with it."""
     if run.dataset.task != CLASSIFICATION and run.recipe.loss != RecipeConfig.loss:
         raise UsageError(
             f"recipe.loss={run.recipe.loss}: is of classifications, and the task {run.dataset.task} of "
             f"{run.dataset.name} has its own; leave recipe.loss={RecipeConfig.loss}"
         )
+    if run.corruptions and run.recipe.loss != RecipeConfig.loss:
+        raise UsageError(f"corruptions=true: {reliability.unmeasured(run.dataset.task, run.recipe.loss)}")
 
 
 def _check_dataset(dataset: DatasetConfig) -> None:

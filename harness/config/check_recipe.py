@@ -1,6 +1,8 @@
 """Limits on the settings of a recipe."""
 
 import os
+from collections.abc import Collection
+from typing import Any
 
 from harness.config.numbers import not_negative, positive, share
 from harness.config.schema import RecipeConfig
@@ -10,6 +12,14 @@ from harness.vocabulary import LOSSES, LR_SHAPES, OPTIMIZERS
 _ADAPTIVE = ("adam", "adamw")
 _ENDING = ("cosine", "linear", "exponential")
 """Shapes of the learning rate that go to an end."""
+_OF_A_CHOICE = {
+    "optimizer": (OPTIMIZERS, "sgd", ("momentum", "nesterov")),
+    "lr_shape": (LR_SHAPES, "step", ("milestones", "gamma")),
+}
+"""What is chosen, from what, and the settings that one of them alone has.
+
+Recipes may have them besides, as one that a command line gives another optimiser keeps its momentum.
+"""
 
 
 def check_recipe(recipe: RecipeConfig) -> None:
@@ -47,6 +57,33 @@ def check_recipe(recipe: RecipeConfig) -> None:
             raise UsageError(f"recipe.milestones: {milestone} is not in [0, 1]; they are shares of the schedule")
     _check_moments(recipe)
     _check_end(recipe)
+
+
+def check_unused(recipe: Any, given: Collection[str], where: str = "") -> None:
+    """Refuse settings that somebody has set and that the optimiser or the shape of the learning rate does not have.
+
+    Args:
+        recipe: A recipe, whose choices are not checked yet.
+        given: Full names of what was set in one place: on the command line, or in the recipe's file.
+        where: What the message begins with.
+
+    Raises:
+        UsageError: It names the setting and the choice that has it.
+    """
+    for choice, (allowed, owner, names) in _OF_A_CHOICE.items():
+        chosen = recipe[choice]
+        for name in names:
+            if f"recipe.{name}" in given and chosen != owner and chosen in allowed:
+                raise UsageError(
+                    f"{where}recipe.{name} {recipe[name]} is a setting of recipe.{choice}={owner}, not of "
+                    f"recipe.{choice}={chosen}: leave it out"
+                )
+
+
+def differing(recipe: Any) -> list[str]:
+    """Return the full names of such settings that are not at their defaults, as a recipe's file has set them."""
+    usual, names = RecipeConfig(), [name for *_, names in _OF_A_CHOICE.values() for name in names]
+    return [f"recipe.{name}" for name in names if recipe[name] != getattr(usual, name)]
 
 
 def at_most(name: str, value: int, per_core: int, *, least: int = 1) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.budget.kinds import KINDS
 from harness.config import check as limits
-from harness.config import lengths, recipes, subset
+from harness.config import check_model, lengths, recipes, subset
 from harness.config import overrides as reader
+from harness.config.check_recipe import check_unused, differing
 from harness.config.names import TUNED
 from harness.config.schema import DatasetConfig, RunConfig
 from harness.config.values import Value
@@ -56,13 +57,14 @@ def resolve(overrides: list[str]) -> RunConfig:
 def checked(run: RunConfig) -> RunConfig:
     """Return a run whose values are within their limits.
 
-    Of a method without masks the sparsity becomes 0, and what decides on masks alone its default, so that one training
-    has one key.
+    Of a method without masks the sparsity becomes 0, and what decides on masks alone its default; settings of a model
+    are written in one way. So one training has one key.
 
     Raises:
         UsageError: A value is out of range; the message names it and what is allowed.
     """
     limits.check(run)
+    run.model = check_model.settled(run.model, plugin="model" in run.plugins)
     if not run.method.masked:
         run.sparsity, run.model = 0.0, dataclasses.replace(run.model, init_fan="layer")
         for name, usual in unused(run.method).items():
@@ -90,6 +92,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         shared = tuple(group for group in groups if group[0] != "method")
         config = copy.deepcopy(_tree(shared, own))
         recipes.check_methods(config.recipe.name, config.recipe.methods)
+        check_unused(config.recipe, differing(config.recipe), f"recipe {config.recipe.name}: ")
         if "method" in chosen:
             config.method = _of_method(chosen["method"])
         for name, value in _of_dataset(config, chosen, dict(settings), own):
@@ -104,6 +107,7 @@ def _composed(method: type, groups: Pairs, settings: Pairs, sources: Pairs) -> R
         for name, value in given.items():
             if not lengths.is_late(name, value):
                 _set(config, name, value)
+        check_unused(config.recipe, dict(settings))
         subset.settle(config, given)
         lengths.settle_recipe(config)
         for name, value in given.items():

@@ -104,7 +104,8 @@ class RecipeConfig:
         lr_end: Learning rate that the shapes ``cosine``, ``linear`` and ``exponential`` go to.
         lr_until: Position in (0, 1], or a length, at which they are there; the rate stays so afterwards.
         warmup_epochs: Epochs of the linear warm-up.
-        loss: What a classification is trained by; what it is scored by stays the same.
+        loss: What a classification is trained by; its score stays accuracy. All but ``cross_entropy`` give no
+            probabilities, so that calibration is not measured.
         label_smoothing: Share of each label that is spread over all classes, in [0, 1).
         augment: ``none``, ``crop`` or ``crop_flip`` for data in memory, ``none`` or ``imagenet`` for image folders.
         threads: CPU threads, part of the recipe since sums depend on their number; null for all cores.
