@@ -98,6 +98,9 @@ def test_a_part_that_the_data_do_not_have_is_refused():
     assert "lie in the order of their classes" in refused(lambda: data.info(ordered))
     fewer = dataset_config("digits", **{**SUBSET, "test_subset": 400})
     assert refused(lambda: loading.read(fewer)) == "dataset.test_subset=400: digits has 360"
+    few = dataset_config("digits", subset=3, train_examples=3, val_examples=1)
+    said = "dataset.subset=3: leaves 8 of 10 classes of digits without a training sample; take more"
+    assert refused(lambda: loading.read(few)) == said
 
 
 def test_pixels_are_served_from_0_to_1_with_a_mean_of_0_and_a_deviation_of_1():

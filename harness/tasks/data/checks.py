@@ -171,9 +171,23 @@ def _labels(config: Config, found: Arrays) -> None:
             raise UsageError(f"the {part} labels of {config['name']} are {said}, not one int64 for each sample")
         low, high = (int(end) for end in labels.aminmax()) if len(labels) else (0, 0)
         unused = part == "training" and high + 1 < config["classes"]
+        if part == "training" and config.get("subset"):
+            _every_class(config, labels, low, high)
         if not 0 <= low <= high < config["classes"] or unused:
             where = f"the {part} labels of {config['name']} go from {low} to {high}"
             raise UsageError(f"dataset.classes={config['classes']}, but {where}")
+
+
+def _every_class(config: Config, labels: Tensor, low: int, high: int) -> None:
+    """Refuse a part of the training samples that leaves a class without any: its outputs would never be trained."""
+    if not 0 <= low <= high < config["classes"]:
+        return
+    sizes = labels.bincount(minlength=config["classes"])
+    if empty := int((sizes == 0).sum()):
+        raise UsageError(
+            f"dataset.subset={config['subset']}: leaves {empty} of {config['classes']} classes of {config['name']} "
+            f"without a training sample; take more"
+        )
 
 
 def counts(config: Config, found: Arrays) -> None:
