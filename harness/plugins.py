@@ -54,7 +54,7 @@ def load(group: str, text: str) -> str:
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # importing a file runs its author's code
-        raise UsageError(f"{group}={text} cannot be used: {_reason(error, path)}") from None
+        raise UsageError(f"{group}={text} cannot be used: {reason(error, path)}") from None
 
 
 def load_requested(request: Mapping[str, Any], groups: Collection[str] = GROUPS) -> None:
@@ -137,11 +137,11 @@ def is_foreign(method: Method) -> bool:
 
 def unusable(method: Method, error: Exception) -> UsageError:
     """Build the error for a method that raised, or returned what nothing can be made of, before its run."""
-    why = _reason(error, inspect.getfile(type(method)))
+    why = reason(error, inspect.getfile(type(method)))
     return UsageError(f"method {method.name!r} cannot be planned: {why}")
 
 
-def _reason(error: BaseException, path: Path | str) -> str:
+def reason(error: BaseException, path: Path | str) -> str:
     """Say in one line what went wrong in a plug-in, and on which line of its file.
 
     Args:

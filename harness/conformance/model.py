@@ -6,8 +6,10 @@ from torch import nn
 from harness.conformance import checks
 from harness.conformance.errors import ConformanceError
 from harness.conformance.study import Study
+from harness.errors import UsageError
 from harness.records.metrics import CLASSIFICATION
 from harness.tasks import base, models
+from harness.training import contract
 from harness.training.prepare import prepare
 
 
@@ -31,10 +33,16 @@ def builds(study: Study) -> str:
         found = tuple(first.eval()(inputs.zeros(2)).shape)
     if found != (wanted := (2, *(inputs.outputs or ()))):
         raise ConformanceError(f"two samples give {found}, not {wanted}")
+    if causal := base.of(vars(run.dataset)).causal:
+        try:
+            contract.require_causal(run, again)
+        except UsageError as error:
+            raise ConformanceError(str(error)) from None
     size = sum(parameter.numel() for parameter in first.parameters())
     labelled = run.dataset.task == CLASSIFICATION
     what = f"{run.dataset.classes} scores" if labelled else f"outputs of {list(wanted[1:])}"
-    return f"{size:,} parameters from the seed alone; {what} for inputs of {list(inputs.shape)}"
+    ahead = ", none of which depends on a later token" if causal else ""
+    return f"{size:,} parameters from the seed alone; {what} for inputs of {list(inputs.shape)}{ahead}"
 
 
 def maskable(study: Study) -> str:

@@ -165,14 +165,17 @@ def require(run: RunConfig) -> None:
     """Make sure that a run can start: its settings fit together, its data are here, and there is somewhere to write.
 
     Raises:
-        UsageError: One of these does not hold; or two counts of the model's products differ.
+        UsageError: One of these does not hold; or two counts of the model's products differ; or a task does not keep
+            to its contract.
     """
     from harness.audit import second_count
+    from harness.training import contract
     from harness.training.prepare import prepare
 
     task = prepare(run)
     second_count.require_agreement(run.model.name, task.model, base.inputs(vars(run.dataset)), task.costs.dense)
     data.fetch(config.to_dict(run)["dataset"])
+    contract.require(run, task.model)
     writable(Path(run.output))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.budget.inputs import Inputs
 from harness.errors import unknown
 from harness.records.metrics import Metric, task_of
+from harness.tasks import declared
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,6 +77,8 @@ class Task:
         smooths: Whether `loss` takes ``smoothing``, the setting ``recipe.label_smoothing``.
         validation: Which samples of the training set are held out: ``stratified`` by class, ``random`` ones, which the
             run's seed decides as well, or the ``last``, whatever the seed, as of a text.
+        causal: Whether outputs have a place for each token of an input, and may depend on the tokens up to it alone,
+            as where the next one is predicted: a model that looks ahead is refused.
     """
 
     name: ClassVar[str] = ""
@@ -85,6 +88,7 @@ class Task:
     tokens: ClassVar[int | None] = None
     smooths: ClassVar[bool] = False
     validation: ClassVar[str] = "random"
+    causal: ClassVar[bool] = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         """Name a task after its class."""
@@ -117,7 +121,7 @@ class Task:
     def tally(self, outputs: "Tensor", targets: "Tensor") -> "dict[str, Tensor]":
         """Return sums over the samples of a batch, scalars on the device, ``loss`` and the metric's name among them.
 
-        Nothing may depend on how samples are divided into batches. See `loss` for the arguments.
+        The sums of a batch are those of its parts, added up, however it is divided. See `loss` for the arguments.
         """
         return {"loss": self.loss(outputs, targets) * len(targets)}
 
@@ -135,6 +139,8 @@ class Task:
     def outputs(self, shape: tuple[int, ...], classes: int) -> tuple[int, ...]:
         """Return the shape of what a network returns for one sample.
 
+        Targets that are floats must have this shape, unless a task has an `outputs` of its own.
+
         Args:
             shape: Of an input.
             classes: Width of the output.
@@ -150,13 +156,10 @@ def register(task: type[Task]) -> type[Task]:
     """Make a task available under its name.
 
     Raises:
-        ValueError: Another task has that name.
-        TypeError: Its kind or its metric is none.
+        ValueError: Another task has that name, or what it says of itself is not allowed.
+        TypeError: See `harness.tasks.declared.check`, as for values.
     """
-    if task.kind not in KINDS:
-        raise TypeError(f"task {task.name!r}: kind {task.kind!r} is not one of {', '.join(KINDS)}")
-    if not isinstance(task.metric, Metric):
-        raise TypeError(f"task {task.name!r}: metric is {task.metric!r:.80}, not a sparsebench.Metric")
+    declared.check(task, KINDS, LOSS)
     known = TASKS.get(task.name)
     built_in = _MODULES.get(task.name)
     if (known is not None and type(known) is not task) or built_in not in (None, task.__module__):
@@ -183,6 +186,11 @@ def named(name: str) -> Task:
     if name not in TASKS:
         raise unknown("task", name, sorted({*TASKS, *_MODULES}))
     return TASKS[name]
+
+
+def is_own(task: Task) -> bool:
+    """Whether a task is one of this project, and not a plug-in's."""
+    return type(task).__module__ in _MODULES.values()
 
 
 def of(dataset: Mapping[str, Any]) -> Task:

@@ -25,6 +25,7 @@ class Language(Task):
     classes = 256
     smooths = True
     validation = "last"
+    causal = True
 
     def loss(self, outputs: "Tensor", targets: "Tensor", smoothing: float = 0.0) -> "Tensor":
         """Return the mean cross entropy of a byte, in nats.

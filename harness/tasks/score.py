@@ -1,5 +1,6 @@
 """Evaluation: a model's score on a split, as its task measures it."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from harness.tasks.classification import Classification
 from harness.tasks.data import Batches
 from harness.tasks.reliability.calibration import Calibrating, Calibration
 
-__all__ = ["Score", "answers", "evaluate", "evaluating", "recorded", "tallied"]
+__all__ = ["Score", "answers", "evaluate", "evaluating", "problem", "recorded", "tallied"]
 
 
 def evaluate(model: nn.Module, batches: Batches, task: Task | None = None, *, each: bool = False) -> Score:
@@ -56,13 +57,27 @@ def tallied(model: nn.Module, batches: Batches, task: Task, seen: "_Each | None"
     return {name: float(total) for name, total in sums.items()}
 
 
+def problem(score: Score, task: Task) -> str | None:
+    """Say what of a score no record can hold: a further measure that is NaN or infinite, a value out of its bounds."""
+    for name, value in score.more.items():
+        if not math.isfinite(value):
+            return f"{name} is {value}"
+    metric = task.metric
+    if metric.lowest is not None and score.value < metric.lowest:
+        return f"{metric.name} is {score.value:g}, below {metric.lowest:g}, the lowest it is said to be"
+    if metric.highest is not None and score.value > metric.highest:
+        return f"{metric.name} is {score.value:g}, above {metric.highest:g}, the highest it is said to be"
+    return None
+
+
 def recorded(score: Score, task: Task) -> Mapping[str, Any]:
     """Return what a record's ``metrics`` say of a score on the test set."""
     found = {field(task.metric, "test"): score.value, "test_loss": score.loss}
     if isinstance(task, Classification):
         right = {} if score.right is None else {"test_right": bits.pack(score.right.numpy())}
         return found | {"test_top5": score.more.get("top5")} | right
-    return found | ({"test_more": dict(score.more)} if score.more else {})
+    more = {name: value for name, value in score.more.items() if math.isfinite(value)}  # JSON has no others
+    return found | ({"test_more": more} if more else {})
 
 
 class _Each:
