@@ -12,10 +12,12 @@ from harness.cli.main import parse
 from harness.errors import UsageError
 from harness.places import PROJECT
 from harness.plan import grid
-from harness.records import record_name, write
-from harness.reproduce import verdicts
+from harness.plan.sources import of_run
+from harness.records import identity, record_name, write
+from harness.reproduce import sheets, verdicts
 from harness.reproduce.ours import cells, matching
 from harness.reproduce.paper import Line, Published, read, words
+from harness.tasks import data
 from methods import methods
 
 PAPERS = grid.papers()
@@ -46,7 +48,10 @@ def test_a_standard_error_of_unknown_runs_counts_as_exact():
 
 @pytest.mark.parametrize(
     "published",
-    [Published(98.0), Published(98.0, 0.1, "range", 3), Published(98.0, 0.1, "std"), Published(98.0, 0.1, "std", 1)],
+    [
+        *(Published(98.0), Published(98.0, 0.1, "range", 3), Published(98.0, 0.1, "std")),
+        *(Published(98.0, 0.1, kind, 1) for kind in ("std", "standard error", "half a 95 % interval")),
+    ],
 )
 def test_what_says_nothing_of_the_mean_gives_no_interval(published):
     assert verdicts.joint(published, [98.0, 98.1]) is None
@@ -83,7 +88,9 @@ def test_a_row_is_judged_by_its_tolerance_and_its_joint_interval(of, ours, word,
         ({0: 3.0, 1: 3.1, 2: 3.2}, {0: 2.0, 1: 2.1, 2: 2.3}, verdicts.REPRODUCED),
         ({0: 3.0, 1: 3.1, 2: 2.0}, {0: 2.0, 1: 2.9, 2: 2.1}, verdicts.NOT_SHOWN),
         ({0: 2.0, 1: 2.1}, {0: 3.0, 1: 3.1}, verdicts.MISSED),
+        ({0: 2.0, 1: 2.9, 2: 2.1}, {0: 3.0, 1: 3.1, 2: 2.0}, verdicts.UNDECIDED),
         ({0: 3.0}, {1: 2.0}, verdicts.NOT_SHOWN),
+        ({0: 2.0}, {0: 3.0}, verdicts.UNDECIDED),
     ],
 )
 def test_an_ordering_is_judged_pair_by_pair_on_common_seeds(first, second, word):
@@ -92,6 +99,19 @@ def test_an_ordering_is_judged_pair_by_pair_on_common_seeds(first, second, word)
     assert verdicts.of_ordering(["a", "b"], lower, higher=False).word == word
     below = {0: 1.0, 1: 1.05, 2: 1.1}
     assert verdicts.of_ordering(["a", "b", "c"], [first, second, below], higher=True).word in (word, verdicts.NOT_SHOWN)
+
+
+def test_an_ordering_says_differences_as_they_are():
+    better, worse = {0: 1.0, 1: 1.1}, {0: 2.0, 1: 2.1}
+    assert verdicts.of_ordering(["a", "b"], [better, worse], higher=False).why == "a - b = -1.00 (± 0.00, 2 seeds)"
+    assert verdicts.of_ordering(["a", "b"], [{0: 2.0}, {0: 1.0}], higher=True).why == "a - b = +1.00 (one seed)"
+    assert verdicts.of_ordering(["a", "b"], [{0: 2.0}, {1: 1.0}], higher=True).why == "a - b = +1.00 (no common seed)"
+
+
+@pytest.mark.parametrize(("spread", "n", "word"), [(0.1, 4, verdicts.UNDECIDED), (0.5, 25, verdicts.REPRODUCED)])
+def test_an_interval_says_nothing_beyond_three_standard_errors(spread, n, word):
+    of = line(98.0, tolerance=0.1, spread=spread, kind="std", n=n)
+    assert verdicts.of_line(of, {0: 98.2, 1: 98.45, 2: 98.2}).word == word
 
 
 # Files
@@ -106,10 +126,11 @@ paper:
   table: Table 1
   guessed: [The learning rate.]
   tolerance: 0.5
+  tolerance_why: Half a point.
   spread_is: std
   n: 5
   rows:
-    - {method: set, sparsity: 0.9, published: 95.0, spread: 0.2, key: a/set}
+    - {method: set, sparsity: 0.9, published: 95.0, spread: 0.2, key: snfs-curve/set/0.9}
     - {method: static, sparsity: 0.9, published: 94.0}
     - {method: dense, published: 97.0}
     - {method: set, sparsity: [0.9, 0.95], published: 94.0}
@@ -133,9 +154,47 @@ def paper(tmp_path, monkeypatch, text=TEXT):
     ("old", "new", "said"),
     [
         ("tolerance: 0.5", "tolerance: some", "tolerance 'some' is not a number of 0 or more"),
-        ("tolerance: 0.5", "", "tolerance 'None' is not a number"),
+        ("tolerance: 0.5", "", "paper mine: tolerance is missing: it is not a number of 0 or more"),
+        ("tolerance_why: Half a point.", "", "paper mine: tolerance_why is missing"),
+        ("title: A paper", "title: {a: 1}", "paper mine: title .* is not a text"),
+        ("title: A paper", "", "paper mine: title is missing"),
         ("spread_is: std", "spread_is: sem", r"unknown spread_is of paper mine: rows\[0\] 'sem': allowed are"),
-        ("n: 5", "n: 0", "n '0' is not a number of 1 or more"),
+        ("spread_is: std", "", r"rows\[0\]: spread needs spread_is, one of std"),
+        ("n: 5", "n: 0", r"rows\[0\]: n '0' is not a whole number of 1 or more"),
+        ("n: 5", "n: 2.5", r"rows\[0\]: n '2\.5' is not a whole number of 1 or more"),
+        ("n: 5", "claim: 1", r"rows\[0\]: claim '1' is not true or false"),
+        ("published: 97.0", "publised: 97.0", r"unknown field of paper mine: rows\[2\] 'publised': .*mean 'published'"),
+        ("published: 97.0", "", r"rows\[2\]: published is missing"),
+        (
+            "published: 97.0",
+            "published: 97.0, recipe.lrr: 1",
+            r"setting of paper mine: rows\[2\] 'recipe.lrr'.*'recipe.lr'",
+        ),
+        ("published: 97.0", "published: 97.0, key: snfs-curve/dens", r"rows\[2\]: key .*'snfs-curve/dense'"),
+        (
+            "{method: dense, published: 97.0}",
+            "{method: [dense], published: 9}",
+            r"rows\[2\]: method .* is not one name",
+        ),
+        ("{method: dense, published: 97.0}", "{method: dnse, published: 9}", r"method of paper mine: rows\[2\] 'dnse'"),
+        ("{method: dense, published: 97.0}", "{method: rigl, published: 9}", r"method of paper mine: rows\[2\] 'rigl'"),
+        ("sparsity: [0.9, 0.95], published", "sparsity: [], published", r"rows\[3\]: sparsity '\[\]' is neither"),
+        (
+            "sparsity: [0.9, 0.95], published",
+            "sparsity: [[0.9]], published",
+            r"rows\[3\]: sparsity .*allowed are 0.9, 0.95",
+        ),
+        ("sparsity: [0.9, 0.95], published", "sparsity: null, published", r"rows\[3\]: sparsity 'None': allowed are"),
+        ("sparsity: [0.9, 0.95], published", "sparsity: 0.9x, published", r"rows\[3\]: sparsity '0.9x': allowed are"),
+        ("sparsity: [0.9, 0.95], published", "sparsity: 0.8, published", r"rows\[3\]: sparsity '0.8': allowed are"),
+        (
+            "method: static, sparsity: 0.9, pub",
+            "method: set, sparsity: 0.90, key: snfs-curve/set/0.9, pub",
+            "0.9 is rows.0. again",
+        ),
+        ("at: {sparsity: 0.9}, order: [set", "at: [x], order: [set", r"orderings\[0\]: at .* is not settings"),
+        ("order: [set, static]", "order: [5, 6]", r"orderings\[0\]: order\[0\] '5' is neither a method nor settings"),
+        ("order: [set, static]", "order: [set, set]", r"order\[1\]: set 0.9 is in this order twice"),
         ("published: 95.0", "published: best", r"rows\[0\]: published 'best' is not a number"),
         ("guessed: [The learning rate.]", "guess: 1", "unknown field of paper mine 'guess': allowed are"),
         ("guessed: [The learning rate.]", "guessed: [A: b]", "guessed is not a list of sentences"),
@@ -150,10 +209,17 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, monkeypatch, old, new, said)
         read("mine")
 
 
+def test_a_row_that_the_suite_does_not_train_is_refused(tmp_path, monkeypatch):
+    text = TEXT.replace("{method: dense, published: 97.0}", "{method: dense, recipe.lr: 7, published: 97.0}")
+    paper(tmp_path, monkeypatch, text)
+    with pytest.raises(UsageError, match=r"paper mine: rows\[2\]: the row dense recipe.lr=7 stands for no row"):
+        reproduce.require("mine")
+
+
 def test_what_a_row_does_not_state_is_that_of_the_paper(tmp_path, monkeypatch):
     paper(tmp_path, monkeypatch)
     first, second, *_ = read("mine").lines
-    assert (first.published, first.tolerance, first.key) == (Published(95.0, 0.2, "std", 5), 0.5, "a/set")
+    assert (first.published, first.tolerance, first.key) == (Published(95.0, 0.2, "std", 5), 0.5, "snfs-curve/set/0.9")
     assert second.published == Published(94.0, None, "", 5)
     dense, static = read("mine").orderings[1].order
     assert (dense, static) == ({"method": "dense", "sparsity": 0}, {"method": "static", "sparsity": 0.9})
@@ -178,7 +244,7 @@ def test_every_row_of_a_paper_has_its_run_and_the_numbers_that_are_quoted(name):
     found = reproduce.of(name, [], PROJECT / "no records")  # refuses rows that stand for several
     planned = cells(grid.runs(name, [], lambda told: None))
     assert found.paper.guessed
-    assert found.count() >= 1
+    assert found.count() + found.claims[1] >= 1
     for row in found.paper.lines:
         if row.where["method"] in methods():
             assert matching(row.where, planned), words(row.where)
@@ -194,15 +260,18 @@ def test_every_row_of_a_paper_has_its_run_and_the_numbers_that_are_quoted(name):
 # Records
 
 
-def ran(folder, accuracies, dense=None):
+def ran(folder, accuracies, *overrides, **changed):
     """Write records of the suite ``mine``: accuracies by method and sparsity, of its seeds in turn."""
-    for run in grid.runs("mine", [], lambda told: None):
+    for run in grid.runs("mine", list(overrides), lambda told: None):
         given = accuracies.get((run.method.name, run.sparsity), [])
         if run.seed < len(given):
             record = make(run.method.name, run.sparsity, run.seed, accuracy=given[run.seed])
             kept = {name: record["config"][name] for name in ("layers", "fixed_flops")}
             record["config"] = {**config.to_dict(run), **kept, "device": "cpu"}
             record["budget"] = {"kind": "epochs", "amount": 10, "stretch": 1, "rounds": None}
+            record["provenance"]["data_sha256"] = data.fingerprint(record["config"]["dataset"])
+            code = of_run(run).code(run, identity.results_version(identity.settings(record["config"])))
+            record["code"] = code | changed
             write(resealed(record), folder / record_name(record))
 
 
@@ -231,6 +300,83 @@ def test_rows_are_judged_by_the_records_of_their_runs(tmp_path, monkeypatch):
     assert [verdict.word for _, verdict in found.orderings] == ["reproduced", "not run yet", "no such method here"]
     assert (found.count(), found.count("reproduced")) == (5, 2)
     assert found.rows[1].verdict.why.startswith("set 0.9 > static 0.9; its number is not: not explained; what may")
+
+
+def test_a_number_that_is_far_off_is_not_reproduced_by_an_ordering(tmp_path, monkeypatch):
+    records = paper(tmp_path, monkeypatch)
+    ran(records, RAN | {("static", 0.9): [0.91, 0.911, 0.912]})
+    found = reproduce.of("mine", [], records)
+    assert found.orderings[0][1].word == "reproduced"
+    assert found.rows[1].verdict.word == "not reproduced"
+    (tmp_path / "benchmarks/suite/papers/mine.yaml").write_text(TEXT.replace("[The learning rate.]", "[]"))
+    assert reproduce.of("mine", [], records).rows[1].verdict.why == "not explained"
+
+
+def test_a_seed_that_is_chosen_is_the_only_one(tmp_path, monkeypatch):
+    records = paper(tmp_path, monkeypatch)
+    ran(records, RAN)
+    ran(records, {("set", 0.9): [0.0] * 7 + [0.9]}, "seed=7")
+    one = reproduce.of("mine", ["seed=0", "method=set", "sparsity=0.9"], records)
+    assert [row.values for row in one.rows] == [{0: pytest.approx(95.1)}]
+    every = reproduce.of("mine", ["method=set", "sparsity=0.9"], records)
+    assert set(every.rows[0].values) == {0, 1, 2, 7}
+
+
+def test_records_of_other_code_or_data_do_not_count(tmp_path, monkeypatch):
+    records = paper(tmp_path, monkeypatch)
+    ran(records, {("static", 0.9): [0.9, 0.9, 0.9], ("set", 0.9): [0.8, 0.8]}, method="0" * 64)
+    ran(records, {("set", 0.9): [0.95]})
+    found = reproduce.of("mine", [], records)
+    assert found.rows[0].values == {0: pytest.approx(95.0)}
+    assert found.rows[1].verdict.word == "not run yet"
+    assert found.left_out == "5 records of other code"
+    monkeypatch.setattr(data, "fingerprint", lambda config: "0" * 64)
+    found = reproduce.of("mine", [], records)
+    assert (found.run, found.left_out) == (False, "5 records of other code, 1 record of other data")
+    assert "Left out: 5 records of other code, 1 record of other data." in sheets.told(found)
+
+
+def test_what_is_not_the_papers_protocol_has_no_published_number(tmp_path, monkeypatch):
+    records = paper(tmp_path, monkeypatch)
+    ran(records, RAN)
+    ran(records, RAN, "recipe.lr=7")
+    found = reproduce.of("mine", ["method=[set,static]", "sparsity=0.9", "recipe.lr=7"], records)
+    assert [(row.verdict.word, row.line.note, row.line.published) for row in found.rows] == [
+        ("no published number", "not the paper's protocol: recipe.lr=7", None)
+    ] * 2
+    assert not found.orderings
+    assert "No published row is among these." in sheets.told(found)
+    same = reproduce.of("mine", ["method=set", "sparsity=0.9", "budget=epochs:10", "device=cpu"], records)
+    assert [row.verdict.word for row in same.rows] == ["reproduced"]
+    outside = reproduce.of("mine", ["method=set", "sparsity=0.5"], records)
+    assert [(row.verdict.word, row.line.note) for row in outside.rows] == [
+        ("not run yet", "no row of the paper has it")
+    ]
+
+
+def test_claims_are_counted_apart(tmp_path, monkeypatch):
+    text = TEXT.replace(
+        "published: 94.0}\n    - {method: dense, published: 97.0",
+        "published: 94.0}\n    - {method: dense, claim: true, published: 97.0",
+    )
+    records = paper(tmp_path, monkeypatch, text)
+    ran(records, RAN | {("dense", 0.0): [0.97]})
+    found = reproduce.of("mine", [], records)
+    assert (found.rows[2].verdict.word, found.count(), found.claims) == ("claim kept", 4, (1, 1))
+    assert sheets.told(found)[-1] == "2 of 4 published rows reproduced, 1 of 3 orderings, 1 of 1 claims kept."
+    assert "1 of 1" in sheets.summary([found])
+    ran(records, {("dense", 0.0): [0.0, 0.9]})
+    assert reproduce.of("mine", [], records).rows[2].verdict.word == "claim not kept"
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    paper(tmp_path, monkeypatch)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "results" / "reproductions.md").mkdir(parents=True)
+    for output, said in (("file", "cannot write the reproductions to file"), ("results", "is a folder")):
+        given = parse(["reproduce", "mine", f"output={output}"])
+        with pytest.raises(UsageError, match=said):
+            given.call(given)
 
 
 def test_overrides_choose_rows_and_may_ask_for_others(tmp_path, monkeypatch):
@@ -283,7 +429,11 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     written = {path.suffix: path.read_text() for path in (tmp_path / "results").glob("reproductions.*")}
     assert sorted(written) == [".csv", ".html", ".md"]
     rows = list(csv.DictReader(written[".csv"].splitlines()))
-    assert (rows[0]["key"], rows[0]["verdict"], rows[0]["decided_by"]) == ("a/set", "reproduced", "tolerance")
+    assert (rows[0]["key"], rows[0]["verdict"], rows[0]["decided_by"]) == (
+        "snfs-curve/set/0.9",
+        "reproduced",
+        "tolerance",
+    )
     assert float(rows[0]["ours_std"]) == pytest.approx(0.1)
     assert rows[-1]["key"] == "order: nothing_yet 0.9 > set 0.9"
     assert written[".md"].count("| ordering reproduced") == 1
@@ -300,7 +450,7 @@ def test_the_readme_has_a_line_for_each_paper_that_was_run(tmp_path, monkeypatch
     assert set(reproduce.recorded(records)) == {"mine", "layer_collapse"}
     reproduce.write([reproduce.of("mine", [], records)], tmp_path, readme)
     (row,) = [line for line in readme.read_text().splitlines() if line.startswith("| mine")]
-    assert [cell.strip() for cell in row.strip("|").split("|")][2:] == ["5", "2", "1", "0", "0", "1", "1 of 3"]
+    assert [cell.strip() for cell in row.strip("|").split("|")][2:] == ["5", "2", "1", "0", "0", "1", "1 of 3", "–"]
     assert "old" not in readme.read_text()
 
 

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from harness.cli import layout, limits, suite
@@ -46,14 +47,16 @@ def call(given: argparse.Namespace) -> int:
         raise UsageError(f"{given.paper} is not a paper: write sparsebench reproduce PAPER {given.paper}")
     if not given.paper and not given.train and not given.overrides:
         return _summary()
-    reproduce.read(given.paper)  # what is wrong in its file is said before anything is trained
     _, overrides = limits.read(given.overrides, wait=True)
     of_runs = [each for each in overrides if not each.startswith("executor.")]
+    folder = output([each for each in of_runs if each.startswith("output=")])
+    # what is wrong in its file, or with the folder, is said before anything is trained
+    reproduce.require(given.paper)
+    _require_writable(folder)
     status = DONE
     if given.train:
         given.suite = given.paper
         status = suite.call(given)
-    folder = output([each for each in of_runs if each.startswith("output=")])
     result = reproduce.of(given.paper, of_runs, folder / "records")
     _print(result)
     _write(_all(folder), folder)
@@ -71,11 +74,36 @@ def _summary() -> int:
     return DONE
 
 
+def _require_writable(folder: Path) -> None:
+    """Make sure that files can be written into a folder.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    from harness.reproduce.sheets import FILES
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    if taken := next((name for name in FILES if (folder / name).is_dir()), None):
+        raise UsageError(f"cannot write the reproductions: {shown(folder / taken)} is a folder")
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot write the reproductions to {folder}: {error.strerror}")
+
+
 def _write(results: "Sequence[Result]", folder: Path) -> None:
     from harness import reproduce
 
     own = folder.resolve() == (ROOT / "results").resolve()
-    for path in reproduce.write(results, folder, ROOT / "README.md" if own else None):
+    try:
+        written = reproduce.write(results, folder, ROOT / "README.md" if own else None)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    for path in written:
         print(f"wrote {shown(path)}")
 
 

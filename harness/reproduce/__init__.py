@@ -3,5 +3,6 @@
 from harness.reproduce.paper import Paper, read
 from harness.reproduce.results import Result, of, recorded
 from harness.reproduce.sheets import write
+from harness.reproduce.suite import require
 
-__all__ = ["Paper", "Result", "of", "read", "recorded", "write"]
+__all__ = ["Paper", "Result", "of", "read", "recorded", "require", "write"]

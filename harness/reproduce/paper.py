@@ -4,13 +4,13 @@ A row says which runs of the suite stand for it by the settings that they have, 
 that any setting can tell rows apart. docs/reproduce.md describes the file.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import UsageError, short, unknown
 from harness.plan import grid
+from harness.reproduce.fields import Allowed, Reader, same
 
 SPREADS = ("std", "standard error", "half a 95 % interval", "range")
 """What a published ± can be."""
@@ -51,6 +51,8 @@ class Line:
         key: Names it in ``benchmarks/published``; may be empty.
         note: What is to be known of it.
         why: What is known of why it is not reproduced.
+        claim: Whether the paper says it in words, or shows it in a figure, and prints no number.
+        tolerance_why: Where a tolerance of its own comes from, if not from what the paper's comes from.
     """
 
     where: Where
@@ -60,6 +62,8 @@ class Line:
     key: str = ""
     note: str = ""
     why: str = ""
+    claim: bool = False
+    tolerance_why: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Paper:
         tolerance: Of rows that state none.
         tolerance_why: Where it comes from.
         measure: Of rows that state none.
-        lines: The published rows.
+        lines: The published rows, and the claims.
         orderings: What the paper orders.
     """
 
@@ -114,62 +118,88 @@ def read(name: str) -> Paper:
         raise UsageError(f"reproduce needs a paper: PAPER=name, one of {', '.join(grid.papers())}")
     if name not in grid.papers():
         raise unknown("paper", name, grid.papers())
-    part = grid.paper(name)
-    reader = _Reader(f"paper {name}", part)
+    where = f"paper {name}"
+    reader = Reader(where, grid.paper(name))
+    reader.nothing_else(_OF_A_PAPER)
     tolerance = reader.number("tolerance", least=0)
-    usual = {field: part[field] for field in ("n", "spread_is", "measure") if field in part}
-    lines = [
-        _line(f"paper {name}: rows[{number}]", row, usual, tolerance) for number, row in enumerate(reader.items("rows"))
-    ]
-    orderings = [
-        _ordering(f"paper {name}: orderings[{number}]", each) for number, each in enumerate(reader.items("orderings"))
-    ]
-    found = Paper(
+    usual = {field: value for field, value in grid.paper(name).items() if field in _USUAL}
+    allowed = Allowed.of(name)
+    rows = [(f"{where}: rows[{number}]", row) for number, row in enumerate(reader.items("rows"))]
+    if not rows:
+        raise UsageError(f"{where}: rows is missing: write one at least, as in docs/reproduce.md")
+    lines = [_line(Reader(place, row, usual), tolerance, allowed) for place, row in rows]
+    _require_once(where, lines)
+    orders = enumerate(reader.items("orderings"))
+    orderings = [_ordering(Reader(f"{where}: orderings[{number}]", each), allowed) for number, each in orders]
+    needed, others = ("title", "tolerance_why"), ("source", "table", "known")
+    return Paper(
         name=name,
-        **{field: reader.text(field) for field in ("title", "source", "table", "known", "tolerance_why")},
+        **{field: reader.text(field, needed=field in needed) for field in (*needed, *others)},
         guessed=reader.sentences("guessed"),
         tolerance=tolerance,
-        measure=reader.choice("measure", MEASURES) if "measure" in reader else MEASURES[0],
+        measure=reader.choice("measure", MEASURES),
         lines=tuple(lines),
         orderings=tuple(orderings),
     )
-    reader.nothing_else((*vars(found), *usual, "rows"))
-    return found
 
 
-def _line(where: str, row: Any, usual: Mapping[str, Any], tolerance: float) -> Line:
-    reader = _Reader(where, row, usual)
-    published = None
-    if "published" in reader:
-        spread = reader.number("spread", least=0) if "spread" in reader else None
-        kind = reader.choice("spread_is", SPREADS) if spread is not None else ""
-        n = int(reader.number("n", least=1)) if "n" in reader else None
-        published = Published(reader.number("published"), spread, kind, n)
-    settings = {name: value for name, value in row.items() if name not in _OF_A_LINE}
-    return Line(
-        where=_settings(where, settings),
-        published=published,
-        measure=reader.choice("measure", MEASURES) if "measure" in reader else MEASURES[0],
-        tolerance=reader.number("tolerance", least=0) if "tolerance" in reader else tolerance,
-        **{name: reader.text(name) for name in ("key", "note", "why")},
-    )
-
-
-_OF_A_LINE = frozenset(
-    ("published", "spread", "spread_is", "n", "key", "tolerance", "measure", "note", "why"),
+_USUAL = ("n", "spread_is", "measure", "claim")
+_OF_A_LINE = (*_USUAL, "published", "spread", "key", "tolerance", "tolerance_why", "note", "why")
+_OF_A_PAPER = (
+    *("title", "source", "table", "known", "guessed", "tolerance", "tolerance_why", "rows", "orderings"),
+    *_USUAL,
 )
 
 
-def _ordering(where: str, given: Any) -> Ordering:
-    reader = _Reader(where, given)
-    at = given.get("at") or {}
-    rows = [{"method": each} if isinstance(each, str) else each for each in reader.items("order")]
-    if len(rows) < 2:
-        raise UsageError(f"{where}: order: needs two rows or more, the best first")
-    order = tuple(_settings(where, {**at, **each}) for each in rows)
+def _line(reader: Reader, tolerance: float, allowed: Allowed) -> Line:
+    settings = allowed.require(reader.where, reader.others(_OF_A_LINE), _OF_A_LINE)
+    spread = reader.number("spread", least=0) if "spread" in reader else None
+    if spread is not None and "spread_is" not in reader:
+        raise UsageError(f"{reader.where}: spread needs spread_is, one of {', '.join(SPREADS)}")
+    return Line(
+        where=settings,
+        published=Published(
+            value=reader.number("published"),
+            spread=spread,
+            kind=reader.choice("spread_is", SPREADS) if spread is not None else "",
+            n=reader.whole("n", least=1) if "n" in reader else None,
+        ),
+        measure=reader.choice("measure", MEASURES),
+        tolerance=reader.number("tolerance", least=0) if "tolerance" in reader else tolerance,
+        key=reader.key(),
+        claim=reader.flag("claim"),
+        **{name: reader.text(name) for name in ("note", "why", "tolerance_why")},
+    )
+
+
+def _require_once(where: str, lines: list[Line]) -> None:
+    """Make sure that no row is there twice; one that was published twice has a key for each number."""
+    found: dict[tuple[str, str], int] = {}
+    for number, line in enumerate(lines):
+        first = found.setdefault((same(line.where), line.key), number)
+        if first != number:
+            raise UsageError(
+                f"{where}: rows[{number}]: {words(line.where)} is rows[{first}] again: where a row was published "
+                "twice, each number needs a key of its own"
+            )
+
+
+def _ordering(reader: Reader, allowed: Allowed) -> Ordering:
+    """Read an ordering; a row's own settings come before those of ``at``, which all share."""
     reader.nothing_else(("said", "at", "order"))
-    said = reader.text("said") or " > ".join(words(each) for each in order)
-    return Ordering(said, order)
+    at, rows = reader.settings("at"), reader.items("order")
+    if len(rows) < 2:
+        raise UsageError(f"{reader.where}: order: needs two rows or more, the best first")
+    order = []
+    for number, each in enumerate(rows):
+        where = f"{reader.where}: order[{number}]"
+        own = {"method": each} if isinstance(each, str) else each
+        if not isinstance(own, Mapping):
+            raise UsageError(f"{where} {short(each)} is neither a method nor settings, as in {{method: set}}")
+        order.append(allowed.require(where, {**at, **own}))
+        if order[-1] in order[:-1]:
+            raise UsageError(f"{where}: {words(order[-1])} is in this order twice")
+    return Ordering(reader.text("said") or " > ".join(words(each) for each in order), tuple(order))
 
 
 def words(where: Where) -> str:
@@ -177,55 +207,3 @@ def words(where: Where) -> str:
     first = [f"{where[name]}" for name in ("method", "sparsity") if name in where]
     rest = [f"{name}={value}" for name, value in where.items() if name not in ("method", "sparsity")]
     return " ".join([*first, *rest])
-
-
-def _settings(where: str, settings: Any) -> Where:
-    if not isinstance(settings, Mapping) or not settings or "method" not in settings:
-        raise UsageError(f"{where}: names no method; write the settings of its runs, as in method: set, sparsity: 0.9")
-    return {str(name): value for name, value in settings.items()}
-
-
-class _Reader:
-    """Reads the fields of a part of the file, and names the part and the field where one is wrong."""
-
-    def __init__(self, where: str, part: Any, usual: Mapping[str, Any] | None = None) -> None:
-        if not isinstance(part, Mapping):
-            raise UsageError(f"{where}: {short(part)} is not names with values")
-        self._where, self._part = where, {**(usual or {}), **part}
-
-    def __contains__(self, name: str) -> bool:
-        return self._part.get(name) is not None
-
-    def text(self, name: str) -> str:
-        return " ".join(str(self._part.get(name) or "").split())
-
-    def number(self, name: str, least: float = -math.inf) -> float:
-        value = self._part.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
-            bound = "" if least == -math.inf else f" of {least:g} or more"
-            raise UsageError(f"{self._where}: {name} {short(value)} is not a number{bound}")
-        return float(value)
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        value = self._part.get(name)
-        if value not in allowed:
-            raise unknown(f"{name} of {self._where}", value, allowed)
-        return str(value)
-
-    def items(self, name: str) -> list[Any]:
-        value = self._part.get(name) or []
-        if not isinstance(value, list):
-            raise UsageError(f"{self._where}: {name} {short(value)} is not a list")
-        return value
-
-    def sentences(self, name: str) -> tuple[str, ...]:
-        found = self.items(name)
-        if not all(isinstance(each, str) for each in found):
-            raise UsageError(f"{self._where}: {name} is not a list of sentences; quote one that has a colon")
-        return tuple(" ".join(each.split()) for each in found)
-
-    def nothing_else(self, names: tuple[str, ...]) -> None:
-        allowed = {*names} - {"name", "lines"}
-        for name in self._part:
-            if name not in allowed:
-                raise unknown(f"field of {self._where}", name, allowed)

@@ -1,17 +1,16 @@
 """A paper's table with our runs beside it, and a verdict on each row and each ordering."""
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.board.statistics import Estimate, estimate
-from harness.errors import UsageError
 from harness.plan import grid
 from harness.records.folder import record_paths
 from harness.reproduce import verdicts
-from harness.reproduce.ours import Cell, Records, cells, fill, matching
+from harness.reproduce.ours import Cell, Records, fill, listed, matching, where_of
 from harness.reproduce.paper import Line, Ordering, Paper, Where, read, words
+from harness.reproduce.suite import require_rows, rows_of
 from harness.reproduce.verdicts import Values, Verdict
 from methods import methods
 
@@ -40,11 +39,19 @@ class RowResult:
 
 @dataclass(frozen=True)
 class Result:
-    """A paper's table, its rows and orderings judged."""
+    """A paper's table, its rows and orderings judged.
+
+    Attributes:
+        paper: What was published.
+        rows: The rows that were asked for, and those that the paper has no number for.
+        orderings: Those of which every row was asked for.
+        left_out: Which records do not count, and why, in a line; empty if all do.
+    """
 
     paper: Paper
     rows: tuple[RowResult, ...]
     orderings: tuple[tuple[Ordering, Verdict], ...]
+    left_out: str = ""
 
     @property
     def run(self) -> bool:
@@ -53,8 +60,14 @@ class Result:
 
     def count(self, *wanted: str) -> int:
         """Return how many rows with a published number have one of these verdicts, or any if none is given."""
-        rows = [row for row in self.rows if row.line.published]
+        rows = [row for row in self.rows if row.line.published and not row.line.claim]
         return sum(not wanted or row.verdict.word in wanted for row in rows)
+
+    @property
+    def claims(self) -> tuple[int, int]:
+        """How many claims are kept, and how many there are."""
+        rows = [row for row in self.rows if row.line.claim]
+        return sum(row.verdict.word == verdicts.KEPT for row in rows), len(rows)
 
 
 def recorded(folder: Path) -> list[str]:
@@ -72,7 +85,8 @@ def of(name: str, overrides: Sequence[str], folder: Path) -> Result:
 
     Args:
         name: Of the paper.
-        overrides: Of its suite; rows that it then lacks are left out.
+        overrides: Of its suite. Rows that it then lacks are left out; those that are no longer under the paper's
+            protocol are beside no published number.
         folder: Of records.
 
     Raises:
@@ -80,47 +94,46 @@ def of(name: str, overrides: Sequence[str], folder: Path) -> Result:
     """
     paper, known = read(name), methods()
     rest = [override for override in overrides if not override.startswith("output=")]
-    found = cells(grid.runs(name, rest, lambda line: None))
-    fill(found, Records(folder))
-    _require_one(paper, found)
-    lines = [line for line in paper.lines if not rest or _all_of(line.where, found)]
-    judged = [_row(paper, line, _all_of(line.where, found), known) for line in lines]
-    named = [cell for line in lines for cell in matching(line.where, found)]
+    whole = rows_of(name, [])
+    require_rows(paper, whole)
+    found = rows_of(name, rest) if rest else whole
+    own = {cell.text for cell in whole}
+    theirs = [cell for cell in found if cell.text in own]
+    records = Records(folder)
+    fill(found, records, chosen=any(override.startswith("seed=") for override in rest))
+    lines = [line for line in paper.lines if not rest or _all_of(line.where, theirs)]
+    judged = [_row(paper, line, _all_of(line.where, theirs), known) for line in lines]
+    named = [cell for line in lines for cell in matching(line.where, theirs)]
     others = [cell for cell in found if not _among(cell, named)]
-    judged += [_row(paper, Line(_where(cell, found), None, paper.measure), [cell], known) for cell in others]
-    wanted = [each for each in paper.orderings if not rest or all(_all_of(where, found) for where in each.order)]
-    orderings = tuple((each, _ordering(each, found, known)) for each in wanted)
+    why = _no_row(paper, rest)
+    for cell in others:
+        note = "" if cell.text in own else why
+        judged.append(_row(paper, Line(where_of(cell, found), None, paper.measure, note=note), [cell], known))
+    wanted = [each for each in paper.orderings if not rest or all(_all_of(where, theirs) for where in each.order)]
+    orderings = tuple((each, _ordering(each, theirs, known)) for each in wanted)
     kept = [each for each, verdict in orderings if verdict.word == verdicts.REPRODUCED]
-    return Result(paper, tuple(_by_order(row, kept, found) for row in judged), orderings)
+    return Result(paper, tuple(_by_order(row, kept, theirs) for row in judged), orderings, records.left_out)
 
 
-def _require_one(paper: Paper, found: Sequence[Cell]) -> None:
-    """Make sure that a published row stands for one row of the suite, or for one for each combination that it lists.
+def _no_row(paper: Paper, overrides: Sequence[str]) -> str:
+    """Say why rows that overrides ask for are not the paper's."""
+    changed = [each for each in overrides if not each.startswith(_CHOOSING) and not _is_stated(paper, each)]
+    return f"not the paper's protocol: {', '.join(changed)}" if changed else "no row of the paper has it"
 
-    Raises:
-        UsageError: It stands for several.
-    """
-    for where in (
-        *(line.where for line in paper.lines),
-        *(each for ordering in paper.orderings for each in ordering.order),
-    ):
-        rows = matching(where, found)
-        if len(rows) > _number(where):
-            differing = sorted(set(_where(rows[0], rows)) - set(where)) or ["settings of the recipe or the budget"]
-            raise UsageError(
-                f"paper {paper.name}: the row {words(where)} stands for {len(rows)} rows of the suite, which differ in "
-                f"{', '.join(differing)}: say which"
-            )
+
+_CHOOSING = ("method=", "sparsity=", "seed=", "device=", "loader=", "evaluations=", "runner", "workers=")
+
+
+def _is_stated(paper: Paper, override: str) -> bool:
+    """Tell whether an override has a value that the paper's suite states itself."""
+    name, _, value = override.partition("=")
+    return value in grid.values(paper.name, name)
 
 
 def _all_of(where: Where, found: Sequence[Cell]) -> list[Cell]:
     """Return the cells that a row stands for; none unless all that it lists are there."""
     rows = matching(where, found)
-    return rows if len(rows) == _number(where) else []
-
-
-def _number(where: Where) -> int:
-    return math.prod(len(value) for value in where.values() if isinstance(value, list))
+    return rows if rows and len(rows) == listed(where, rows[0].run) else []
 
 
 def _row(paper: Paper, line: Line, found: Sequence[Cell], known: Collection[str]) -> RowResult:
@@ -135,14 +148,19 @@ def _verdict(paper: Paper, line: Line, values: Values, found: Sequence[Cell], kn
     if not values:
         lost = sum(cell.lost for cell in found)
         ended = f"{lost} of its runs ended without a result" if lost else ""
-        return Verdict(verdicts.NOT_RUN, ended or line.why or ("" if found else "the suite has no such run"))
+        return Verdict(verdicts.NOT_RUN, ended or line.why)
     if line.published is None:
         return Verdict(verdicts.NO_NUMBER)
     verdict = verdicts.of_line(line, values)
     if verdict.word == verdicts.MISSED and not verdict.why:
-        open_points = paper.guessed[0] if paper.guessed else "nothing in the protocol explains it"
-        return replace(verdict, why=f"not explained; what may differ: {open_points}")
+        why = f"not explained; what may differ: {paper.guessed[0]}" if paper.guessed else "not explained"
+        verdict = replace(verdict, why=why)
+    if line.claim:
+        return replace(verdict, word=_CLAIM.get(verdict.word, verdict.word))
     return verdict
+
+
+_CLAIM = {verdicts.REPRODUCED: verdicts.KEPT, verdicts.MISSED: verdicts.BROKEN}
 
 
 def _mean(several: Sequence[Values]) -> Values:
@@ -163,8 +181,11 @@ def _ordering(ordering: Ordering, found: Sequence[Cell], known: Collection[str])
 
 
 def _by_order(row: RowResult, kept: Sequence[Ordering], found: Sequence[Cell]) -> RowResult:
-    """Return a row whose number is not reproduced, but an ordering that it is part of, with that verdict."""
-    if row.verdict.word not in (verdicts.MISSED, verdicts.UNDECIDED):
+    """Return a row whose number is not reproduced, but an ordering that it is part of, with that verdict.
+
+    A number that is far off stays what it is.
+    """
+    if row.verdict.word not in (verdicts.MISSED, verdicts.UNDECIDED) or verdicts.far(row.line, row.verdict):
         return row
     own = matching(row.line.where, found)
     for ordering in kept:
@@ -176,17 +197,3 @@ def _by_order(row: RowResult, kept: Sequence[Ordering], found: Sequence[Cell]) -
 
 def _among(cell: Cell, others: Sequence[Cell]) -> bool:
     return any(cell is other for other in others)
-
-
-def _where(cell: Cell, found: Sequence[Cell]) -> Where:
-    """Return settings that name a cell: method, sparsity, and of model and method what others of these differ in."""
-    run = cell.run
-    where = {"method": run.method.name, "sparsity": run.sparsity}
-    alike = [other.run for other in found if (other.run.method.name, other.run.sparsity) == tuple(where.values())]
-    if any(other.model.name != run.model.name for other in alike):
-        where["model"] = run.model.name
-    if any(other.dataset.name != run.dataset.name for other in alike):
-        where["dataset"] = run.dataset.name
-    fields = [name for name in vars(run.method) if name != "name"]
-    differing = [name for name in fields if any(getattr(o.method, name) != getattr(run.method, name) for o in alike)]
-    return where | {f"method.{name}": getattr(run.method, name) for name in differing}

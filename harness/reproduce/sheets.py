@@ -2,8 +2,7 @@
 
 import csv
 import io
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.board import escape
@@ -12,8 +11,8 @@ from harness.board.readme import update_readme
 from harness.records import write_atomic
 from harness.reports import html
 from harness.reports.page import UNKNOWN, Page, Section, Table
-from harness.reproduce import verdicts
-from harness.reproduce.paper import Line, Published
+from harness.reproduce import verdicts, wording
+from harness.reproduce.paper import Paper
 from harness.reproduce.results import Result, RowResult
 
 FILES = ("reproductions.csv", "reproductions.md", "reproductions.html")
@@ -25,7 +24,8 @@ _TITLE = "Reproductions"
 _READING = (
     "Each row of a paper's table beside our runs under its protocol, as far as that is known. ± is what the paper "
     "gives, and the standard deviation of ours. A row is reproduced if the difference is within the stated tolerance "
-    "or the joint 95 % interval of the two means. Ours is always the last epoch, with the test set used once."
+    "or the joint 95 % interval of the two means. Ours is always the last epoch, with the test set used once. A claim "
+    "is what a paper says without a number; claims are counted apart."
 )
 _COUNTED = (verdicts.REPRODUCED, verdicts.ORDERED, verdicts.UNDECIDED, verdicts.MISSED, verdicts.NOT_RUN)
 
@@ -58,16 +58,15 @@ def write(results: Sequence[Result], folder: Path, readme: Path | None = None) -
 def cells(row: RowResult) -> dict[str, str]:
     """Return the cells of a row by `HEADERS`."""
     line, verdict = row.line, row.verdict
-    digits = _digits(line)
     return dict(
         zip(
             HEADERS,
             (
-                *_settings(line),
-                _published(line),
-                _ours(row),
+                *wording.settings(line),
+                wording.published(line),
+                wording.ours(row),
                 str(len(row.values)) if row.values else UNKNOWN,
-                _difference(row, digits),
+                wording.difference(row),
                 verdict.word,
                 verdict.why or line.note,
             ),
@@ -80,16 +79,27 @@ def told(result: Result) -> list[str]:
     """Return what is to be known of a paper's table, a sentence or two each."""
     paper = result.paper
     orders = sum(verdict.word == verdicts.REPRODUCED for _, verdict in result.orderings)
-    counts = f"{result.count(verdicts.REPRODUCED)} of {result.count()} published rows reproduced"
+    counts = []
+    if result.count():
+        counts.append(f"{result.count(verdicts.REPRODUCED)} of {result.count()} published rows reproduced")
     if result.orderings:
-        counts += f", {orders} of {len(result.orderings)} orderings"
+        counts.append(f"{orders} of {len(result.orderings)} orderings{'' if counts else ' reproduced'}")
+    if result.claims[1]:
+        counts.append("{} of {} claims kept".format(*result.claims))
     return [
         f"{paper.title}. {paper.table}. Source: {paper.source}.",
         f"Known of the protocol: {paper.known}" if paper.known else "",
         " ".join(["Guessed or different:", *paper.guessed]) if paper.guessed else "",
-        f"Tolerance: {paper.tolerance:g}. {paper.tolerance_why}".strip(),
-        f"{counts}.",
+        f"Tolerance: {paper.tolerance:g}{_own_tolerances(paper)}. {paper.tolerance_why}".strip(),
+        f"Left out: {result.left_out}." if result.left_out else "",
+        f"{', '.join(counts) or 'No published row is among these'}.",
     ]
+
+
+def _own_tolerances(paper: Paper) -> str:
+    """Return the tolerances of rows that have their own, with where they come from."""
+    own = {(line.tolerance, line.tolerance_why): None for line in paper.lines if line.tolerance != paper.tolerance}
+    return "".join(f"; of some rows {value:g}" + (f" ({why})" if why else "") for value, why in own)
 
 
 def orderings(result: Result) -> list[dict[str, str]]:
@@ -131,9 +141,10 @@ def summary(results: Sequence[Result]) -> str:
         held = sum(verdict.word == verdicts.REPRODUCED for _, verdict in result.orderings)
         rows.append([result.paper.name, result.paper.title, str(result.count()), *counts])
         rows[-1].append(f"{held} of {len(result.orderings)}" if result.orderings else UNKNOWN)
+        rows[-1].append("{} of {}".format(*result.claims) if result.claims[1] else UNKNOWN)
     if not rows:
         return "No paper has been run yet: `make reproduce PAPER=layer_collapse` takes minutes."
-    return grid(["suite", "paper", "published rows", *_COUNTED, "orderings reproduced"], rows)
+    return grid(["suite", "paper", "published rows", *_COUNTED, "orderings reproduced", "claims kept"], rows)
 
 
 def csv_text(results: Iterable[Result]) -> str:
@@ -152,7 +163,19 @@ def csv_text(results: Iterable[Result]) -> str:
 
 
 _COLUMNS = (
-    *("paper", "key", "method", "sparsity", "settings", "measure", "published", "spread", "spread_is", "published_n"),
+    *(
+        "paper",
+        "key",
+        "method",
+        "sparsity",
+        "settings",
+        "measure",
+        "claim",
+        "published",
+        "spread",
+        "spread_is",
+        "published_n",
+    ),
     *("ours", "ours_std", "n", "difference", "joint_half_width", "tolerance", "decided_by", "verdict", "why", "runner"),
 )
 
@@ -161,10 +184,10 @@ def _plain_cells(paper: str, row: RowResult) -> list[str]:
     """Return the cells of a row by `_COLUMNS`: numbers as they are."""
     line, verdict, published = row.line, row.verdict, row.line.published
     theirs = [published.value, published.spread, published.kind, published.n] if published else [None] * 4
-    ours = [row.ours.mean, _std(row.values), row.ours.n] if row.ours else [None] * 3
+    ours = [row.ours.mean, wording.std(row.values), row.ours.n] if row.ours else [None] * 3
     judged = [verdict.difference, verdict.half_width, line.tolerance if published else None]
     return [
-        *(paper, line.key, *_settings(line), line.measure),
+        *(paper, line.key, *wording.settings(line), line.measure, "yes" if line.claim else ""),
         *map(_plain, (*theirs, *ours, *judged)),
         *(verdict.basis, verdict.word, verdict.why, row.runner),
     ]
@@ -180,62 +203,3 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _settings(line: Line) -> tuple[str, str, str]:
-    """Return method, sparsity and the other settings of a row in words."""
-    where = dict(line.where)
-    method, sparsity = str(where.pop("method")), where.pop("sparsity", UNKNOWN)
-    if isinstance(sparsity, list):
-        sparsity = f"{min(sparsity):.3g} to {max(sparsity):.3g}, {len(sparsity)} levels"
-    elif not isinstance(sparsity, str):
-        sparsity = f"{sparsity:.6g}"
-    return method, sparsity, ", ".join(f"{name}={value}" for name, value in where.items())
-
-
-def _digits(line: Line) -> int:
-    """Return the digits that a row is shown with: those that were published, but two at least."""
-    if line.published is None:
-        return 2
-    numbers = [line.published.value, line.published.spread or 0.0]
-    return max(2, *(len(f"{number:.3f}".rstrip("0").partition(".")[2]) for number in numbers))
-
-
-def _published(line: Line) -> str:
-    if line.published is None:
-        return UNKNOWN
-    if line.measure == "collapsed":
-        return _collapsed(line.published.value)
-    return _number(line.published, _digits(line))
-
-
-def _number(published: Published, digits: int) -> str:
-    spread = "" if published.spread is None else f" ± {published.spread:.{digits}f}"
-    about = [published.kind] if published.kind else []
-    about += [f"n {published.n}"] if published.n else []
-    return f"{published.value:.{digits}f}{spread}" + (f" ({', '.join(about)})" if about else "")
-
-
-def _ours(row: RowResult) -> str:
-    if row.ours is None:
-        return UNKNOWN
-    if row.line.measure == "collapsed":
-        return _collapsed(row.ours.mean)
-    digits, std = _digits(row.line), _std(row.values)
-    return f"{row.ours.mean:.{digits}f}" + ("" if std is None else f" ± {std:.{digits}f}")
-
-
-def _collapsed(share: float) -> str:
-    return {0.0: "no layer empty", 1.0: "a layer empty"}.get(share, f"a layer empty in {share:.0%} of runs")
-
-
-def _std(values: Mapping[int, float]) -> float | None:
-    return statistics.stdev(values.values()) if len(values) > 1 else None
-
-
-def _difference(row: RowResult, digits: int) -> str:
-    verdict = row.verdict
-    if verdict.difference is None or row.line.measure == "collapsed":
-        return UNKNOWN
-    half = "" if verdict.half_width is None else f" ± {verdict.half_width:.{digits}f}"
-    return f"{verdict.difference:+.{digits}f}{half}"

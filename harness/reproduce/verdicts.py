@@ -2,7 +2,8 @@
 
 A row is reproduced if the difference of the means lies inside the joint 95 % interval (Welch's t, from the published
 spread and number of runs and from our seeds) or inside the tolerance that the paper's file states. An interval that is
-too wide to mean anything, as of two seeds far apart, reproduces nothing: the row is undecided.
+too wide to mean anything, as of two seeds far apart, reproduces nothing: the row is undecided. What a paper claims
+without a number is kept or not.
 """
 
 import math
@@ -16,15 +17,19 @@ REPRODUCED = "reproduced"
 ORDERED = "ordering reproduced"
 UNDECIDED = "undecided"
 MISSED = "not reproduced"
+KEPT = "claim kept"
+BROKEN = "claim not kept"
 NOT_RUN = "not run yet"
 NO_NUMBER = "no published number"
 ABSENT = "no such method here"
 NOT_SHOWN = "in this order, not shown"
-"""Of an ordering: all means lie in it, and some interval holds 0."""
+"""Of an ordering: all means lie in it, and some interval holds 0. Where a mean does not, it is `UNDECIDED`."""
 
 _NORMAL = 1.959964
-_TOLERANCES, _SPREADS = 2, 3
-"""A joint interval says something up to so many tolerances, or published standard deviations, to each side."""
+_TOLERANCES, _ERRORS = 2, 3
+"""A joint interval says something up to so many tolerances, or published standard errors, to each side."""
+_FAR = 5
+"""A number that is more tolerances off is no part of an ordering that is reproduced."""
 
 Values = Mapping[int, float]
 """Ours by seed."""
@@ -72,15 +77,20 @@ def of_line(line: Line, values: Values) -> Verdict:
 
 def _widest(line: Line) -> float:
     assert line.published is not None
-    std = line.published.spread if line.published.kind == "std" else None
-    return max(_TOLERANCES * line.tolerance, _SPREADS * (std or 0.0))
+    error, _ = _error(line.published) or (0.0, None)
+    return max(_TOLERANCES * line.tolerance, _ERRORS * error)
+
+
+def far(line: Line, verdict: Verdict) -> bool:
+    """Tell whether a row's number is too far off for an ordering to stand for it."""
+    return verdict.difference is None or abs(verdict.difference) > _FAR * line.tolerance + 1e-9
 
 
 def joint(published: Published, ours: Sequence[float]) -> float | None:
     """Return half of the 95 % interval of the difference of two means; None where a spread is missing.
 
     A published standard error of an unknown number of runs counts as known exactly, as does half a 95 % interval. A
-    range, or a standard deviation of an unknown number of runs, gives none.
+    range, or a standard deviation of an unknown number of runs, gives none, nor does anything from a single run.
     """
     theirs = _error(published)
     if theirs is None or len(ours) < 2:
@@ -99,9 +109,9 @@ def joint(published: Published, ours: Sequence[float]) -> float | None:
 def _error(published: Published) -> tuple[float, int | None] | None:
     """Return a published standard error and its degrees of freedom, None for one that counts as known."""
     spread, n = published.spread, published.n
-    if spread is None or published.kind == "range":
+    if spread is None or published.kind == "range" or n == 1:
         return None
-    degrees = n - 1 if n and n > 1 else None
+    degrees = n - 1 if n else None
     if published.kind == "std":
         return None if degrees is None or n is None else (spread / math.sqrt(n), degrees)
     if published.kind == "standard error":
@@ -121,11 +131,14 @@ def of_ordering(names: Sequence[str], values: Sequence[Values], *, higher: bool)
     for (better, one), (worse, other) in zip(
         zip(names, values, strict=True), zip(names[1:], values[1:], strict=True), strict=False
     ):
-        paired = difference(one, other) or estimate([estimate([*one.values()]).mean - estimate([*other.values()]).mean])
+        common = difference(one, other)
+        paired = common or estimate([estimate([*one.values()]).mean - estimate([*other.values()]).mean])
         gain = paired.mean if higher else -paired.mean
-        shown = paired.half_width is not None and gain > paired.half_width
-        words.append(REPRODUCED if shown else NOT_SHOWN if gain > 0 else MISSED)
+        if paired.half_width is not None and abs(gain) > paired.half_width:
+            words.append(REPRODUCED if gain > 0 else MISSED)
+        else:
+            words.append(NOT_SHOWN if gain > 0 else UNDECIDED)
         interval = "one seed" if paired.half_width is None else f"± {paired.half_width:.2f}, {paired.n} seeds"
-        said.append(f"{better} - {worse} = {gain:+.2f} ({interval})")
-    word = next(each for each in (MISSED, NOT_SHOWN, REPRODUCED) if each in words)
+        said.append(f"{better} - {worse} = {paired.mean:+.2f} ({interval if common else 'no common seed'})")
+    word = next(each for each in (MISSED, UNDECIDED, NOT_SHOWN, REPRODUCED) if each in words)
     return Verdict(word, "; ".join(said))
