@@ -1,9 +1,9 @@
 """Reliability of the models of a row: off the main table, in one of its own, and never ranked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.board import wording
 from harness.board.tables import Row, Table, mean_of_known
@@ -13,17 +13,20 @@ from harness.records.metrics import ACCURACY
 from harness.records.reliability_schema import BINS
 from harness.vocabulary import CORRUPTIONS
 
-HEADERS = ["method", "sparsity", "top-1 %", "calibration error %", "Brier score", "corrupted top-1 %"]
-HEADERS += [*(f"{name} %" for name in CORRUPTIONS), "seeds agree %", "ensemble top-1 %", "measured"]
+_UNKNOWN = "–"
+_UNDER = ["corrupted top-1 %", *(f"{name} %" for name in CORRUPTIONS)]
+HEADERS = ["method", "sparsity", "top-1 %", "calibration error %", "Brier score", *_UNDER]
+HEADERS += ["seeds agree %", "ensemble top-1 %", "measured"]
 
+_CORRUPTED = "Corrupted: mean accuracy under six corruptions at two severities, and under each. "
 NOTE = (
     "Reliability, never ranked; means over seeds. Calibration error: expected, over 15 bins of equal width. Brier "
-    "score: 0 at best, 2 at worst. Corrupted: mean accuracy under six corruptions at two severities, and under each. "
+    f"score: 0 at best, 2 at worst. {_CORRUPTED}"
     "Seeds agree on a test image if they predict the same class; the ensemble takes the mean of their probabilities. "
     "What was measured in the run of a container, its referee measured too; what was measured afterwards, agreement "
     "and ensemble always, is a claim (docs/reliability.md)."
 )
-"""What stands above the table."""
+"""What stands above a table of images; `shown` says what does above others."""
 
 
 @dataclass
@@ -81,6 +84,31 @@ def _require(content: dict[str, Any], known: Mapping[str, Record]) -> None:
             raise RecordError(f"its accuracy is not that of the record {each['key']}")
 
 
+class Shown(NamedTuple):
+    """What is shown of some tables.
+
+    Attributes:
+        note: What stands above them.
+        headers: Their columns; those of corruptions, which images alone have, only if one is of images.
+        rows: Of each table.
+    """
+
+    note: str
+    headers: list[str]
+    rows: list[list[list[str]]]
+
+
+def shown(measured: Measured, tables: Sequence[Table]) -> Shown:
+    """Return what is shown of tables that have the same columns."""
+    rows = [of_table(measured, table) for table in tables]
+    kinds = {metrics.samples(table.task["dataset"]) for table, each in zip(tables, rows, strict=True) if each}
+    if kinds != {"samples"}:
+        return Shown(NOTE, HEADERS, rows)
+    kept = [place for place, name in enumerate(HEADERS) if name not in _UNDER]
+    note = NOTE.replace(_CORRUPTED, "").replace("a test image", "a test sample")
+    return Shown(note, [HEADERS[place] for place in kept], [[[row[i] for i in kept] for row in each] for each in rows])
+
+
 def of_table(measured: Measured, table: Table) -> list[list[str]]:
     """Return the rows of a table of which something is known, by the columns of `HEADERS`."""
     return [cells for row in table.rows if (cells := _cells(measured, row))]
@@ -101,7 +129,7 @@ def _cells(measured: Measured, row: Row) -> list[str]:
         f"{row.sparsity:g}",
         wording.score(row),
         _percent(mean_of_known(group["ece"] for group in known), len(known), len(runs)),
-        "–" if brier is None else f"{brier:.4f}",
+        _UNKNOWN if brier is None else f"{brier:.4f}",
         _percent(every, len(under), len(runs)),
         *(_percent(kind) for kind in kinds),
         *_of_seeds(together, len(row.runs)),
@@ -124,7 +152,7 @@ def _together(measured: Measured, row: Row) -> dict[str, Any] | None:
 
 def _of_seeds(together: dict[str, Any] | None, every: int) -> list[str]:
     if together is None:
-        return ["–", "–"]
+        return [_UNKNOWN, _UNKNOWN]
     number = len(together["runs"])
     return [_percent(value, number, every) for value in (together["agreement"], together["ensemble"]["accuracy"])]
 
@@ -138,5 +166,5 @@ def _when(measured: Measured, runs: list[Record]) -> str:
 
 def _percent(value: float | None, number: int = 1, every: int = 1) -> str:
     if value is None:
-        return "–"
+        return _UNKNOWN
     return f"{100 * value:.2f}" + ("" if number == every else f" ({number} of {every} seeds)")
