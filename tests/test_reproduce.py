@@ -325,7 +325,8 @@ def test_a_seed_that_is_chosen_is_the_only_one(tmp_path, monkeypatch):
 def test_records_of_other_code_or_data_do_not_count(tmp_path, monkeypatch):
     records = paper(tmp_path, monkeypatch)
     ran(records, {("static", 0.9): [0.9, 0.9, 0.9], ("set", 0.9): [0.8, 0.8]}, method="0" * 64)
-    ran(records, {("set", 0.9): [0.95]})
+    run = next(grid.runs("mine", ["method=set"], lambda told: None))
+    ran(records, {("set", 0.9): [0.95]}, model=of_run(run).model)  # the same code, before it was in the lock
     found = reproduce.of("mine", [], records)
     assert found.rows[0].values == {0: pytest.approx(95.0)}
     assert found.rows[1].verdict.word == "not run yet"

@@ -92,7 +92,7 @@ class Records:
         """Take a folder, which need not exist."""
         self._folder = folder
         self._left: dict[str, str] = {}
-        self._now: dict[str, tuple[dict[str, str | None], str | None]] = {}
+        self._now: dict[str, tuple[dict[str, str | None], dict[str, str], str | None]] = {}
 
     @cached_property
     def _paths(self) -> list[Path]:
@@ -133,17 +133,22 @@ class Records:
         return found
 
     def _otherwise(self, cell: Cell, record: Record) -> str:
-        """Return what of a record is not what a run would have now: ``code`` or ``data``; empty if nothing is."""
+        """Return what of a record is not what a run would have now: ``code`` or ``data``; empty if nothing is.
+
+        Code that was not in the lock when it made a record, and is now, has its digest in the record, but is the same.
+        """
         if cell.text not in self._now:
             from harness.plan.sources import of_run  # it imports models, which takes torch
             from harness.tasks import data
 
-            code = of_run(cell.run).code(cell.run, "")
+            sources = of_run(cell.run)
+            code = sources.code(cell.run, "")
             fingerprint = data.fingerprint(config.to_dict(cell.run)["dataset"])
-            self._now[cell.text] = code, None if fingerprint == data.ABSENT else fingerprint
-        code, now = self._now[cell.text]
+            self._now[cell.text] = code, vars(sources), None if fingerprint == data.ABSENT else fingerprint
+        code, digests, now = self._now[cell.text]
         made = of_record(record)
-        if made.code != {**code, "results": results_version(made.settings)}:
+        alike = all(made.code[part] in (code[part], digest) for part, digest in digests.items())
+        if not alike or made.code["results"] != results_version(made.settings):
             return "code"
         return "data" if None not in (now, made.data) and now != made.data else ""
 
