@@ -13,5 +13,7 @@ def papers() -> str:
     rows = []
     for paper in map(read, grid.papers()):
         orders = str(len(paper.orderings)) if paper.orderings else ""
-        rows.append([f"`{paper.name}`", paper.title, paper.table, str(len(paper.lines)), orders])
-    return table(["suite", "paper", "table", "published rows", "orderings"], rows)
+        claims = sum(line.claim for line in paper.lines)
+        numbers = [str(count) if count else "" for count in (len(paper.lines) - claims, claims)]
+        rows.append([f"`{paper.name}`", paper.title, paper.table, *numbers, orders])
+    return table(["suite", "paper", "table", "published rows", "claims", "orderings"], rows)
