@@ -1,10 +1,10 @@
 """The other records of a folder, indexed once: a record is checked against them too."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from harness.records import Record, identity
+from harness.records import Record, identity, metrics
 
 SEEDS = 3
 """A submission shows each method, sparsity and task with at least this many seeds, whatever became of them."""
@@ -16,6 +16,8 @@ _BAD_CONFIG = (AttributeError, KeyError, TypeError, ValueError)
 Row = tuple[str, ...]
 _Net = tuple[int, ...]
 """Maskable weights of a full net, its dense forward FLOPs, and those of a training sample."""
+_Data = tuple[str, str]
+"""A data set: its name and fingerprint."""
 
 
 class _Entry(NamedTuple):
@@ -25,6 +27,8 @@ class _Entry(NamedTuple):
     genuine: bool
     net: str
     reference: _Net | None
+    data: _Data | None
+    measured: str
 
 
 class Neighbours:
@@ -36,6 +40,7 @@ class Neighbours:
         self._files: dict[str, list[str]] = defaultdict(list)
         self._seeds: dict[Row, set[int]] = defaultdict(set)
         self._nets: dict[str, set[_Net]] = defaultdict(set)
+        self._measured: dict[_Data, Counter[str]] = defaultdict(Counter)
 
     def add(self, file: str, record: Record, *, genuine: bool) -> None:
         """Take in a record.
@@ -46,9 +51,11 @@ class Neighbours:
             genuine: Whether name and head of the file are what its config says. A copy under another name is refused
                 for that; it does not cause the refusal of the record that it was copied from.
         """
-        net, reference = _net(record), _reference(record)
-        entry = _Entry(record["key"], _row(file, record), record["seed"], genuine, net, reference)
+        net, reference, data, measured = _net(record), _reference(record), _data(record), _measured(record)
+        entry = _Entry(record["key"], _row(file, record), record["seed"], genuine, net, reference, data, measured)
         self._entries[file] = entry
+        if genuine and data:
+            self._measured[data][measured] += 1
         if genuine and record["status"] == "done" and _is_full(record):
             with suppress(*_BAD_CONFIG):  # which is refused for itself
                 self._nets[net].add(_full(record))
@@ -59,7 +66,7 @@ class Neighbours:
         """Return what the neighbours of a record say against it; nothing about a file that was not added."""
         if file not in self._entries:
             return []
-        key, row, _, genuine, net, reference = self._entries[file]
+        key, row, _, genuine, net, reference, data, measured = self._entries[file]
         found = []
         others = [other for other in self._files[key] if other != file]
         if genuine:
@@ -72,7 +79,13 @@ class Neighbours:
         if reference and self._nets[net] and reference not in self._nets[net]:
             full = " or ".join(map(_words, sorted(self._nets[net])))
             found.append(f"reference: {_words(reference)}; other records have {full}")
-        return found
+        return found + self._other_metrics(data, measured)
+
+    def _other_metrics(self, data: _Data | None, measured: str) -> list[str]:
+        """Refuse a task or a metric that most records of the same data do not have; if none has the most, all."""
+        known = self._measured[data] if data else Counter()
+        others = sorted(other for other in known if other != measured and known[other] >= known[measured])
+        return [f"dataset.metric: {measured}; other records of the same data have {other}" for other in others[:1]]
 
 
 def _row(file: str, record: Record) -> Row:
@@ -90,6 +103,22 @@ def _net(record: Record) -> str:
     options = sorted(model.items()) if isinstance(model, dict) else []
     own = [option for option in options if option[0] not in ("name", "width")]
     return f"{record['model']} {own!r} on {record['dataset']} but {dense!r}"
+
+
+def _data(record: Record) -> _Data | None:
+    """Return which data a record is of: of a plug-in, the fingerprint is of its task's source too."""
+    fingerprint = record["provenance"]["data_sha256"]
+    return (record["dataset"], fingerprint) if fingerprint else None
+
+
+def _measured(record: Record) -> str:
+    """Return task and metric in words, all that a record says of them."""
+    try:
+        dataset = record["config"].get("dataset") or {}
+        metric = metrics.of_dataset(dataset).described()
+        return ", ".join(f"{name} {value!r}" for name, value in {"task": metrics.task_of(dataset), **metric}.items())
+    except _BAD_CONFIG:
+        return "none"  # which is refused for itself
 
 
 def _full(record: Record) -> _Net:

@@ -2,7 +2,7 @@
 
 import itertools
 
-from harness.audit import scores
+from harness.audit import scores, splits
 from harness.records import Record, metrics
 
 # No device computes faster than this (FLOP/s): many times the peak of today's.
@@ -34,7 +34,7 @@ def _curve(record: Record) -> list[str]:
         found.append("curve: progress must not decrease and must stay within 0 and 1")
     if progress[-1] < 0.999:
         found.append(f"curve: it ends at progress {progress[-1]:g}, before the run did")
-    last, claimed = scores.last_validation(record), metrics.validation(record["metrics"])
+    last, claimed = splits.last_validation(record), metrics.validation(record["metrics"])
     if last != claimed:
         name = metrics.field(metrics.of(record), "val")
         found.append(f"{name}: {claimed}, but the curve ends with {last}")

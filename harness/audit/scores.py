@@ -6,17 +6,15 @@ from a plug-in they know what ``config.dataset.metric`` says: its direction and 
 
 import math
 
+from harness.audit import splits
 from harness.records import Record, bits, metrics
 
-# Beyond chance, a test set may be this much harder or easier than the split held out for validation.
-_SHIFT = 0.05
-# Standard errors that chance may explain in the difference of two accuracies.
-_SIGMAS = 5
-# Texts differ more than images do: bits per byte of the test split may differ from those of the validation split by
-# this much, and by this share of the larger one.
-_TEXT_SHIFT, _TEXT_SHARE = 0.25, 0.25
 # Of one value that another gives: what float64 leaves of it.
 _ROUNDING = 1e-9
+# The exponential of a loss that is no longer a number of nats is beyond floats, and in no record.
+_LARGEST_EXPONENT = 700
+# A loss this much above the largest of training is none of a network that is right about every sample.
+_ABOVE_TRAINING = 10
 
 
 def metric_refusals(record: Record) -> list[str]:
@@ -28,11 +26,25 @@ def metric_refusals(record: Record) -> list[str]:
     dataset = record["config"]["dataset"]
     task = metrics.task_of(dataset)
     known = metrics.BUILT_IN.get(task)
-    if known is None or metrics.of_dataset(dataset) == known:
+    if known is None:
+        return _form(task, metrics.of_dataset(dataset))
+    if metrics.of_dataset(dataset) == known:
         return []
     described, own = dataset.get("metric") or {}, known.described()
     name = next((name for name in (*own, *described) if described.get(name) != own.get(name)), "name")
     return [f"dataset.metric: {name} is {described.get(name)!r}, but the task {task} has {own.get(name)!r}"]
+
+
+def _form(task: str, metric: metrics.Metric) -> list[str]:
+    """Refuse names of a plug-in that are no words, and a direction that a metric of this name cannot have."""
+    for place, name in (("task", task), ("metric: name", metric.name), ("metric: label", metric.label)):
+        if not name.isprintable() or name != name.strip():
+            return [f"dataset.{place} is {name!r}; it must be printable, without spaces around it"]
+    higher = {known.name: known.higher for known in metrics.BUILT_IN.values()} | {"loss": False}
+    if metric.higher != higher.get(metric.name, metric.higher):
+        other = "lower" if metric.higher else "higher"
+        return [f"dataset.metric: higher is {metric.higher}, but of {metric.name} a {other} value is better"]
+    return []
 
 
 def refusals(record: Record) -> list[str]:
@@ -44,16 +56,16 @@ def refusals(record: Record) -> list[str]:
     Raises:
         KeyError, TypeError: The config lacks a part, or one is of the wrong type.
     """
-    task = metrics.task_of(record["config"]["dataset"])
-    if task == metrics.CLASSIFICATION:
-        return [*_shares(record), *_right(record), *_loss_of_accuracy(record), *_shift_of_accuracy(record)]
-    found = _bounds(record)
-    return found or (_language(record) if task == metrics.LANGUAGE else _mean_loss(record))
-
-
-def last_validation(record: Record) -> float | None:
-    """Return the metric at the last point of the curve; None if it is empty, or nothing was measured there."""
-    return metrics.validation(record["curve"][-1]) if record["curve"] else None
+    task, metric = metrics.task_of(record["config"]["dataset"]), metrics.of(record)
+    found = [] if task == metrics.CLASSIFICATION else _bounds(record)
+    if found:
+        return found
+    if metric == metrics.ACCURACY:
+        loss = _loss_of_accuracy if task == metrics.CLASSIFICATION else _loss_of_all_right
+        found = [*_shares(record), *_right(record), *loss(record)]
+    else:
+        found = _language(record) if task == metrics.LANGUAGE else _mean_loss(record)
+    return [*found, *splits.refusals(record)]
 
 
 def _shares(record: Record) -> list[str]:
@@ -96,22 +108,23 @@ def _loss_of_accuracy(record: Record) -> list[str]:
     least = (1 - accuracy) * math.log(2)
     if loss is None or loss < least * 0.999:
         return [f"test_loss: {loss}, but an accuracy of {accuracy} costs at least {least:.4g}"]
+    # A right one gives it at least the probability of any other class.
+    most = math.log(record["config"]["dataset"]["classes"])
+    if accuracy == 1 and loss > most * 1.001:
+        return [f"test_loss: {loss}, but an accuracy of 1 costs at most {most:.4g}"]
     return []
 
 
-def _shift_of_accuracy(record: Record) -> list[str]:
-    """Compare the test accuracy with the last validation: the same weights on other samples not trained on."""
-    data, test, last = record["config"]["dataset"], record["metrics"]["test_accuracy"], last_validation(record)
-    if data["val_examples"] == 0:
-        return [] if last is None else ["curve: a validation accuracy, of no samples"]
-    if last is None:
-        return ["curve: the last point has no validation accuracy"]
-    share = min(max((test + last) / 2, 0.01), 0.99)
-    error = math.sqrt(share * (1 - share) * (1 / data["test_examples"] + 1 / data["val_examples"]))
-    allowed = _SHIFT + _SIGMAS * error
-    if abs(test - last) > allowed:
-        return [f"test_accuracy: {test:.4f} is implausible after a curve that ends at {last:.4f} (± {allowed:.4f})"]
-    return []
+def _loss_of_all_right(record: Record) -> list[str]:
+    """Refuse a loss of a plug-in that no network has which is right about every sample; whatever loss that is."""
+    loss, accuracy = record["metrics"]["test_loss"], record["metrics"]["test_accuracy"]
+    trained = [point["train_loss"] for point in record["curve"] if point["train_loss"] is not None]
+    if accuracy < 1 or not trained:
+        return []
+    most = max(_ABOVE_TRAINING * max(trained), math.log(record["config"]["dataset"]["classes"]))
+    if loss <= most:
+        return []
+    return [f"test_loss: {loss}, but every sample is right and the training loss at most {max(trained):.4g}"]
 
 
 def _bounds(record: Record) -> list[str]:
@@ -123,8 +136,6 @@ def _bounds(record: Record) -> list[str]:
     values = [(test, metrics.test(record)), (val, metrics.validation(record["metrics"]))]
     values += [(f"curve: {val}", metrics.validation(point)) for point in record["curve"]]
     values += [(f"rounds: {val}", metrics.validation(point)) for point in record["rounds"]]
-    if record["curve"] and record["config"]["dataset"]["val_examples"] and last_validation(record) is None:
-        return [f"curve: the last point has no {val}"]
     if record["metrics"]["test_loss"] is None:
         return ["test_loss: missing, but the run is done"]
     for name, value in values:
@@ -134,7 +145,7 @@ def _bounds(record: Record) -> list[str]:
 
 
 def _language(record: Record) -> list[str]:
-    """Work out bits and perplexity from the loss, and compare the splits: the same weights on other texts."""
+    """Work out bits and perplexity from the loss."""
     measured, found = record["metrics"], []
     bits_per_byte, loss = measured["test_score"], measured["test_loss"]
     if not math.isclose(bits_per_byte, loss / math.log(2), rel_tol=_ROUNDING, abs_tol=_ROUNDING):
@@ -142,15 +153,11 @@ def _language(record: Record) -> list[str]:
     more = measured.get("test_more") or {}
     if more.keys() - {"perplexity"}:
         found.append(f"test_more: {', '.join(sorted(more.keys() - {'perplexity'}))}, which this task does not measure")
-    perplexity = more.get("perplexity")
-    # The exponential of a loss that is no longer a number of nats is beyond floats, and in no record.
-    if perplexity is not None and not (loss < 700 and math.isclose(perplexity, math.exp(loss), rel_tol=_ROUNDING)):
+    perplexity, follows = more.get("perplexity"), loss < _LARGEST_EXPONENT
+    if perplexity is None and follows:
+        found.append(f"test_more: no perplexity, but that of a loss of {loss} is {math.exp(loss):.6g}")
+    if perplexity is not None and not (follows and math.isclose(perplexity, math.exp(loss), rel_tol=_ROUNDING)):
         found.append(f"test_more: a perplexity of {perplexity} is not that of a loss of {loss}")
-    last = last_validation(record)
-    allowed = _TEXT_SHIFT + _TEXT_SHARE * max(bits_per_byte, last or 0.0)
-    if last is not None and abs(bits_per_byte - last) > allowed:
-        where = f"a curve that ends at {last:.4f} (± {allowed:.4f})"
-        found.append(f"test_score: {bits_per_byte:.4f} bits per byte are implausible after {where}")
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from harness.audit import counts, kept, origin, plausible, reliability, rulesets, scores
+from harness.audit import counts, kept, origin, plausible, reliability, rulesets, scores, splits
 from harness.audit.neighbours import Neighbours
 from harness.errors import UsageError
 from harness.records import Problem, Record, identity, is_trial, record_name, whole_budget
@@ -22,11 +22,12 @@ from harness.vocabulary import RULES
 Check = Callable[[Record], list[str]]
 
 
-def check(paths: Iterable[Path]) -> dict[Path, list[str]]:
+def check(paths: Iterable[Path], unchecked: dict[Path, list[str]] | None = None) -> dict[Path, list[str]]:
     """Check records, each together with the others of its folder, which is read once.
 
     Args:
         paths: Their files.
+        unchecked: Filled with what no check knows of the scores of records, by path.
 
     Returns:
         For each path, in the same order, why the record is refused, one line per reason; empty if it passes.
@@ -35,11 +36,14 @@ def check(paths: Iterable[Path]) -> dict[Path, list[str]]:
     names: dict[Path, set[str]] = defaultdict(set)
     for path in wanted:
         names[path.parent].add(path.name)
-    found = {folder / name: reasons for folder in names for name, reasons in _check_in(folder, names[folder]).items()}
+    notes = {} if unchecked is None else unchecked
+    found: dict[Path, list[str]] = {}
+    for folder, inside in names.items():
+        found |= {folder / name: reasons for name, reasons in _check_in(folder, inside, notes).items()}
     return {path: found[path] for path in wanted}
 
 
-def _check_in(folder: Path, wanted: set[str]) -> dict[str, list[str]]:
+def _check_in(folder: Path, wanted: set[str], notes: dict[Path, list[str]]) -> dict[str, list[str]]:
     """Check records of one folder by name; only what their neighbours need to know of them is kept in memory."""
     neighbours, ruled = Neighbours(), rulesets.Rulesets()
     reasons: dict[str, list[str]] = {}
@@ -50,6 +54,8 @@ def _check_in(folder: Path, wanted: set[str]) -> dict[str, list[str]]:
             ruled.add(name, found)
         if name in wanted:
             reasons[name] = [found.reason] if isinstance(found, Problem) else _reasons(folder / name, found)
+        if name in wanted and not reasons[name] and not isinstance(found, Problem):
+            notes[folder / name] = [one_line(note) for note in splits.unknown(found)]
     return {name: [*lines, *neighbours.refusals(name), *ruled.refusals(name)] for name, lines in reasons.items()}
 
 

@@ -22,7 +22,8 @@ def call(given: argparse.Namespace) -> int:
     from harness.audit import submission
 
     refused = unchecked = 0
-    found = submission.check(_paths(given.records))
+    notes: dict[Path, list[str]] = {}
+    found = submission.check(_paths(given.records), notes)
     for path, refusals in found.items():
         try:
             reasons = _rerun(path) if given.rerun and not refusals else refusals
@@ -33,6 +34,8 @@ def call(given: argparse.Namespace) -> int:
         print(f"{printable(path)}: {'refused' if reasons else 'passes'}")
         for reason in reasons:
             print(f"  {printable(reason)}")
+        for note in [] if reasons else notes.get(path, []):
+            print(f"  note: {printable(note)}")
         refused += bool(reasons)
     checked = len(found) - unchecked
     more = f"; {unchecked} could not be checked" if unchecked else ""
