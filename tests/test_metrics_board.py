@@ -34,15 +34,17 @@ from harness.board import (
     standing,
     wording,
 )
+from harness.board import reliability as board_reliability
 from harness.board.page import data as page_data
 from harness.board.page import html, looks, marks, picture, plots
 from harness.board.scale import Scale, scale_of
 from harness.board.standing import words
 from harness.cli import layout
 from harness.cli.display import Display
+from harness.errors import UsageError
 from harness.events import read as read_event
 from harness.exporters.callback import point, results
-from harness.records import metrics, record_name, write
+from harness.records import metrics, record_name, reliability, write
 from harness.records.frames import load
 from harness.records.metrics import ACCURACY, BITS_PER_BYTE, Metric
 from harness.records.validate import validate
@@ -458,6 +460,41 @@ def test_of_two_rows_the_lower_is_better():
     assert "A\nis shown to be better" in said
     assert "A\nis shown to be worse" in terminal.show(comparison.page(second, first))
     assert "accuracy" not in said
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        (ERROR, "other metric (bits per byte against mean squared error)"),
+        (replace(BITS_PER_BYTE, higher=True), "other metric (bits per byte, whose higher is false against true)"),
+    ],
+)
+def test_rows_of_other_metrics_are_not_compared(metric, said):
+    first, second = (
+        sides.Side(letter, letter, {record_name(record): record for record in rows})
+        for letter, rows in zip("AB", (BEST, runs("static", (1.0, 1.1, 1.2), metric=metric)), strict=True)
+    )
+    with pytest.raises(UsageError) as error:
+        comparison.page(first, second)
+    assert str(error.value) == f"A and B cannot be compared: {said}"
+    images = [make("static", 0.9, seed, runner="docker") for seed in range(3)]
+    with pytest.raises(UsageError, match=r"metric .bits per byte against top-1 %.; other data .task language and"):
+        comparison.page(first, sides.Side("B", "B", {record_name(record): record for record in images}))
+
+
+@pytest.mark.parametrize("mean", [[], [0.3]])
+def test_the_table_of_reliability_of_signals_has_no_columns_of_corruptions(mean):
+    records = [make("static", 0.9, seed, runner="docker") for seed in range(3)]
+    for record in records:
+        record["config"]["dataset"]["mean"] = mean
+        resealed(record)["reliability"] = reliability.group(15, 0.05, 0.2, None)
+    table = only_table(records)
+    shown = board_reliability.shown(board_reliability.Measured(), [table])
+    ((cells,),) = shown.rows
+    assert cells[:3] == ["static", "0.9", wording.score(table.rows[0])]
+    assert len(cells) == len(shown.headers) == (15 if mean else 8)
+    assert ("noise %" in shown.headers, "Corrupted" in shown.note) == (bool(mean), bool(mean))
+    assert f"agree on a test {'image' if mean else 'sample'} if" in shown.note
 
 
 def test_the_page_of_a_run_has_its_metric(tmp_path):

@@ -176,8 +176,11 @@ def obstacles(one: Line, other: Line) -> list[str]:
 
 
 def _other_terms(one: Line, other: Line) -> list[str]:
-    found = []
-    if names := _differing(one.table.task["dataset"], other.table.task["dataset"]):
+    found, measured = [], [line.table.metric for line in (one, other)]
+    if measured[0] != measured[1]:
+        found.append(f"other metric ({_against(*measured)})")
+    sets = ({k: v for k, v in line.table.task["dataset"].items() if k != "metric"} for line in (one, other))
+    if names := _differing(*sets):
         told = ["name"] if "name" in names else list(names)  # another data set has other counts as well
         words = (f"{name} {_word(names[name][0])} and {_word(names[name][1])}" for name in told)
         found.append(f"other data ({', '.join(words)})")
@@ -186,6 +189,15 @@ def _other_terms(one: Line, other: Line) -> list[str]:
     if one.row.device != other.row.device:
         found.append(f"other device ({one.row.device} and {other.row.device})")
     return found
+
+
+def _against(first: Metric, second: Metric) -> str:
+    """Name two metrics, and where both have the same name, what of them differs."""
+    if first.label != second.label:
+        return f"{first.label} against {second.label}"
+    ours, theirs = first.described(), second.described()
+    name = next(name for name in ours if ours[name] != theirs[name])
+    return f"{first.label}, whose {name} is {_word(ours[name])} against {_word(theirs[name])}"
 
 
 def settings_that_differ(one: Line, other: Line) -> dict[str, tuple[str, str]]:
