@@ -154,7 +154,7 @@ def paper(tmp_path, monkeypatch, text=TEXT):
     ("old", "new", "said"),
     [
         ("tolerance: 0.5", "tolerance: some", "tolerance 'some' is not a number of 0 or more"),
-        ("tolerance: 0.5", "", "paper mine: tolerance is missing: it is not a number of 0 or more"),
+        ("tolerance: 0.5", "", "paper mine: tolerance is missing: write a number of 0 or more"),
         ("tolerance_why: Half a point.", "", "paper mine: tolerance_why is missing"),
         ("title: A paper", "title: {a: 1}", "paper mine: title .* is not a text"),
         ("title: A paper", "", "paper mine: title is missing"),
@@ -176,6 +176,7 @@ def paper(tmp_path, monkeypatch, text=TEXT):
             "{method: [dense], published: 9}",
             r"rows\[2\]: method .* is not one name",
         ),
+        ("published: 97.0", "published: 97.0, seed: 0", r"unknown field of paper mine: rows\[2\] 'seed'"),
         ("{method: dense, published: 97.0}", "{method: dnse, published: 9}", r"method of paper mine: rows\[2\] 'dnse'"),
         ("{method: dense, published: 97.0}", "{method: rigl, published: 9}", r"method of paper mine: rows\[2\] 'rigl'"),
         ("sparsity: [0.9, 0.95], published", "sparsity: [], published", r"rows\[3\]: sparsity '\[\]' is neither"),

@@ -13,7 +13,11 @@ from harness.config import names
 from harness.errors import UsageError, nearest, short, unknown
 from harness.places import TREE
 from harness.plan import grid
+from harness.records.schema_1 import NOT_THE_RUN
 from methods import methods
+
+NOT_THE_ROW = frozenset(("seed", "device", "loader", "evaluations"))
+"""What tells runs of one row apart, or says where and how often a run is looked at, but not what it trains."""
 
 NEAR = 0.005
 """Share of a density by which a paper may round it: 0.9192 is 91/99."""
@@ -56,8 +60,8 @@ class Reader:
         value = self._part.get(name)
         if not is_number(value) or not least <= value < math.inf:
             bound = "" if least == -math.inf else f" of {least:g} or more"
-            what = f"{name} is missing: it" if value is None else f"{name} {short(value)}"
-            raise UsageError(f"{self.where}: {what} is not a number{bound}")
+            what = f"{name} is missing: write" if value is None else f"{name} {short(value)} is not"
+            raise UsageError(f"{self.where}: {what} a number{bound}")
         return float(value)
 
     def whole(self, name: str, least: int) -> int:
@@ -230,7 +234,8 @@ def _require_setting(where: str, name: str, method: str, fields: Iterable[str]) 
 
 @cache
 def _settings(method: str) -> frozenset[str]:
-    return frozenset((*names.settings(type(methods()[method])), *names.GROUPS))
+    every = {*names.settings(type(methods()[method])), *names.GROUPS}
+    return frozenset(name for name in every if name.partition(".")[0] not in {*NOT_THE_ROW, *NOT_THE_RUN})
 
 
 def same(settings: Mapping[str, Any]) -> str:

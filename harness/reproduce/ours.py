@@ -18,11 +18,8 @@ from harness.records.folder import load_or_problem, record_paths
 from harness.records.identity import canonical, of_record, results_version
 from harness.records.identity import settings as settings_of_run
 from harness.records.metrics import Metric
-from harness.reproduce.fields import near
+from harness.reproduce.fields import NOT_THE_ROW, near
 from harness.reproduce.paper import Where
-
-# What tells runs of one row apart, or says where and how often a run is looked at, but not what it trains.
-_NOT_THE_ROW = frozenset(("seed", "device", "loader", "evaluations"))
 
 
 @dataclass
@@ -159,7 +156,7 @@ def _text(plain: Mapping[str, Any]) -> str:
     Args:
         plain: The config of a record, or of a run that may not be settled.
     """
-    return canonical({name: value for name, value in settings_of_run(plain).items() if name not in _NOT_THE_ROW})
+    return canonical({name: value for name, value in settings_of_run(plain).items() if name not in NOT_THE_ROW})
 
 
 def matching(where: Where, found: Sequence[Cell]) -> list[Cell]:
