@@ -99,11 +99,14 @@ def _add_run(report: dict[str, Any], run: "RunConfig", dataset: Any) -> None:
     """Add what the model and the budget say to these data."""
     from harness.config import DatasetConfig
     from harness.errors import UsageError
-    from harness.training.prepare import sized
+    from harness.training import contract
+    from harness.training.prepare import prepare, sized
 
     run.dataset = DatasetConfig(**dataset)
     try:
         report["notes"] = list(sized(run).notes)
+        if not report["refused"]:
+            contract.require(run, prepare(run).model)
     except UsageError as error:
         report["refused"].append(str(error))
 
@@ -136,6 +139,9 @@ def _contents(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("batches", f"{batches['per_epoch']:,} of {batches['batch_size']} an epoch, the last of {batches['last']}"),
         ("inputs", f"{inputs['shape']}" + (f", mean {inputs['mean']}, std {inputs['std']}" if inputs["mean"] else "")),
     ]
+    if "verbatim" in report:
+        tested = f"{report['verbatim']:,} of {split['test']:,} test windows"
+        lines.append(("repeated", f"{tested} stand in the training text, byte for byte"))
     if report["measured"]:
         lines.append(("measured", f"mean {report['measured']['mean']}, std {report['measured']['std']}"))
     return lines

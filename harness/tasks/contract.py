@@ -21,17 +21,14 @@ _SHAKEN, _STILL = 0.05, 1e-5
 """Deviation of what weights are moved by, and the share of the largest output that counts as noise of floats."""
 
 
-def check(
-    task: Task, loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor, *, real: bool
-) -> None:
+def check(task: Task, loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> None:
     """Check what a plug-in's task makes of the outputs of a few samples.
 
     Args:
         task: The task.
         loss: What is differentiated: its loss, with the settings of a recipe.
-        outputs: float32 [samples, ...].
+        outputs: Those of the initial network, float32 [samples, ...].
         targets: Of the same samples.
-        real: Whether a network has returned the outputs; of noise, losses and sums need not be finite.
 
     Raises:
         UsageError: A sentence of `Task.loss`, `Task.tally` or `Task.score` does not hold, or its code fails.
@@ -39,9 +36,9 @@ def check(
     outputs = outputs.detach().clone().requires_grad_()
     with _named(task, "loss"):
         found = loss(outputs, targets)
-    _require_loss(task, found, outputs, real)
+    _require_loss(task, found, outputs)
     with torch.no_grad():
-        _require_tally(task, outputs, targets, real)
+        _require_tally(task, outputs, targets)
 
 
 def require_causal(name: str, model: nn.Module, inputs: Tensor, tokens: int, task: str) -> None:
@@ -78,34 +75,33 @@ def require_causal(name: str, model: nn.Module, inputs: Tensor, tokens: int, tas
                 )
 
 
-def _require_loss(task: Task, found: Any, outputs: Tensor, real: bool) -> None:
+def _require_loss(task: Task, found: Any, outputs: Tensor) -> None:
     if not isinstance(found, Tensor) or found.dim():
         raise _broken(task, "loss", f"returns {_shape(found)}, not the mean over the batch, a scalar tensor")
-    if real and not bool(found.isfinite()):
+    if not bool(found.isfinite()):
         raise _broken(task, "loss", f"is {float(found)} for the outputs of the initial network, which is not finite")
     if not found.requires_grad:
         raise _broken(task, "loss", "has no gradient by the outputs: it is not computed from them by torch")
     with _named(task, "loss"):
         (gradient,) = torch.autograd.grad(found, outputs, allow_unused=True)
-    if gradient is None or (real and not bool(gradient.isfinite().all())):
+    if gradient is None or not bool(gradient.isfinite().all()):
         why = "has no gradient" if gradient is None else "has a gradient that is not finite"
         raise _broken(task, "loss", f"{why} by the outputs of the initial network")
 
 
-def _require_tally(task: Task, outputs: Tensor, targets: Tensor, real: bool) -> None:
+def _require_tally(task: Task, outputs: Tensor, targets: Tensor) -> None:
     count = len(outputs)
     whole = _tally(task, outputs, targets)
-    if real:
-        for name, value in whole.items():
-            if not math.isfinite(value):
-                raise _broken(task, "tally", f"of {name} is {value} for the outputs of the initial network")
+    for name, value in whole.items():
+        if not math.isfinite(value):
+            raise _broken(task, "tally", f"of {name} is {value} for the outputs of the initial network")
     if count > 1:
         cut = max(count * 3 // 8, 1)
         parts = [_tally(task, outputs[where], targets[where]) for where in (slice(0, cut), slice(cut, count))]
         for name, value in whole.items():
             first, second = (part.get(name, math.nan) for part in parts)
             near = _CLOSE * max(map(abs, (value, first, second))) + _NOISE
-            if abs(value - first - second) > near or (real and math.isnan(first + second)):
+            if abs(value - first - second) > near or math.isnan(first + second):
                 said = (
                     f"of {name} is {value:.6g} for {count} samples, but {first:.6g} for {cut} of them and {second:.6g}"
                 )
@@ -113,7 +109,7 @@ def _require_tally(task: Task, outputs: Tensor, targets: Tensor, real: bool) -> 
                 raise _broken(task, "tally", f"{said} for the others, which must add up to it{hint}")
     with _named(task, "score"):
         score = task.score(whole, count)
-    _require_score(task, score, real)
+    _require_score(task, score)
 
 
 def _tally(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:
@@ -133,13 +129,13 @@ def _tally(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _require_score(task: Task, score: Any, real: bool) -> None:
+def _require_score(task: Task, score: Any) -> None:
     if not isinstance(score, Score):
         raise _broken(task, "score", f"returns {_shape(score)}, not a harness.tasks.base.Score")
     for name, value in (("value", score.value), ("loss", score.loss), *score.more.items()):
         if type(value) is not float:
             raise _broken(task, "score", f"has {name} {value!r:.80}, not a float")
-    if real and (why := problem(score, task)):
+    if why := problem(score, task):
         raise _broken(task, "score", f"says that {why}, for a few samples and the initial network")
 
 

@@ -77,7 +77,8 @@ def parts(config: Config, *, decoded: bool) -> None:
     if chosen == "stratified" and task.validation != "stratified":
         raise UsageError(f"dataset.validation=stratified: needs classes, which the task {task.name} of {name} has not")
     if task.validation == "last" and chosen != "last":
-        raise UsageError(f"dataset.validation={chosen}: samples of {name} overlap; allowed are default and last")
+        why = f"of the task {task.name} the last samples of {name} are held out, a part of its own"
+        raise UsageError(f"dataset.validation={chosen}: {why}; allowed are default and last")
     if decoded and chosen != "stratified":
         raise UsageError(
             f"dataset.validation={chosen}: the images of {name} lie in the order of their classes; allowed are default "

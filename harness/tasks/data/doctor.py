@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.budget.epoch import last_batch, steps_per_epoch
 from harness.errors import UsageError
-from harness.records.metrics import CLASSIFICATION
+from harness.records.metrics import CLASSIFICATION, LANGUAGE
 from harness.tasks import base
 from harness.tasks.data import checks, loading
 from harness.tasks.data.contents import CONTENT_BYTES, Arrays, Contents, ImageTree
@@ -16,6 +16,7 @@ from harness.tasks.data.files import survey
 from harness.tasks.data.locate import Config
 from harness.tasks.data.order import shares
 from harness.tasks.data.registry import dataset
+from harness.tasks.data.sets.text import windows
 
 Report = dict[str, Any]
 
@@ -29,7 +30,7 @@ class Doctor:
         batch_size: Samples of a training batch.
         augment: Name of the augmentation.
         loader: What decodes image folders.
-        full: Whether to decode every file.
+        full: Whether to decode every file, and to look for the windows of a test in what is trained on.
         refused: Why a run would be refused, so far.
     """
 
@@ -51,11 +52,13 @@ class Doctor:
         tested, trained = _targets(contents)
         labelled = base.of(self.config).name == CLASSIFICATION
         self._match(contents, len(np.unique(trained)) if labelled else 0)
-        report["fingerprint"] = self._try(contents.digest)
+        report["fingerprint"] = self._try(lambda: dataset(self.config).fingerprint(contents))
         if isinstance(contents, ImageTree):
             report |= self._files(contents)
         else:
             report |= _levels(contents) if base.kind(self.config) == "images" else {"measured": None}
+            if self.full and base.of(self.config).name == LANGUAGE and not self.refused:
+                report["verbatim"] = windows.verbatim(contents, self.config["val_examples"])
         report |= self._classes(contents, trained, tested) if labelled else self._samples(len(trained), len(tested))
         if not self.refused:
             self._try(self._load)

@@ -1,6 +1,5 @@
 """From a dataset config to batches, counts and a fingerprint."""
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -14,7 +13,7 @@ import torch
 
 from harness.errors import UsageError
 from harness.seeds import derive
-from harness.tasks.data import checks, subset
+from harness.tasks.data import checks, fits, subset
 from harness.tasks.data import sets as _sets  # noqa: F401 - importing it registers the data sets
 from harness.tasks.data.contents import Arrays, Contents, ImageTree
 from harness.tasks.data.locate import Config, MissingDataError
@@ -47,6 +46,7 @@ def info(config: Config) -> Info:
     """
     checks.inputs(config, decoded=decoded(config))
     checks.parts(config, decoded=decoded(config))
+    fits.settings(config)
     counts = {**config, **found(config)}
     tree = _tree(config)
     checks.split(config, counts["train_examples"], None if tree is None else np.bincount(tree.train.labels))
@@ -71,11 +71,16 @@ def found(config: Config) -> dict[str, Any]:
 
 
 def notes(config: Config) -> list[str]:
-    """Return what a person should know of an image folder that is there, a line each.
+    """Return what a person should know of a folder that is there, a line each.
 
     Raises:
         UsageError: The folder cannot be used.
     """
+    if (told := dataset(config).notes) is not None:
+        try:
+            return told(_offline(config))
+        except MissingDataError:
+            return []
     tree = _tree(config)
     if tree is None or not tree.skipped:
         return []
@@ -135,10 +140,10 @@ def fingerprint(config: Config) -> str:
 
 @lru_cache(maxsize=64)
 def _digest(config: str, places: tuple[str | None, str], task: str | None) -> str:
-    """Hash once for all runs of a suite; ``places`` is in the key since it decides where the data lie."""
+    """Hash once for all runs of a suite; what decides where the data lie and how they are compared is in the key."""
+    settings = json.loads(config)
     try:
-        found = read(json.loads(config)).digest()
-        return found if task is None else hashlib.sha256(f"{found} {task}".encode()).hexdigest()
+        return dataset(settings).fingerprint(read(settings))
     except OSError as error:
         raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error
 
@@ -203,6 +208,7 @@ def load(
     check_loader(config, loader)
     checks.inputs(config, decoded=decoded(config))
     checks.parts(config, decoded=decoded(config))
+    fits.settings(config)
     checks.recipe(config, augment)
     contents = read(config)
     kept, held = _split(config, contents, seed)
@@ -222,6 +228,7 @@ def read(config: Config) -> Contents:
         contents = subset.chosen(config, contents)
         checks.arrays(config, contents)
         checks.counts(config, contents)
+        fits.targets(config, contents)
     return contents
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import UsageError
+from harness.plugins import reason
 from harness.records.metrics import CLASSIFICATION
 from harness.records.source import source_digest
 from harness.tasks import base
@@ -152,8 +153,7 @@ def _read(name: str, source: Source, folder: str | None) -> Arrays:
     except UsageError:
         raise
     except Exception as error:  # its author's code
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise UsageError(f"dataset {name!r} cannot be read: {reason}") from error
+        raise UsageError(f"dataset {name!r} cannot be read: {reason(error, inspect.getfile(source))}") from error
     if not isinstance(parts, tuple | list) or len(parts) != 4:
         what = "training images, labels, test images, labels"
         if task is not None:
@@ -200,5 +200,6 @@ def _of_task(kind: str, name: str, part: str, inputs: np.ndarray, targets: np.nd
 def _tensor(array: np.ndarray) -> Tensor:
     """Copy an array: floats of any precision as float32, bytes as they are, other integers as int64."""
     if array.dtype.kind == "f":
-        return torch.from_numpy(array.astype(np.float32))
+        with np.errstate(over="ignore"):  # what is then infinite is refused by name
+            return torch.from_numpy(array.astype(np.float32))
     return torch.from_numpy(array.astype(np.uint8 if array.dtype == np.uint8 else np.int64))

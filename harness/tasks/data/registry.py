@@ -1,5 +1,6 @@
 """Data sets by name."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,7 @@ class Dataset:
             project.
         digest: Of the source of a plug-in's task, whose loss and metric identify a run as its data do.
         counts: Returns the counts of what is there, for a data set whose settings file leaves them out; else None.
+        notes: Returns what a person should know of the files that are there, a line each; None if there is nothing.
     """
 
     read: Reader
@@ -37,11 +39,21 @@ class Dataset:
     source: Callable[..., Any] | None = None
     digest: str | None = None
     counts: Callable[[Config], dict[str, int]] | None = None
+    notes: Callable[[Config], list[str]] | None = None
 
     @property
     def decoded(self) -> bool:
         """Whether images are decoded from files while a run trains."""
         return self.published is not None
+
+    def fingerprint(self, contents: Contents) -> str:
+        """Return the sha256 (hex) of what was read, and of the source of a plug-in's task.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
+        found = contents.digest()
+        return found if self.digest is None else hashlib.sha256(f"{found} {self.digest}".encode()).hexdigest()
 
 
 DATASETS: dict[str, Dataset] = {}
@@ -53,11 +65,12 @@ def register(
     layout: Layout | None = None,
     published: Mapping[str, int] | None = None,
     counts: Callable[[Config], dict[str, int]] | None = None,
+    notes: Callable[[Config], list[str]] | None = None,
 ) -> Callable[[Reader], Reader]:
     """Make a reader available as ``dataset=NAME``; see `Dataset` for the arguments."""
 
     def add(read: Reader) -> Reader:
-        DATASETS[name] = Dataset(read, layout, published, counts=counts)
+        DATASETS[name] = Dataset(read, layout, published, counts=counts, notes=notes)
         return read
 
     return add
