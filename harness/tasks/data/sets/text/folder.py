@@ -1,5 +1,6 @@
 """Any folder of text files, ``*.txt``, at any depth: what is in it decides how many windows there are."""
 
+from collections import Counter
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -9,6 +10,8 @@ from harness.tasks.data.registry import register
 from harness.tasks.data.sets.text import windows
 
 LAYOUT = Layout(markers=(".",), remedy="pass dataset.root=DIR, a folder of .txt files")
+
+_SUFFIX = ".txt"
 
 
 def _counts(config: Config) -> dict[str, int]:
@@ -21,7 +24,7 @@ def _counts(config: Config) -> dict[str, int]:
         UsageError: See `text_folder`.
     """
     place = LAYOUT.find(config)
-    found = windows.counts(config, _pieces(place))
+    found = windows.counts(config, _pieces(place)[0])
     if empty := [field for field, count in found.items() if not count]:
         raise UsageError(
             f"{place}: too little text for {', '.join(empty)}: no window of {config['shape'][0] + 1} bytes"
@@ -29,7 +32,20 @@ def _counts(config: Config) -> dict[str, int]:
     return found
 
 
-@register("text_folder", layout=LAYOUT, counts=_counts)
+def _notes(config: Config) -> list[str]:
+    """Say which files are left out: copies of others, and files of other kinds."""
+    place = LAYOUT.find(config)
+    copies = _pieces(place)[1]
+    kinds = Counter(
+        path.suffix or "no suffix" for path in place.rglob("*") if path.suffix != _SUFFIX and path.is_file()
+    )
+    skipped = [f"{count:,} of {kind}" for kind, count in kinds.most_common()]
+    if copies:
+        skipped.insert(0, f"{len(copies):,} copies of other files, such as {copies[0]}")
+    return [f"{place}: only *{_SUFFIX} are read, each text once; skipped: {', '.join(skipped)}"] if skipped else []
+
+
+@register("text_folder", layout=LAYOUT, counts=_counts, notes=_notes)
 def text_folder(config: Config) -> Arrays:
     """Read the files.
 
@@ -37,12 +53,19 @@ def text_folder(config: Config) -> Arrays:
         UsageError: There are none, one cannot be read, or there are too few bytes.
     """
     place = LAYOUT.find(config)
-    return windows.arrays(config, _pieces(place), place)
+    return windows.arrays(config, _pieces(place)[0], place)
 
 
-def _pieces(place: Path) -> dict[str, bytes]:
-    files = sorted(path for path in place.rglob("*.txt") if path.is_file())
-    texts = windows.read((path.relative_to(place).as_posix(), path) for path in files)
+def _pieces(place: Path) -> tuple[dict[str, bytes], list[str]]:
+    """Return the texts by name, and the names of files left out since an earlier one has the same bytes.
+
+    A copy might be in another part than its original: the test would then be of what was trained on.
+    """
+    files = sorted(path for path in place.rglob(f"*{_SUFFIX}") if path.is_file())
+    found = windows.read((path.relative_to(place).as_posix(), path) for path in files)
+    first: dict[bytes, str] = {}
+    copies = [name for name, text in found.items() if text and first.setdefault(text, name) != name]
+    texts = {name: text for name, text in found.items() if not text or first[text] == name}
     if not any(texts.values()):
-        raise UsageError(f"{place} has no text in .txt files")
-    return texts
+        raise UsageError(f"{place} has no text in {_SUFFIX} files")
+    return texts, copies

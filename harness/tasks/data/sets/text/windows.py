@@ -24,6 +24,7 @@ Pieces = Mapping[str, bytes]
 TEST, VALIDATION, TRAINING = "test", "validation", "training"
 _SHARES = {TEST: 0.05, VALIDATION: 0.05}
 _PIECES, _LONGEST = 100, 2**16
+_WORD = 8
 _FIELDS = {TRAINING: "train_examples", VALIDATION: "val_examples", TEST: "test_examples"}
 
 
@@ -44,7 +45,10 @@ def arrays(config: Config, pieces: Pieces, where: Path | str) -> Arrays:
             raise UsageError(f"dataset.{name}={config[name]}: of a text, dataset.{fewer}={config[name]} serves fewer")
     wanted = {name: config[field] for name, field in _FIELDS.items()}
     wanted[TRAINING] -= wanted[VALIDATION]
-    found = {name: _spread(config, name, rows, wanted[name], where) for name, rows in _parts(config, pieces).items()}
+    parts = _parts(config, pieces)
+    for name in parts:
+        _require(config, name, len(parts[name]), wanted, where)
+    found = {name: _spread(rows, wanted[name]) for name, rows in parts.items()}
     train = np.concatenate([found[TRAINING], found[VALIDATION]])
     return Arrays(*_shifted(train), *_shifted(found[TEST]))
 
@@ -59,6 +63,28 @@ def counts(config: Config, pieces: Pieces) -> dict[str, int]:
     sizes = {name: len(rows) for name, rows in _parts(config, pieces).items()}
     sizes[TRAINING] += sizes[VALIDATION]
     return {field: sizes[name] for name, field in _FIELDS.items()}
+
+
+def verbatim(found: Arrays, held: int) -> int:
+    """Count the test windows that stand in the training windows, joined, byte for byte.
+
+    Args:
+        found: Windows of a text, as `arrays` returns them.
+        held: How many of the last training windows are for validation.
+    """
+    inputs, targets = (part[: len(part) - held] for part in (found.train_inputs, found.train_targets))
+    text = torch.cat([inputs, targets[:, -1:]], 1).numpy().tobytes()
+    rows = torch.cat([found.test_inputs, found.test_targets[:, -1:]], 1).numpy()
+    size, tested = rows.shape[1], [row.tobytes() for row in rows]
+    if size < _WORD:
+        return sum(row in text for row in tested)
+    # Compared are the places alone where the first eight bytes of some window stand.
+    starts, seen = np.ascontiguousarray(rows[:, :_WORD]).view(np.uint64), set()
+    for shift in range(_WORD):
+        words = np.frombuffer(text, np.uint64, (len(text) - shift) // _WORD, shift)
+        places = np.flatnonzero(np.isin(words, starts)) * _WORD + shift
+        seen |= {text[place : place + size] for place in places.tolist()}.intersection(tested)
+    return sum(row in seen for row in tested)
 
 
 def read(files: Iterable[tuple[str, Path]]) -> dict[str, bytes]:
@@ -116,12 +142,22 @@ def _shape(config: Config) -> tuple[int]:
     return (shape[0],)
 
 
-def _spread(config: Config, part: str, rows: np.ndarray, count: int, where: Path | str) -> np.ndarray:
-    if count > len(rows):
-        raise UsageError(
-            f"dataset.{_FIELDS[part]}={config[_FIELDS[part]]} of {config['name']} needs {count:,} windows of "
-            f"{rows.shape[1]} bytes for {part}, but {where} has {len(rows):,}"
-        )
+def _require(config: Config, part: str, there: int, wanted: Mapping[str, int], where: Path | str) -> None:
+    """Refuse settings that ask for more windows of a part than there are."""
+    if wanted[part] <= there:
+        return
+    field, size = _FIELDS[part], config["shape"][0] + 1
+    allowed = f"dataset.{field}={there}"
+    if part == TRAINING:  # which these are counted with
+        held = wanted[VALIDATION]
+        allowed = f"dataset.{field}={there + held} with dataset.val_examples={held}"
+    raise UsageError(
+        f"dataset.{field}={config[field]} of {config['name']} needs {wanted[part]:,} windows of {size} bytes for "
+        f"{part}, but {where} has {there:,}: allowed is at most {allowed}"
+    )
+
+
+def _spread(rows: np.ndarray, count: int) -> np.ndarray:
     return rows[np.arange(count) * len(rows) // max(count, 1)]
 
 
