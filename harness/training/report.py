@@ -14,7 +14,7 @@ from harness.seeds import derive
 from harness.tasks import base
 from harness.tasks.data import Batches, decoded
 from harness.tasks.reliability import measured
-from harness.tasks.score import evaluate, recorded
+from harness.tasks.score import evaluate, problem, recorded
 from harness.training.checkpoint import Checkpoints
 from harness.training.network import Network
 from harness.training.prepare import Prepared
@@ -63,12 +63,13 @@ def finish(result: Record, trainer: Trainer, test: Batches) -> None:
         DivergedError: The loss or the metric on the test set is NaN or infinite.
     """
     violations = trainer.final_violations() + pattern_problems(result["config"], trainer.masks)
-    if not is_trial(result):
-        _score(result, trainer, test)
+    if not is_trial(result) and (why := _score(result, trainer, test)):
+        violations.append(f"{why} on the test set")
     result.update(status="invalid" if violations else "done", reason="; ".join(violations) or None)
 
 
-def _score(result: Record, trainer: Trainer, test: Batches) -> None:
+def _score(result: Record, trainer: Trainer, test: Batches) -> str | None:
+    """Measure the network on the test set; return what no record can hold of it, if anything."""
     started = time.perf_counter()
     generators.seed(derive(result["seed"], "test"))  # whatever the training has drawn, as the referee does
     task = base.of(result["config"]["dataset"])
@@ -86,6 +87,7 @@ def _score(result: Record, trainer: Trainer, test: Batches) -> None:
     finally:
         trainer.watch.seconds["eval"] += time.perf_counter() - started
     result["metrics"].update(recorded(score, task))
+    return problem(score, task)
 
 
 def network(trainer: Trainer) -> Network:
