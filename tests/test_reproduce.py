@@ -323,7 +323,7 @@ def test_a_seed_that_is_chosen_is_the_only_one(tmp_path, monkeypatch):
     assert set(every.rows[0].values) == {0, 1, 2, 7}
 
 
-def test_records_of_other_code_or_data_do_not_count(tmp_path, monkeypatch):
+def test_records_of_other_code_or_data_do_not_count(tmp_path, monkeypatch, capsys):
     records = paper(tmp_path, monkeypatch)
     ran(records, {("static", 0.9): [0.9, 0.9, 0.9], ("set", 0.9): [0.8, 0.8]}, method="0" * 64)
     run = next(grid.runs("mine", ["method=set"], lambda told: None))
@@ -336,6 +336,9 @@ def test_records_of_other_code_or_data_do_not_count(tmp_path, monkeypatch):
     found = reproduce.of("mine", [], records)
     assert (found.run, found.left_out) == (False, "5 records of other code, 1 record of other data")
     assert "Left out: 5 records of other code, 1 record of other data." in sheets.told(found)
+    given = parse(["reproduce", "--no-train"])
+    assert given.call(given) == 0
+    assert "mine: 5 records of other code, 1 record of other data" in capsys.readouterr().err
 
 
 def test_what_is_not_the_papers_protocol_has_no_published_number(tmp_path, monkeypatch):

@@ -127,7 +127,10 @@ def _all(folder: Path) -> "Sequence[Result]":
     found = []
     for name in reproduce.recorded(folder / "records"):
         try:
-            found.append(reproduce.of(name, [], folder / "records"))
+            result = reproduce.of(name, [], folder / "records")
+            if result.left_out and not result.run:  # it is in none of the files, which would say so
+                say(f"left out of the reproductions: {name}: {result.left_out}")
+            found.append(result)
         except UsageError as error:
             say(f"left out of the reproductions: {name}: {error}")
     return found

@@ -204,6 +204,14 @@ def _ordering(reader: Reader, allowed: Allowed) -> Ordering:
 
 def words(where: Where) -> str:
     """Return settings in words: ``set 0.99`` for a method and its sparsity, the others by name."""
-    first = [f"{where[name]}" for name in ("method", "sparsity") if name in where]
+    first = [_shown(where[name]) for name in ("method", "sparsity") if name in where]
     rest = [f"{name}={value}" for name, value in where.items() if name not in ("method", "sparsity")]
     return " ".join([*first, *rest])
+
+
+def _shown(value: Any) -> str:
+    """Return a value, or of a long list of numbers the first and the last."""
+    return f"{min(value):.3g} to {max(value):.3g}" if isinstance(value, list) and len(value) > _LISTED else f"{value}"
+
+
+_LISTED = 3
