@@ -17,9 +17,15 @@ from harness import config
 from harness.audit import counts
 from harness.budget.inputs import Inputs
 from harness.budget.measure import measure
+from harness.conformance.errors import ConformanceError
+from harness.conformance.kit import Examination
 from harness.errors import UsageError
 from harness.tasks import base, data, models
+from harness.tasks.data.loading import read
+from harness.tasks.data.sets.text import windows
 from harness.tasks.models.gpt import _turned, _turns
+from harness.training import contract
+from harness.training.prepare import prepare
 
 MODELS = ["gpt_tiny", "gpt_small", "llama_60m"]
 TOKENS = 24
@@ -69,6 +75,76 @@ def test_what_is_predicted_at_a_place_depends_on_no_later_byte(name):
     assert one.shape == (2, TOKENS, 256)
     assert torch.equal(one[:, :10], other[:, :10])
     assert bool((one[:, 10:] != other[:, 10:]).any(-1).all())
+
+
+AHEAD = """
+from torch import nn
+
+
+class Ahead(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.table, self.head = nn.Embedding(classes, 8), nn.Linear(8, classes)
+        nn.init.zeros_(self.head.weight)  # so that nothing moves at the start
+
+    def forward(self, tokens):
+        return self.head(self.table(tokens.roll(-1, 1)))
+
+
+def ahead(classes, shape):
+    return Ahead(classes)
+"""
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_model_that_looks_ahead_is_refused_by_name(text, tmp_path):
+    (tmp_path / "ahead.py").write_text(AHEAD)
+    words = [f"model={tmp_path}/ahead.py:ahead", "dataset=text_folder", f"dataset.root={text}", "dataset.shape=[31]"]
+    run = config.resolve([*words, "method=dense", "device=cpu", "budget=steps:2"])
+    reason = "model 'ahead' looks ahead: another token 11 of 31 changes its outputs for tokens before it"
+    with pytest.raises(UsageError, match=reason):
+        contract.require(run, prepare(run).model)
+    more = ["dataset=text_folder", f"dataset.root={text}", "dataset.shape=[31]", "recipe=text", "budget=steps:2"]
+    with pytest.raises(ConformanceError, match="looks ahead"):
+        Examination("model", f"{tmp_path}/ahead.py:ahead", more).check("builds")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_of_this_project_do_not_look_ahead(name, text):
+    contract.require_causal(language(text, "dense", model=name, width=0.125), built(name, 31))
+
+
+def test_the_width_of_a_text_s_output_and_its_parts_are_fixed(text):
+    dataset = vars(language(text, "dense").dataset)
+    for setting, reason in (
+        ({"classes": 300}, "dataset.classes=300: the task language .* allowed is 256"),
+        ({"validation": "random"}, "dataset.validation=random: .* a part of its own; allowed are default and last"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            data.info({**dataset, **setting})
+    with pytest.raises(UsageError, match=r"allowed is at most dataset.train_examples=\d+ with dataset.val_examples=1$"):
+        data.fingerprint({**dataset, "val_examples": 1, "train_examples": 10**6})
+
+
+def test_copies_in_a_folder_are_left_out_and_named_and_repeated_windows_counted(text):
+    dataset = {**vars(language(text, "dense").dataset), "val_examples": 16}
+    before = data.fingerprint(dataset)
+    (text / "more").mkdir()
+    (text / "more" / "copy.txt").write_bytes((text / "lines.txt").read_bytes())
+    (text / "more" / "notes.md").write_text("not read")
+    assert data.fingerprint(dataset) == before
+    (note,) = data.notes(dataset)
+    assert note.endswith("skipped: copies of other files, such as more/copy.txt: 1, .md: 1")
+    found = read(dataset)
+
+    def slowly():
+        text = torch.cat([found.train_inputs, found.train_targets[:, -1:]], 1)[:-16].numpy().tobytes()
+        rows = torch.cat([found.test_inputs, found.test_targets[:, -1:]], 1).numpy()
+        return sum(row.tobytes() in text for row in rows)
+
+    found.test_inputs[:3], found.test_targets[:3] = found.train_inputs[5:8], found.train_targets[5:8]
+    found.test_inputs[3], found.test_targets[3] = found.train_inputs[-1], found.train_targets[-1]  # of validation
+    assert windows.verbatim(found, 16) == slowly() >= 3
 
 
 def test_rotary_positions_tell_distances_alone():

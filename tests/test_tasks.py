@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ from harness.errors import UnfitError, UsageError
 from harness.plan.planned import plan
 from harness.records import load
 from harness.tasks import base, data
-from harness.tasks.score import evaluate, recorded
+from harness.tasks.score import evaluate, problem, recorded
+from harness.training import contract
 from harness.training.derivatives import flow
 from harness.training.objective import objective
 from harness.training.prepare import prepare, sized
@@ -222,6 +224,102 @@ def test_a_task_that_cannot_be_used_is_refused_in_one_line(tmp_path, old, new, r
     assert "\n" not in str(caught.value)
 
 
+SQUARES = '"loss": error.square().sum()'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("(outputs, targets)", '(outputs, targets, reduction="none")', r"its loss returns a tensor of shape \[8, 1\]"),
+        ("return F.mse_loss(outputs, targets)", "return targets.mean()", "its loss has no gradient by the outputs"),
+        ("return F.mse_loss(outputs, targets)", 'raise KeyError("oops")', "its loss fails: line 19: KeyError: 'oops'"),
+        ("return F.mse_loss(outputs, targets)", "return (outputs - 9).log().mean()", "its loss is nan for the outputs"),
+        ('"mae": error.abs().sum(), ', "", "its tally has no 'mae', but loss, bias"),
+        (SQUARES, '"loss": 3.0', "its tally of loss is 3.0, not a scalar tensor"),
+        (SQUARES, '"loss": error.square().mean()', "its tally of loss is .* for 8 samples, but .* must add up to it"),
+        ("error.sum()}", "error.sum() / 0}", "its tally of bias is -?inf for the outputs of the initial network"),
+        ("lowest=0.0", "lowest=90.0", "mae is .*, below 90, the lowest it is said to be"),
+        ("    def tally", "    smooths = True\n\n    def tally", "unexpected keyword argument 'smoothing'"),
+        (
+            "    def tally",
+            "    def score(self, sums, samples):\n        return 3.0\n\n    def tally",
+            "its score returns 3.0",
+        ),
+    ],
+)
+def test_a_task_that_does_not_keep_to_its_contract_is_refused_before_training(tmp_path, old, new, reason):
+    assert old in REGRESSION
+    path = tmp_path / "waves.py"
+    path.write_text(REGRESSION.replace(old, new))
+    run = resolved(f"dataset={path}:Waves")
+    with pytest.raises(UsageError, match=f"task 'Waves' cannot be used: .*{reason}") as caught:
+        contract.require(run, prepare(run).model)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_contract_is_looked_at_by_the_commands_and_changes_nothing(waves, tmp_path, capsys):
+    run = resolved(waves)
+    task = prepare(run)
+    before = {name: weight.clone() for name, weight in task.model.state_dict().items()}
+    drawn = torch.get_rng_state()
+    contract.require(run, task.model)
+    assert torch.equal(drawn, torch.get_rng_state())
+    assert task.model.training
+    assert all(torch.equal(weight, before[name]) for name, weight in task.model.state_dict().items())
+    path = tmp_path / "waves.py"
+    path.write_text(REGRESSION.replace(SQUARES, '"loss": error.square().mean()'))
+    assert call("doctor", "data", waves, "model=mlp", "recipe=tabular") == 1
+    assert "its tally of loss is" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(UsageError, match="its tally of loss is"):
+        call("run", waves, *QUICK, "method=dense", f"output={tmp_path / 'results'}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("metric =", "classes = 3\n    metric =", r"an output .* is \[3\], and targets of Waves are float32 \[1\]"),
+        (
+            "targets = np.sin(3 * inputs).sum(1)",
+            "targets = np.sin(inputs)[:, None]",
+            r"targets .* are float32 \[1, 6\]",
+        ),
+        (
+            "metric =",
+            'validation = "stratified"\n    metric =',
+            "validation=default: .* not one integer; allowed are random",
+        ),
+        ("metric =", 'validation = "first"\n    metric =', "validation 'first' is not one of stratified, random, last"),
+        ("metric =", 'name = "a/b"\n    metric =', "task 'a/b': a name is one word"),
+        ("metric =", "causal = True\n    metric =", "causal is of tokens, and its kind is values"),
+        ("metric =", "tokens = 2.5\n    metric =", "tokens is 2.5; allowed are None and integers from 1"),
+        ('"mae",', '"my mae!",', "metric.name is 'my mae!'; allowed: one word"),
+        ("mean absolute error", "x" * 101, "metric.label is 'xx.*; allowed: one line of at most 100"),
+        ("higher=False", 'higher="no"', "metric.higher is 'no'; allowed: True and False"),
+        ("lowest=0.0", "scale=-1", "metric.scale is -1; allowed: numbers above 0"),
+        ("lowest=0.0", "digits=11", "metric.digits is 11; allowed: integers from 0 to 10"),
+        ("lowest=0.0", "lowest=2, highest=1", "metric.lowest is 2, not below its highest, 1"),
+        ('"mae", "mean absolute error", higher=False', '"loss", "loss", higher=True', "named loss, lower is better"),
+    ],
+)
+def test_what_a_task_says_of_itself_is_checked(tmp_path, old, new, reason):
+    assert old in REGRESSION
+    path = tmp_path / "waves.py"
+    path.write_text(REGRESSION.replace(old, new))
+    with pytest.raises(UsageError, match=reason) as caught:
+        data.fingerprint(vars(resolved(f"dataset={path}:Waves").dataset))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_score_out_of_its_bounds_is_a_problem_and_no_record_holds_nan(waves):
+    resolved(waves)
+    task = base.named("Waves")
+    assert problem(base.Score(0.5, 0.5), task) is None
+    assert problem(base.Score(-0.5, 0.5), task) == "mae is -0.5, below 0, the lowest it is said to be"
+    score = base.Score(0.5, 0.5, {"bias": math.nan, "spread": 2.0})
+    assert problem(score, task) == "bias is nan"
+    assert recorded(score, task)["test_more"] == {"spread": 2.0}
+
+
 def test_a_run_with_another_loss_is_another_run(tmp_path, waves):
     path = Path(waves.removeprefix("dataset=").rpartition(":")[0])
 
@@ -402,4 +500,5 @@ def test_doctor_data_says_what_a_run_would_see(waves, capsys):
     assert call("doctor", "data", waves, "model=mlp", "recipe=tabular") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "180 train, 20 val, 50 test" in said
+    assert data.fingerprint(vars(resolved(waves).dataset)) in said
     assert "a run would be trained on these data" in said

@@ -79,7 +79,9 @@ def _require_loss(task: Task, found: Any, outputs: Tensor) -> None:
     if not isinstance(found, Tensor) or found.dim():
         raise _broken(task, "loss", f"returns {_shape(found)}, not the mean over the batch, a scalar tensor")
     if not bool(found.isfinite()):
-        raise _broken(task, "loss", f"is {float(found)} for the outputs of the initial network, which is not finite")
+        raise _broken(
+            task, "loss", f"is {float(found.detach())} for the outputs of the initial network, which is not finite"
+        )
     if not found.requires_grad:
         raise _broken(task, "loss", "has no gradient by the outputs: it is not computed from them by torch")
     with _named(task, "loss"):

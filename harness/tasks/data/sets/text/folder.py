@@ -39,9 +39,9 @@ def _notes(config: Config) -> list[str]:
     kinds = Counter(
         path.suffix or "no suffix" for path in place.rglob("*") if path.suffix != _SUFFIX and path.is_file()
     )
-    skipped = [f"{count:,} of {kind}" for kind, count in kinds.most_common()]
+    skipped = [f"{kind}: {count:,}" for kind, count in kinds.most_common()]
     if copies:
-        skipped.insert(0, f"{len(copies):,} copies of other files, such as {copies[0]}")
+        skipped.insert(0, f"copies of other files, such as {copies[0]}: {len(copies):,}")
     return [f"{place}: only *{_SUFFIX} are read, each text once; skipped: {', '.join(skipped)}"] if skipped else []
 
 
