@@ -49,6 +49,10 @@ def _higher_in_all(record):
     record["metrics"]["val_accuracy"] = record["curve"][-1]["val_accuracy"] = 0.6
 
 
+def _all_right_at_a_loss(record):
+    record["metrics"] |= {"test_accuracy": 1.0, "test_top5": 1.0, "test_loss": 40.0}
+
+
 FORGERIES = {
     "a status that does not exist": (_set("status", "great"), "status: 'great' is not one of done, invalid"),
     "a key left out": (lambda record: record["cost"].pop("energy_joules"), "cost: \"energy_joules\" is"),
@@ -62,6 +66,8 @@ FORGERIES = {
         _set("metrics", "test_accuracy", 0.97531), "test_accuracy: 0.97531 is not a multiple of 1/1000"),
     "an accuracy above its own curve": (_higher_in_all, "test_accuracy: 1.0000 is implausible after a curve"),
     "a loss too small for its errors": (_set("metrics", "test_loss", 0.0001), "test_loss: 0.0001, but an accuracy of"),
+    "a loss too large for answers that are all right": (
+        _all_right_at_a_loss, "test_loss: 40.0, but an accuracy of 1 costs at most 2.303"),
     "top-5 below top-1": (_set("metrics", "test_top5", 0.5), "test_top5: less than test_accuracy"),
     "fewer FLOPs than its topology costs": (
         _set("cost", "train_flops", lambda flops: flops - 1), "train_flops: "),

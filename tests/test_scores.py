@@ -241,22 +241,24 @@ def test_a_metric_out_of_form_is_refused_by_name(metric, task, reason):
 
 
 @pytest.mark.parametrize(
-    ("task", "changes"),
+    ("task", "changes", "reason"),
     [
-        ("Costs", {}),
-        *(("Prices", each) for each in ({"higher": True}, {"scale": 10.0}, {"highest": 9.0}, {"label": "error"})),
+        ("Costs", {}, "task 'Costs'; other records of the same data have task 'Prices'"),
+        ("Prices", {"higher": True}, "higher True; other records of the same data have higher False"),
+        ("Prices", {"scale": 10.0}, "scale 10.0; other records of the same data have scale 1.0"),
+        ("Prices", {"highest": 9.0}, "highest 9.0; other records of the same data have highest None"),
+        ("Prices", {"name": "mse", "label": "x"}, "name 'mse', label 'x'; other records of the same data have name 'e"),
     ],
 )
-def test_a_record_whose_metric_is_not_that_of_its_neighbours_is_refused(task, changes, tmp_path):
+def test_a_record_whose_metric_is_not_that_of_its_neighbours_is_refused(task, changes, reason, tmp_path):
     records = [of_task("Prices", ERROR, 0.4, 0.5, seed=seed) for seed in range(3)]
     forged = of_task(task, replace(ERROR, **changes), 0.4, 0.5, seed=3)
     for made in (*records, forged):
         (tmp_path / record_name(made)).write_text(text(made))
     found = check(tmp_path / record_name(made) for made in (*records, forged))
-    honest, last = list(found.values())[:3], found[tmp_path / record_name(forged)]
-    assert honest == [[], [], []]
-    (line,) = (line for line in last if line.startswith("dataset.metric: "))
-    assert "; other records of the same data have task 'Prices', name 'error'" in line
+    assert list(found.values())[:3] == [[], [], []]
+    (line,) = (line for line in found[tmp_path / record_name(forged)] if line.startswith("dataset.metric: "))
+    assert line.startswith(f"dataset.metric: {reason}")
 
 
 def test_of_two_metrics_with_as_many_records_neither_is_believed(tmp_path):

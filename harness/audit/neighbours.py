@@ -18,6 +18,8 @@ _Net = tuple[int, ...]
 """Maskable weights of a full net, its dense forward FLOPs, and those of a training sample."""
 _Data = tuple[str, str]
 """A data set: its name and fingerprint."""
+_Measured = tuple[tuple[str, str], ...]
+"""The task and what describes its metric, by name, as text."""
 
 
 class _Entry(NamedTuple):
@@ -28,7 +30,7 @@ class _Entry(NamedTuple):
     net: str
     reference: _Net | None
     data: _Data | None
-    measured: str
+    measured: _Measured
 
 
 class Neighbours:
@@ -40,7 +42,7 @@ class Neighbours:
         self._files: dict[str, list[str]] = defaultdict(list)
         self._seeds: dict[Row, set[int]] = defaultdict(set)
         self._nets: dict[str, set[_Net]] = defaultdict(set)
-        self._measured: dict[_Data, Counter[str]] = defaultdict(Counter)
+        self._measured: dict[_Data, Counter[_Measured]] = defaultdict(Counter)
 
     def add(self, file: str, record: Record, *, genuine: bool) -> None:
         """Take in a record.
@@ -54,7 +56,7 @@ class Neighbours:
         net, reference, data, measured = _net(record), _reference(record), _data(record), _measured(record)
         entry = _Entry(record["key"], _row(file, record), record["seed"], genuine, net, reference, data, measured)
         self._entries[file] = entry
-        if genuine and data:
+        if genuine and data and measured:
             self._measured[data][measured] += 1
         if genuine and record["status"] == "done" and _is_full(record):
             with suppress(*_BAD_CONFIG):  # which is refused for itself
@@ -81,11 +83,16 @@ class Neighbours:
             found.append(f"reference: {_words(reference)}; other records have {full}")
         return found + self._other_metrics(data, measured)
 
-    def _other_metrics(self, data: _Data | None, measured: str) -> list[str]:
+    def _other_metrics(self, data: _Data | None, measured: _Measured) -> list[str]:
         """Refuse a task or a metric that most records of the same data do not have; if none has the most, all."""
         known = self._measured[data] if data else Counter()
         others = sorted(other for other in known if other != measured and known[other] >= known[measured])
-        return [f"dataset.metric: {measured}; other records of the same data have {other}" for other in others[:1]]
+        if not others:
+            return []
+        ours, theirs = dict(measured), dict(others[0])
+        names = [name for name in theirs if ours.get(name) != theirs[name]]
+        told = [", ".join(f"{name} {each.get(name)}" for name in names) for each in (ours, theirs)]
+        return [f"dataset.metric: {told[0]}; other records of the same data have {told[1]}"]
 
 
 def _row(file: str, record: Record) -> Row:
@@ -111,14 +118,14 @@ def _data(record: Record) -> _Data | None:
     return (record["dataset"], fingerprint) if fingerprint else None
 
 
-def _measured(record: Record) -> str:
-    """Return task and metric in words, all that a record says of them."""
+def _measured(record: Record) -> _Measured:
+    """Return all that a record says of its task and metric; nothing if that cannot be read."""
     try:
         dataset = record["config"].get("dataset") or {}
-        metric = metrics.of_dataset(dataset).described()
-        return ", ".join(f"{name} {value!r}" for name, value in {"task": metrics.task_of(dataset), **metric}.items())
+        described = {"task": metrics.task_of(dataset), **metrics.of_dataset(dataset).described()}
     except _BAD_CONFIG:
-        return "none"  # which is refused for itself
+        return ()  # which is refused for itself
+    return tuple((name, repr(value)) for name, value in described.items())
 
 
 def _full(record: Record) -> _Net:
