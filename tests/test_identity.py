@@ -133,6 +133,19 @@ def _committed_suite():
         yield dataclasses.replace(run, device="cpu", graph=False)
 
 
+def test_a_run_whose_code_was_locked_after_it_was_made_is_not_trained_again(tmp_path):
+    path = next(path for path in COMMITTED if "-mlp-" in path.name)
+    record = load(path)
+    made = {**record, "code": {**record["code"], "model": "a" * 64}}
+    wanted = identity.of_record({**made, "code": {**made["code"], "model": None}})
+    (tmp_path / path.name).write_text(json.dumps(made))
+    existing, cell = Existing(tmp_path), path.name.rpartition("-")[0]
+    assert existing.find(cell, [wanted], {"model": "a" * 64}).settles
+    found = existing.find(cell, [wanted], {"model": "b" * 64})
+    assert not found.settles
+    assert any("model" in each for each in found.differences)
+
+
 def test_a_version_changes_the_runs_that_it_says_and_no_others():
     def version(run):
         return identity.results_version(identity.settings(config.to_dict(run)))

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,21 +51,27 @@ class Existing:
                 if dash and key.endswith(".json"):
                     self._names[cell].append(name)
 
-    def find(self, cell: str, identities: Sequence[Identity]) -> Found | None:
+    def find(self, cell: str, identities: Sequence[Identity], digests: Mapping[str, str] | None = None) -> Found | None:
         """Return the record of the first of these identities that has one, else the nearest record of the cell.
 
         Args:
             cell: The beginning of the record's name.
             identities: Those that would do, the preferred one first.
+            digests: Of the code of the run, by the names in `Identity.code`. A record that has one of them where the
+                identity has none was made by the same code before it was locked.
         """
         names = self._names.get(cell, [])
         known = {name: found for name in names if (found := self._identity(name)) is not None}
         for wanted in identities:
             for name, (identity, status) in known.items():
-                if _same(wanted, identity):
+                if _same(wanted, _locked(identity, wanted, digests)):
                     return Found(self._folder / name, status)
         others = [
-            Found(self._folder / name, status, tuple(identities[0].differences(identity)))
+            Found(
+                self._folder / name,
+                status,
+                tuple(identities[0].differences(_locked(identity, identities[0], digests))),
+            )
             for name, (identity, status) in known.items()
         ]
         return min(others, key=lambda found: len(found.differences), default=None)
@@ -79,6 +85,12 @@ class Existing:
 def _same(wanted: Identity, made: Identity) -> bool:
     """Return whether a record is of the wanted run; where data are absent, nothing can speak against the record's."""
     return wanted.key == (made if wanted.data else replace(made, data=None)).key
+
+
+def _locked(made: Identity, wanted: Identity, digests: Mapping[str, str] | None) -> Identity:
+    """Return a record's identity with the same code written as the wanted one has it."""
+    same = {part: wanted.code[part] for part, digest in (digests or {}).items() if made.code[part] == digest}
+    return replace(made, code={**made.code, **same}) if same else made
 
 
 def _identity(path: Path) -> tuple[Identity, str] | None:

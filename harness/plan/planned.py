@@ -172,7 +172,8 @@ class _Planner:
         if folder not in self._existing:
             self._existing[folder] = Existing(Path(folder))
         cell = cell_name(run.dataset.name, run.model.name, run.method.name, run.sparsity, run.seed)
-        return Planned(run, identities[0], sources, choice, self._existing[folder].find(cell, identities))
+        found = self._existing[folder].find(cell, identities, vars(sources))
+        return Planned(run, identities[0], sources, choice, found)
 
     def _choice(self, run: RunConfig) -> Choice:
         wanted = (run.runner.name, run.runner.image or run.method.image, run.nproc if run.device == "cuda" else 1)
