@@ -118,6 +118,14 @@ def test_a_trial_is_left_without_a_score_and_the_referee_measures_none(case):
     assert claims(case) == []
 
 
+def test_the_referee_measures_no_reliability_of_outputs_that_are_no_probabilities(case):
+    for each in ("request", "record"):
+        case[each]["config"]["recipe"]["loss"] = "squared_error"
+    assert claims(case) == ["reliability is missing, or was measured on no sample"]
+    del case["record"]["reliability"]
+    assert claims(case) == []
+
+
 def test_masks_that_break_the_pattern_of_the_request_are_found(case):
     pattern = {"kind": "fan_in"}
     case["request"]["config"]["pattern"] = case["record"]["config"]["pattern"] = pattern
