@@ -10,7 +10,7 @@ from scipy import stats
 from harness import config, reproduce
 from harness.cli.main import parse
 from harness.errors import UsageError
-from harness.places import PROJECT
+from harness.places import PROJECT, ROOT
 from harness.plan import grid
 from harness.plan.sources import of_run
 from harness.records import identity, record_name, write
@@ -147,7 +147,7 @@ def paper(tmp_path, monkeypatch, text=TEXT):
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "results" / "records"
+    return tmp_path / "results" / "papers" / "records"
 
 
 @pytest.mark.parametrize(
@@ -455,7 +455,17 @@ def test_the_readme_has_a_line_for_each_paper_that_was_run(tmp_path, monkeypatch
     assert set(reproduce.recorded(records)) == {"mine", "layer_collapse"}
     reproduce.write([reproduce.of("mine", [], records)], tmp_path, readme)
     (row,) = [line for line in readme.read_text().splitlines() if line.startswith("| mine")]
-    assert [cell.strip() for cell in row.strip("|").split("|")][2:] == ["5", "2", "1", "0", "0", "1", "1 of 3", "–"]
+    assert [cell.strip() for cell in row.strip("|").split("|")][2:] == [
+        "5",
+        "2",
+        "1",
+        "0",
+        "0",
+        "1",
+        "1",
+        "1 of 3",
+        "–",
+    ]
     assert "old" not in readme.read_text()
 
 
@@ -473,3 +483,13 @@ def test_what_is_missing_is_trained_and_judged(tmp_path, monkeypatch, capsys):
     given = parse(["reproduce", "mine", "runner=local", "device=cpu"])
     assert given.call(given) == 0
     assert "1 of 1 published rows reproduced." in capsys.readouterr().out
+
+
+def test_the_committed_tables_follow_from_the_committed_records():
+    folder = ROOT / "results" / "papers" / "records"
+    results = [reproduce.of(name, [], folder) for name in reproduce.recorded(folder)]
+    run = [result for result in results if result.run]
+    assert run
+    assert (ROOT / "results" / "reproductions.csv").read_text(encoding="utf-8") == sheets.csv_text(run)
+    assert (ROOT / "results" / "reproductions.md").read_text(encoding="utf-8") == sheets.markdown(run)
+    assert sheets.summary(run) in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,6 +15,10 @@ from harness.places import ROOT
 if TYPE_CHECKING:
     from harness.reproduce import Result
 
+FOLDER = Path("results/papers")
+"""Where runs are unless ``output=`` says otherwise: apart from the board, whose rows they are not. What is written of
+them then lies beside the board."""
+
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -47,19 +51,21 @@ def call(given: argparse.Namespace) -> int:
         raise UsageError(f"{given.paper} is not a paper: write sparsebench reproduce PAPER {given.paper}")
     if not given.paper and not given.train and not given.overrides:
         return _summary()
+    if not any(each.startswith("output=") for each in given.overrides):
+        given.overrides = [*given.overrides, f"output={FOLDER}"]
     _, overrides = limits.read(given.overrides, wait=True)
     of_runs = [each for each in overrides if not each.startswith("executor.")]
     folder = output([each for each in of_runs if each.startswith("output=")])
     # what is wrong in its file, or with the folder, is said before anything is trained
     reproduce.require(given.paper)
-    _require_writable(folder)
+    _require_writable(_beside(folder))
     status = DONE
     if given.train:
         given.suite = given.paper
         status = suite.call(given)
     result = reproduce.of(given.paper, of_runs, folder / "records")
     _print(result)
-    _write(_all(folder), folder)
+    _write(_all(folder), _beside(folder))
     return FAILED if status == FAILED else DONE
 
 
@@ -67,11 +73,15 @@ def _summary() -> int:
     """Print and write what there is of all papers."""
     from harness.reproduce import sheets
 
-    folder = output([])
-    results = _all(folder)
+    results = _all(FOLDER)
     print(sheets.summary([result for result in results if result.run]))
-    _write(results, folder)
+    _write(results, _beside(FOLDER))
     return DONE
+
+
+def _beside(folder: Path) -> Path:
+    """Return where the tables of the runs of a folder are written."""
+    return FOLDER.parent if folder == FOLDER else folder
 
 
 def _require_writable(folder: Path) -> None:

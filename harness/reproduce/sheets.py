@@ -27,7 +27,14 @@ _READING = (
     "or the joint 95 % interval of the two means. Ours is always the last epoch, with the test set used once. A claim "
     "is what a paper says without a number; claims are counted apart."
 )
-_COUNTED = (verdicts.REPRODUCED, verdicts.ORDERED, verdicts.UNDECIDED, verdicts.MISSED, verdicts.NOT_RUN)
+_COUNTED = (
+    verdicts.REPRODUCED,
+    verdicts.ORDERED,
+    verdicts.UNDECIDED,
+    verdicts.MISSED,
+    verdicts.NOT_RUN,
+    verdicts.ABSENT,
+)
 
 
 def write(results: Sequence[Result], folder: Path, readme: Path | None = None) -> list[Path]:
