@@ -66,7 +66,7 @@ class Traced:
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         _move(task.model)
         task.layers[:] = select(task.model, [name for name, _ in task.layers])
-        for holder, names in ((splits.train, ("_images", "_labels")), (splits.train._normalise, ("_scale", "_shift"))):
+        for holder, names in ((splits.train, ("_inputs", "_targets")), (splits.train._normalise, ("_scale", "_shift"))):
             for name in names:
                 setattr(holder, name, _empty(getattr(holder, name)))
         self.trainer = Trainer(run, task, splits)

@@ -347,7 +347,7 @@ def test_a_data_set_that_reads_files_gets_its_folder(tmp_path):
     with pytest.raises(UsageError, match=r"data set 'stored' is missing.*pass dataset.root=DIR"):
         config.resolve([f"dataset={path}:stored", f"dataset.root={folder}"])
     folder.mkdir()
-    with pytest.raises(UsageError, match="dataset 'stored' cannot be read: FileNotFoundError"):
+    with pytest.raises(UsageError, match="dataset 'stored' cannot be read: line 4: FileNotFoundError"):
         config.resolve([f"dataset={path}:stored", f"dataset.root={folder}"])
     scope = {}
     exec(DATASET, scope)
@@ -366,7 +366,7 @@ def test_a_data_set_that_reads_files_gets_its_folder(tmp_path):
         ("return np.zeros((5, 4, 4)), [0] * 5, [], []", r"training images are float64 \[5, 4, 4\], not uint8"),
         ("return np.zeros((5, 4, 4), 'u1'), [0] * 4, [], []", "labels are not one integer from 0 for each of 5 images"),
         ("return np.zeros((5, 4, 4), 'u1'), [-1] * 5, [], []", "labels are not one integer from 0"),
-        ("raise OSError('no disk')", "cannot be read: OSError: no disk"),
+        ("raise OSError('no disk')", "cannot be read: line 4: OSError: no disk"),
     ],
 )
 def test_data_of_another_kind_are_refused(tmp_path, body, reason):

@@ -183,7 +183,7 @@ def test_no_checkpoints_are_written_where_none_are_wanted(tmp_path):
 
 @pytest.mark.parametrize("run", [RUN, {"method": "lth_rewind", "budget": "steps:40"}])
 def test_a_run_that_dies_on_the_test_set_scores_it_without_training_again(run, tmp_path, monkeypatch):
-    def dies(model, batches, *, each):
+    def dies(model, batches, task, *, each):
         raise OSError("image file is truncated")
 
     (tmp_path / "whole").mkdir()
