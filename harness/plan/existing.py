@@ -56,22 +56,18 @@ class Existing:
 
         Args:
             cell: The beginning of the record's name.
-            identities: Those that would do, the preferred one first.
-            digests: Of the code of the run, by the names in `Identity.code`. A record that has one of them where the
-                identity has none was made by the same code before it was locked.
+            identities: Those that would do, of the same code, the preferred one first.
+            digests: Of the code of the run; see `Identity.locked`.
         """
-        names = self._names.get(cell, [])
-        known = {name: found for name in names if (found := self._identity(name)) is not None}
+        names, code = self._names.get(cell, []), identities[0].code
+        read = {name: found for name in names if (found := self._identity(name)) is not None}
+        known = {name: (made.locked(code, digests or {}), status) for name, (made, status) in read.items()}
         for wanted in identities:
             for name, (identity, status) in known.items():
-                if _same(wanted, _locked(identity, wanted, digests)):
+                if _same(wanted, identity):
                     return Found(self._folder / name, status)
         others = [
-            Found(
-                self._folder / name,
-                status,
-                tuple(identities[0].differences(_locked(identity, identities[0], digests))),
-            )
+            Found(self._folder / name, status, tuple(identities[0].differences(identity)))
             for name, (identity, status) in known.items()
         ]
         return min(others, key=lambda found: len(found.differences), default=None)
@@ -85,12 +81,6 @@ class Existing:
 def _same(wanted: Identity, made: Identity) -> bool:
     """Return whether a record is of the wanted run; where data are absent, nothing can speak against the record's."""
     return wanted.key == (made if wanted.data else replace(made, data=None)).key
-
-
-def _locked(made: Identity, wanted: Identity, digests: Mapping[str, str] | None) -> Identity:
-    """Return a record's identity with the same code written as the wanted one has it."""
-    same = {part: wanted.code[part] for part, digest in (digests or {}).items() if made.code[part] == digest}
-    return replace(made, code={**made.code, **same}) if same else made
 
 
 def _identity(path: Path) -> tuple[Identity, str] | None:

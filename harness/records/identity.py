@@ -16,7 +16,7 @@ Schema 1 records are carried over: see `harness.records.schema_1`.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -65,6 +65,18 @@ class Identity:
     def row(self) -> str:
         """What the seeds of one row share, as text."""
         return _row(self.settings)
+
+    def locked(self, wanted: Mapping[str, str | None], digests: Mapping[str, str]) -> "Identity":
+        """Return this identity with its code written as a run of the same code has it now.
+
+        Code that was not in the lock when it made a record has its digest there, and may be locked since.
+
+        Args:
+            wanted: The `code` of the run.
+            digests: Of the code of the run, by the names in `code`.
+        """
+        same = {part: wanted[part] for part, digest in digests.items() if self.code[part] == digest}
+        return replace(self, code={**self.code, **same}) if same else self
 
     def differences(self, other: "Identity") -> list[str]:
         """Say why ``other``, a run of the same cell of a suite, is not this one; one line each, nothing if it is."""

@@ -130,10 +130,7 @@ class Records:
         return found
 
     def _otherwise(self, cell: Cell, record: Record) -> str:
-        """Return what of a record is not what a run would have now: ``code`` or ``data``; empty if nothing is.
-
-        Code that was not in the lock when it made a record, and is now, has its digest in the record, but is the same.
-        """
+        """Return what of a record is not what a run would have now: ``code`` or ``data``; empty if nothing is."""
         if cell.text not in self._now:
             from harness.plan.sources import of_run  # it imports models, which takes torch
             from harness.tasks import data
@@ -143,8 +140,8 @@ class Records:
             fingerprint = data.fingerprint(config.to_dict(cell.run)["dataset"])
             self._now[cell.text] = code, vars(sources), None if fingerprint == data.ABSENT else fingerprint
         code, digests, now = self._now[cell.text]
-        made = of_record(record)
-        alike = all(made.code[part] in (code[part], digest) for part, digest in digests.items())
+        made = of_record(record).locked(code, digests)
+        alike = all(made.code[part] == code[part] for part in digests)
         if not alike or made.code["results"] != results_version(made.settings):
             return "code"
         return "data" if None not in (now, made.data) and now != made.data else ""
