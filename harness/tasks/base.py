@@ -55,11 +55,6 @@ class Score:
         """The value, of a classification."""
         return self.value
 
-    @property
-    def top5(self) -> float | None:
-        """The share whose class is among the five best; None where there are no more than five classes."""
-        return self.more.get("top5")
-
 
 class Task:
     """A task: subclass it, say what the `loss` is, and return the arrays of a data set from `data`.
