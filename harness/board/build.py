@@ -1,13 +1,11 @@
 """From records to the board's files; nothing is computed or written if nothing has changed."""
 
-import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import collection
 from harness.board import stamp
 from harness.board.board import Board, read
 from harness.board.markdown import markdown
@@ -65,7 +63,7 @@ def make(records_dir: Path | str, output_dir: Path | str, readme: Path | str | N
         made_from = stamp.inputs(records_dir)
         known = stamp.summary(output / stamp.NAME, made_from, watched)
         if known is None:
-            with _no_collection():
+            with collection.paused():
                 board = read(records_dir)
                 contents = _contents(board, Path(records_dir), output)
             known = _found(board)
@@ -79,18 +77,6 @@ def make(records_dir: Path | str, output_dir: Path | str, readme: Path | str | N
         raise UsageError(f"cannot write the board to {output_dir}: {error.strerror}") from None
     problems = tuple(Problem(*problem) for problem in known.pop("problems"))
     return Summary(**known, problems=problems, written=written)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause the search for reference cycles: records have none, and to look through thousands takes a second."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _found(board: Board) -> dict[str, Any]:

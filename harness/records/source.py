@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from harness import collection
 from harness.errors import UsageError
 
 #: Code of the project that methods and models share; `harness.records.identity.RESULTS` is its version.
@@ -24,6 +25,9 @@ _MODELS = "harness.tasks.models"
 _TEXTS = frozenset(("family", "summary", "paper", "look"))
 #: Fields of syntax nodes that say where or how something is written.
 _WRITING = frozenset(("ctx", "kind", "type_comment", "type_ignores"))
+_EMPTY = (ast.Pass, ast.Import, ast.ImportFrom)
+_DECORATED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_ASSIGNMENTS = (ast.AnnAssign, ast.Assign)
 #: Stands for the statements of a module that define no name but do something, such as adding to a table.
 _EFFECTS = ""
 
@@ -50,10 +54,11 @@ def source_digest(thing: object) -> str:
 
 def tree_digest(paths: Iterable[Path]) -> str:
     """Return one digest of all statements of many Python files, in whichever of them each stands."""
-    statements = [statement for path in paths for statement in ast.parse(path.read_bytes()).body]
-    module = ast.Module([], [])
-    trees = [_canonical(node) for node in statements if not _is_void(node, module)]
-    renamed = {text for node in statements for text in _renamed(node)}
+    with collection.paused():
+        statements = [statement for path in paths for statement in ast.parse(path.read_bytes()).body]
+        module = ast.Module([], [])
+        trees = [_canonical(node) for node in statements if not _is_void(node, module)]
+        renamed = {text for node in statements for text in _renamed(node)}
     return _sha256("\n".join(sorted(_sha256(text) for text in [*trees, *renamed])))
 
 
@@ -185,15 +190,18 @@ def _text(value: Any) -> str:
 
 def _is_void(node: ast.AST, parent: ast.AST) -> bool:
     """Return whether a node does nothing: docstrings, ``pass``, imports, registering, texts that describe a class."""
+    if isinstance(node, _EMPTY):
+        return True
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
-    if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(parent, ast.ClassDef):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return all(isinstance(target, ast.Name) and target.id in _TEXTS for target in targets)
-    if node in getattr(parent, "decorator_list", ()):
-        called = node.func if isinstance(node, ast.Call) else node
-        return "register" in (getattr(called, "id", None), getattr(called, "attr", None))
-    return isinstance(node, ast.Pass | ast.Import | ast.ImportFrom)
+    if isinstance(parent, _DECORATED):
+        if isinstance(node, _ASSIGNMENTS) and isinstance(parent, ast.ClassDef):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            return all(isinstance(target, ast.Name) and target.id in _TEXTS for target in targets)
+        if node in parent.decorator_list:
+            called = node.func if isinstance(node, ast.Call) else node
+            return "register" in (getattr(called, "id", None), getattr(called, "attr", None))
+    return False
 
 
 def _is_file(module: ModuleType) -> bool:
