@@ -36,7 +36,7 @@ chosen = $(call option,METHOD,method) $(call option,DATASET,dataset) $(call opti
 	$(call option,SPARSITY,sparsity) $(call option,SEED,seed) $(call option,BUDGET,budget) \
 	$(call option,RUNNER,runner) $(output) $(ARGS)
 
-TARGETS := help bench suite reproduce plan leaderboard test lint site golden lock image speed nightly clean
+TARGETS := help install bench suite reproduce plan leaderboard test lint site golden lock image speed nightly clean
 # What each target reads. Make ignores any other variable: method=rigl would train the default in silence.
 SETTINGS := METHOD DATASET MODEL SPARSITY SEED BUDGET RUNNER OUTPUT ARGS
 reads_bench := $(SETTINGS)
@@ -73,6 +73,10 @@ help: ## this list
 	@echo
 	@echo "bench, suite and plan take METHOD= DATASET= MODEL= SPARSITY= SEED= BUDGET=epochs:10|steps:N|flops:0.5|seconds:60"
 	@echo "RUNNER=auto|local|docker OUTPUT=DIR EXECUTOR=local|slurm|ray JOBS=n|auto UNTIL=points (suite) ARGS='name=value ...'; $(BIN)/sparsebench list says what there is to choose."
+
+# Alone it trains nothing; every other target that needs the environment sets it up by itself.
+install: $(READY) ## set up the virtual environment and train nothing; says how to activate it
+	@echo "sparsebench is installed in $(VENV): \`source $(BIN)/activate\` puts it on the path, then \`sparsebench list\` says what there is"
 
 bench: $(READY) ## train one run and update the board (default: GraNet at 90 % on digits)
 	@$(BIN)/sparsebench run $(chosen)

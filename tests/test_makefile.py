@@ -112,6 +112,21 @@ def test_help_lists_every_target():
     assert set(targets) == {line.split()[0] for line in listed.splitlines()[: len(targets)]}
 
 
+def test_install_sets_up_trains_nothing_and_says_how_to_activate(folder):
+    (folder / ".venv/.ready").unlink()
+    python = folder / ".venv/bin/python"
+    python.write_text('#!/bin/sh\necho "$@" >>calls\n')
+    python.chmod(0o755)
+    told = make(folder, "install", f"PYTHON={python}")
+    assert told.returncode == 0, told.stderr
+    assert "`source .venv/bin/activate`" in told.stdout
+    installed = (folder / "calls").read_text().splitlines()
+    assert [line.split()[:3] for line in installed[1:]] == [["-m", "pip", "install"]] * 3
+    assert make(folder, "install").stdout == told.stdout
+    assert (folder / "calls").read_text().splitlines() == installed
+    assert "make install takes no METHOD=" in make(folder, "install", "METHOD=rigl").stderr
+
+
 @pytest.mark.skipif(shutil.which("flock") is None, reason="two makes wait for each other by flock, which is not here")
 def test_of_two_makes_at_once_one_sets_up(folder):
     (folder / ".venv/.ready").unlink()
