@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.networks.load import load_network
     from harness.records.frames import load
     from harness.records.metrics import Metric
-    from harness.tasks.base import Task
+    from harness.tasks.base import Score, Task
     from methods import Event, Learned, Look, Masks, Method, Moment, Pattern, Probe, Rewinding, register
     from sparsebench.runs import load_test_images, plan, resolve, run
 
@@ -33,6 +33,7 @@ __all__ = [
     "Pattern",
     "Probe",
     "Rewinding",
+    "Score",
     "Task",
     "load",
     "load_network",
@@ -48,7 +49,7 @@ _HOMES = {
     "harness.networks.load": ("load_network",),
     "harness.records.frames": ("load",),
     "harness.records.metrics": ("Metric",),
-    "harness.tasks.base": ("Task",),
+    "harness.tasks.base": ("Score", "Task"),
     "sparsebench.runs": ("load_test_images", "plan", "resolve", "run"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

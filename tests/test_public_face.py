@@ -59,6 +59,35 @@ def test_a_run_is_planned_trained_once_and_loaded(tmp_path):
     assert sb.plan(overrides)[0].done
 
 
+ROOTED = """
+import numpy as np
+from torch.nn import functional as F
+import sparsebench as sb
+
+class Rooted(sb.Task):
+    metric = sb.Metric("rmse", "root of the mean squared error", higher=False, lowest=0)
+
+    def data(self):
+        inputs = np.random.default_rng(0).normal(size=(300, 4))
+        return inputs[:200], inputs[:200, 0], inputs[200:], inputs[200:, 0]
+
+    def loss(self, outputs, targets):
+        return F.mse_loss(outputs, targets)
+
+    def score(self, sums, samples):
+        loss = sums["loss"] / samples
+        return sb.Score(loss**0.5, loss, more={"squared": loss})
+"""
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_task_with_a_metric_that_is_no_mean_needs_nothing_but_the_package(tmp_path):
+    (tmp_path / "rooted.py").write_text(ROOTED)
+    of = [f"dataset={tmp_path}/rooted.py:Rooted", "model=mlp", "recipe=tabular", f"output={tmp_path}"]
+    metrics = sb.run([*OVERRIDES[:1], *of, *OVERRIDES[2:]])["metrics"]
+    assert metrics["test_score"] == pytest.approx(metrics["test_more"]["squared"] ** 0.5) == metrics["test_loss"] ** 0.5
+
+
 def test_a_suite_is_planned():
     planned = sb.plan(["method=[dense,static]", "runner=local"], suite="smoke")
     assert {one.run.method.name for one in planned} == {"dense", "static"}
