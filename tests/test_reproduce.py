@@ -445,6 +445,23 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     assert "<script" not in written[".html"]
 
 
+def test_a_whole_table_is_judged_once_and_a_part_of_it_beside_the_whole(tmp_path, monkeypatch, capsys):
+    records = paper(tmp_path, monkeypatch)
+    ran(records, RAN)
+    judged = []
+    of = reproduce.of
+    monkeypatch.setattr(reproduce, "of", lambda name, *rest: judged.append((name, rest[0])) or of(name, *rest))
+    written = []
+    for arguments, expected in (([], [[]]), (["seed=0"], [["seed=0"], []])):
+        judged.clear()
+        given = parse(["reproduce", "mine", "--no-train", *arguments])
+        assert given.call(given) == 0
+        assert [overrides for name, overrides in judged if name == "mine"] == expected
+        written.append((tmp_path / "results" / "reproductions.csv").read_text())
+    assert written[0] == written[1]
+    assert "2 of 5 published rows reproduced" in capsys.readouterr().out
+
+
 def test_the_readme_has_a_line_for_each_paper_that_was_run(tmp_path, monkeypatch):
     records = paper(tmp_path, monkeypatch)
     readme = tmp_path / "README.md"

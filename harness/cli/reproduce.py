@@ -54,8 +54,8 @@ def call(given: argparse.Namespace) -> int:
     if not any(each.startswith("output=") for each in given.overrides):
         given.overrides = [*given.overrides, f"output={FOLDER}"]
     _, overrides = limits.read(given.overrides, wait=True)
-    of_runs = [each for each in overrides if not each.startswith("executor.")]
-    folder = output([each for each in of_runs if each.startswith("output=")])
+    of_runs = [each for each in overrides if not each.startswith(("executor.", "output="))]
+    folder = output([each for each in overrides if each.startswith("output=")])
     # what is wrong in its file, or with the folder, is said before anything is trained
     reproduce.require(given.paper)
     _require_writable(_beside(folder))
@@ -65,7 +65,8 @@ def call(given: argparse.Namespace) -> int:
         status = suite.call(given)
     result = reproduce.of(given.paper, of_runs, folder / "records")
     _print(result)
-    _write(_all(folder), _beside(folder))
+    # judging takes a second; with overrides the table printed is another than the file's
+    _write(_all(folder, None if of_runs else result), _beside(folder))
     return FAILED if status == FAILED else DONE
 
 
@@ -130,14 +131,20 @@ def _print(result: "Result") -> None:
     print(sheets.told(result)[-1])
 
 
-def _all(folder: Path) -> "Sequence[Result]":
-    """Judge every paper by the records of a folder; of one whose file is wrong, or a plug-in is missing, say so."""
+def _all(folder: Path, known: "Result | None" = None) -> "Sequence[Result]":
+    """Judge every paper by the records of a folder; of one whose file is wrong, or a plug-in is missing, say so.
+
+    Args:
+        folder: With the ``records``.
+        known: A paper's table that is judged already, whole.
+    """
     from harness import reproduce
 
     found = []
     for name in reproduce.recorded(folder / "records"):
         try:
-            result = reproduce.of(name, [], folder / "records")
+            judged = known if known is not None and known.paper.name == name else None
+            result = judged or reproduce.of(name, [], folder / "records")
             if result.left_out and not result.run:  # it is in none of the files, which would say so
                 say(f"left out of the reproductions: {name}: {result.left_out}")
             found.append(result)
