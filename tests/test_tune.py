@@ -116,6 +116,22 @@ def test_a_malformed_space_is_refused_in_one_line(tmp_path, text, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "owner", "chosen"),
+    [
+        ("momentum", "0.9", "optimizer=sgd", "optimizer=adamw"),
+        ("momentum", "0.9", "optimizer=sgd", "optimizer=adam"),
+        ("gamma", "0.1", "lr_shape=step", "lr_shape=cosine"),
+    ],
+)
+def test_a_setting_that_the_recipe_does_not_use_is_not_tuned(tmp_path, name, value, owner, chosen):
+    path = a_space(tmp_path, f"shared:\n  recipe.lr: {{times: [0.3, 3]}}\n  recipe.{name}: {{low: 0.2, high: 0.8}}\n")
+    said = f"recipe.{name} {value} is a setting of recipe.{owner}, not of recipe.{chosen}: leave it out"
+    with pytest.raises(UsageError, match=rf"^space .*: {said}$"):
+        space.declared(path, run("rigl", f"recipe.{chosen}"))
+    assert f"recipe.{name}" in space.declared(path, run("rigl", f"recipe.{owner}"))
+
+
 def test_a_value_that_the_method_refuses_names_space_and_trial(tmp_path):
     from harness.tuning.search import search
 

@@ -64,7 +64,7 @@ def check_unused(recipe: Any, given: Collection[str], where: str = "") -> None:
 
     Args:
         recipe: A recipe, whose choices are not checked yet.
-        given: Full names of what was set in one place: on the command line, or in the recipe's file.
+        given: Full names of what was set in one place: on the command line, in the recipe's file, or by a tuning space.
         where: What the message begins with.
 
     Raises:

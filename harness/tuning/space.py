@@ -24,6 +24,7 @@ from typing import Any, TypeGuard
 import yaml
 
 from harness.config import RunConfig
+from harness.config.check_recipe import check_unused
 from harness.config.names import setting
 from harness.errors import UsageError, unknown
 from harness.places import settings_files
@@ -94,7 +95,7 @@ def declared(space: str, run: RunConfig) -> Space:
         run: The run without tuning.
 
     Raises:
-        UsageError: There is no such space, it is malformed, or it declares nothing for the method.
+        UsageError: There is no such space, it is malformed, or declares nothing that the run has.
     """
     content = _read(space)
     forms = {str(name): form for name, form in content["shared"].items()}
@@ -102,11 +103,11 @@ def declared(space: str, run: RunConfig) -> Space:
         _require_tunable(f"space {space}", name)
         if name.startswith("method."):
             raise UsageError(f"space {space}: {name} is not shared: put it under methods:, by the method's name")
-    own = content["methods"].get(run.method.name) or {}
-    forms |= {f"method.{field}": form for field, form in own.items()}
+    forms |= {f"method.{field}": form for field, form in (content["methods"].get(run.method.name) or {}).items()}
     ranges = {name: _range(space, name, form, run) for name, form in forms.items()}
     if not ranges:
         raise UsageError(f"space {space}: declares nothing for the method {run.method.name}")
+    check_unused(vars(run.recipe), ranges, f"space {space}: ")  # trials would spend a dimension on nothing
     return _ordered(ranges)
 
 
