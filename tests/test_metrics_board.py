@@ -51,6 +51,7 @@ from harness.records.validate import validate
 from harness.reports import comparison, run, sides, terminal
 from harness.tuning.result import Trial, Tuning, read
 from harness.tuning.space import draw, from_plain
+from harness.vocabulary import CORRUPTIONS
 
 ERROR = Metric("error", "mean squared error", higher=False, lowest=0.0)
 RISK = Metric("risk", "share wrong", higher=False, lowest=0.0, highest=1.0)
@@ -483,18 +484,24 @@ def test_rows_of_other_metrics_are_not_compared(metric, said):
 
 
 @pytest.mark.parametrize("mean", [[], [0.3]])
-def test_the_table_of_reliability_of_signals_has_no_columns_of_corruptions(mean):
+@pytest.mark.parametrize("corrupted", [{}, {name: [0.6, 0.4] for name in CORRUPTIONS}])
+def test_the_table_of_reliability_has_no_columns_of_what_was_never_measured(mean, corrupted):
     records = [make("static", 0.9, seed, runner="docker") for seed in range(3)]
     for record in records:
         record["config"]["dataset"]["mean"] = mean
-        resealed(record)["reliability"] = reliability.group(15, 0.05, 0.2, None)
-    table = only_table(records)
-    shown = board_reliability.shown(board_reliability.Measured(), [table])
-    ((cells,),) = shown.rows
+        resealed(record)["reliability"] = reliability.group(15, 0.05, 0.2, corrupted or None)
+    table, keys = only_table(records), [{"key": record["key"]} for record in records]
+    alone = board_reliability.shown(board_reliability.Measured(), table)
+    (cells,) = alone.rows
     assert cells[:3] == ["static", "0.9", wording.score(table.rows[0])]
-    assert len(cells) == len(shown.headers) == (15 if mean else 8)
-    assert ("noise %" in shown.headers, "Corrupted" in shown.note) == (bool(mean), bool(mean))
-    assert f"agree on a test {'image' if mean else 'sample'} if" in shown.note
+    assert len(cells) == len(alone.headers) == (13 if corrupted else 6)
+    assert ("noise %" in alone.headers, "Corrupted" in alone.note) == (bool(corrupted), bool(corrupted))
+    assert "–" not in cells
+    assert "Seeds agree" not in alone.note
+    together = {"runs": keys, "agreement": 0.9, "ensemble": {"accuracy": 0.95}}
+    both = board_reliability.shown(board_reliability.Measured(rows={keys[0]["key"]: [together]}), table)
+    assert set(both.headers) - set(alone.headers) == {"seeds agree %", "ensemble top-1 %"}
+    assert f"agree on a test {'image' if mean else 'sample'} if" in both.note
 
 
 def test_the_page_of_a_run_has_its_metric(tmp_path):

@@ -44,8 +44,8 @@ def _section(board: Board, table: Table) -> str:
     parts += [escape.markdown(told) for told in below if told]
     if broken := findings.broken_down(table):
         parts += [escape.markdown(notes.breakdown(table)), grid(findings.BREAKDOWN_HEADERS, broken)]
-    if (known := reliability.shown(board.reliability, [table])).rows[0]:
-        parts += [known.note, grid(known.headers, known.rows[0])]
+    if (known := reliability.shown(board.reliability, table)).rows:
+        parts += [known.note, grid(known.headers, known.rows)]
     if measured := deployed.rows(table):
         parts += [deployed.NOTE, grid(deployed.HEADERS, measured)]
     if any(not usage.undisturbed for row in table.rows for usage in row.usage.values()):

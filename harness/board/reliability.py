@@ -1,6 +1,6 @@
 """Reliability of the models of a row: off the main table, in one of its own, and never ranked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,17 +16,20 @@ from harness.vocabulary import CORRUPTIONS
 _UNKNOWN = "–"
 _UNDER = ["corrupted top-1 %", *(f"{name} %" for name in CORRUPTIONS)]
 HEADERS = ["method", "sparsity", "top-1 %", "calibration error %", "Brier score", *_UNDER]
-HEADERS += ["seeds agree %", "ensemble top-1 %", "measured"]
+_TOGETHER = ["seeds agree %", "ensemble top-1 %"]
+HEADERS += [*_TOGETHER, "measured"]
 
 _CORRUPTED = "Corrupted: mean accuracy under six corruptions at two severities, and under each. "
+_OF_SEEDS = (
+    "Seeds agree on a test image if they predict the same class; the ensemble takes the mean of their probabilities. "
+)
 NOTE = (
     "Reliability, never ranked; means over seeds. Calibration error: expected, over 15 bins of equal width. Brier "
-    f"score: 0 at best, 2 at worst. {_CORRUPTED}"
-    "Seeds agree on a test image if they predict the same class; the ensemble takes the mean of their probabilities. "
+    f"score: 0 at best, 2 at worst. {_CORRUPTED}{_OF_SEEDS}"
     "What was measured in the run of a container, its referee measured too; what was measured afterwards, agreement "
     "and ensemble always, is a claim (docs/reliability.md)."
 )
-"""What stands above a table of images; `shown` says what does above others."""
+"""What stands above a table that has every column; `shown` says what does above others."""
 
 
 @dataclass
@@ -85,28 +88,30 @@ def _require(content: dict[str, Any], known: Mapping[str, Record]) -> None:
 
 
 class Shown(NamedTuple):
-    """What is shown of some tables.
+    """What is shown of a table.
 
     Attributes:
-        note: What stands above them.
-        headers: Their columns; those of corruptions, which images alone have, only if one is of images.
-        rows: Of each table.
+        note: What stands above it.
+        headers: Its columns: those of `HEADERS` of which something is known.
+        rows: Its cells; empty if nothing is known.
     """
 
     note: str
     headers: list[str]
-    rows: list[list[list[str]]]
+    rows: list[list[str]]
 
 
-def shown(measured: Measured, tables: Sequence[Table]) -> Shown:
-    """Return what is shown of tables that have the same columns."""
-    rows = [of_table(measured, table) for table in tables]
-    kinds = {metrics.samples(table.task["dataset"]) for table, each in zip(tables, rows, strict=True) if each}
-    if kinds != {"samples"}:
-        return Shown(NOTE, HEADERS, rows)
-    kept = [place for place, name in enumerate(HEADERS) if name not in _UNDER]
-    note = NOTE.replace(_CORRUPTED, "").replace("a test image", "a test sample")
-    return Shown(note, [HEADERS[place] for place in kept], [[[row[i] for i in kept] for row in each] for each in rows])
+def shown(measured: Measured, table: Table) -> Shown:
+    """Return what is shown of a table: no column, and no word on it, that is unknown of every row."""
+    rows = of_table(measured, table)
+    kept = [place for place in range(len(HEADERS)) if any(row[place] != _UNKNOWN for row in rows)]
+    headers, note = [HEADERS[place] for place in kept], NOTE
+    for said, names in ((_CORRUPTED, _UNDER), (_OF_SEEDS, _TOGETHER)):
+        if not set(names) & set(headers):
+            note = note.replace(said, "")
+    if metrics.samples(table.task["dataset"]) != "images":
+        note = note.replace("a test image", "a test sample")
+    return Shown(note, headers, [[row[place] for place in kept] for row in rows])
 
 
 def of_table(measured: Measured, table: Table) -> list[list[str]]:

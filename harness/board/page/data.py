@@ -26,7 +26,6 @@ def data(board: Board, records: str) -> dict[str, Any]:
     runs = sum(len(row.runs) for _, row in rows)
     keep = _POINTS if runs <= _MANY_RUNS else _FEWER_POINTS
     styles = looks.give((row.method, row.name) for _, row in rows)
-    known = reliability.shown(board.reliability, board.tables)
     return {
         "records": records,
         "counts": {
@@ -43,7 +42,7 @@ def data(board: Board, records: str) -> dict[str, Any]:
         "specs": plots.page_specs(styles),
         "words": {"axis": marks.AXIS, "validation": marks.VALIDATION, "told": marks.TOLD},
         "metrics": len({table.metric for table in board.tables}),
-        "tables": [_table(board, *each) for each in zip(board.tables, known.rows, strict=True)],
+        "tables": [_table(board, table) for table in board.tables],
         "rows": [point | {"table": place} for place, table in enumerate(board.tables) for point in points(table)],
         "curves": {row.files[seed]: _curve(run, keep) for _, row in rows for seed, run in row.runs.items()},
         "failures": [wording.failure_cells(name, record) for name, record in board.failures],
@@ -55,8 +54,6 @@ def data(board: Board, records: str) -> dict[str, Any]:
             "tables": [{"headers": headers, "rows": rows} for headers, rows in standing.grids(board.standing)],
         },
         "breakdownHeaders": findings.BREAKDOWN_HEADERS,
-        "reliabilityHeaders": known.headers,
-        "reliabilityNote": known.note,
         "disturbedNote": notes.DISTURBED,
         "lostNote": notes.LOST,
         "reading": notes.reading(board.tables),
@@ -161,7 +158,7 @@ def _curve(run: Record, keep: int) -> list[list[float | None]]:
     ]
 
 
-def _table(board: Board, table: Table, known: list[list[str]]) -> dict[str, Any]:
+def _table(board: Board, table: Table) -> dict[str, Any]:
     near = published.beside(board.published, table)
     used = {name: usage.undisturbed for row in table.rows for name, usage in row.usage.items()}
     undisturbed, disturbed = (sorted(name for name in used if used[name] is alone) for alone in (True, False))
@@ -180,7 +177,7 @@ def _table(board: Board, table: Table, known: list[list[str]]) -> dict[str, Any]
         "controls": controls.told(table),
         "breakdown": findings.broken_down(table),
         "breakdownNote": notes.breakdown(table),
-        "reliability": known,
+        "reliability": reliability.shown(board.reliability, table)._asdict(),
         "published": [wording.published_cells(number, table) for number in near],
         "publishedPoints": [
             {

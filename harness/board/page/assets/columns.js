@@ -50,7 +50,6 @@ const plain = (headers) => headers.map((name, i) => ({
   show: (cells) => (name === "method" && data.styles[cells[i]] ? [symbol(cells[i]), cells[i]] : cells[i]), // one with variants has no style of its own
 }));
 const breakdown = new Table("breakdown", plain(data.breakdownHeaders));
-const reliability = new Table("reliability", plain(data.reliabilityHeaders));
 
 const failures = new Table("failures", data.failureHeaders.map((name, i) => ({
   name, value: (cells) => cells[i], kind: name === "why" ? "words" : null,

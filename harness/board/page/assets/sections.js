@@ -20,8 +20,9 @@ function showTask() {
   at("breakdown-section").hidden = !table.breakdown.length;
   at("breakdown-note").textContent = table.breakdownNote;
   breakdown.show(table.breakdown);
-  at("reliability-section").hidden = !table.reliability.length;
-  reliability.show(table.reliability);
+  at("reliability-section").hidden = !table.reliability.rows.length;
+  at("reliability-note").textContent = table.reliability.note;
+  new Table("reliability", plain(table.reliability.headers)).show(table.reliability.rows);
   at("protocol").textContent = `${table.title}. ${table.protocol} ${table.hardware.length ? `Made on ${table.hardware.join("; ")}, with torch ${table.torch}.` : ""}`;
   showLegend();
   published.show(table.published);

@@ -5,7 +5,6 @@ const many = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"
 at("counts").textContent = `${many(counts.records, "record")}: ${many(counts.done, "run")} on the board, ${counts.failures.toLocaleString("en")} failed · ${many(counts.methods, "method")} · ${many(counts.tasks, "task")} under a budget`;
 at("disturbed-note").textContent = data.disturbedNote;
 at("lost-note").textContent = data.lostNote;
-at("reliability-note").textContent = data.reliabilityNote;
 fill("standing-about", ...data.standing.about.map((sentence) => make("p", {}, sentence)));
 data.standing.tables.forEach(({ headers, rows }, i) => {
   at("standing").append(make("div", { id: `standing-${i}`, class: "table" }));
