@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import re
 import time
 
 import pytest
@@ -17,6 +18,7 @@ from harness.board.page import html as page
 from harness.board.page import picture
 from harness.errors import UsageError
 from harness.records import load_files, record_name, write
+from harness.reproduce import sheets
 
 
 def write_all(folder, records):
@@ -98,6 +100,21 @@ def test_no_records_make_an_empty_board_that_says_what_to_do(tmp_path):
     assert "No records yet" in (tmp_path / "leaderboard.md").read_text()
     assert (tmp_path / "leaderboard.csv").read_text().startswith("dataset,model,recipe")
     assert readme_table([]).startswith("No results yet")
+
+
+def test_the_page_links_to_reproductions_that_lie_beside_it(tmp_path):
+    (tmp_path / "records").mkdir()
+
+    def address():
+        make_board(tmp_path / "records", tmp_path)
+        text = (tmp_path / "leaderboard.html").read_text()
+        return json.loads(re.search(r'<script[^>]* id="data">(.*?)</script>', text, re.DOTALL)[1])["reproductions"]
+
+    assert address() == ""
+    (tmp_path / build.REPRODUCTIONS).write_text("")
+    assert address() == build.REPRODUCTIONS == sheets.FILES[-1]
+    (tmp_path / build.REPRODUCTIONS).unlink()
+    assert address() == ""
 
 
 def test_an_output_that_cannot_be_written_is_told_in_a_line(tmp_path):

@@ -8,7 +8,9 @@ from pages import NARROW, WIDE, Opened, write_board
 from records import METHODS, board, make
 
 from harness.board import make as make_board
+from harness.board.build import REPRODUCTIONS
 from harness.records import load
+from harness.reproduce import sheets
 
 
 def test_a_press_on_a_heading_sorts_best_first_and_another_turns_it_round(browser, full):
@@ -24,6 +26,22 @@ def test_a_press_on_a_heading_sorts_best_first_and_another_turns_it_round(browse
         assert upward == sorted(downward)
         opened.page.click("#board th[data-name='method'] button")
         assert opened.column("method") == sorted(opened.column("method"))
+
+
+def test_the_page_leads_to_the_reproductions_beside_it_and_back(browser, tmp_path):
+    (tmp_path / REPRODUCTIONS).write_text("")
+    path = write_board(tmp_path, board(runner="docker"))
+    sheets.write([], tmp_path)
+    with Opened(browser, path) as opened:
+        opened.page.click("#reproductions a")
+        assert opened.page.url == (tmp_path / REPRODUCTIONS).as_uri()
+        opened.page.click("a")
+        assert opened.page.url == path.as_uri()
+        (tmp_path / REPRODUCTIONS).unlink()
+        make_board(tmp_path / "records", tmp_path)
+        opened.page.reload()
+        assert opened.page.is_hidden("#reproductions")
+        assert opened.trouble == []
 
 
 def test_the_filters_leave_what_was_requested(browser, full):

@@ -443,6 +443,10 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     assert rows[-1]["key"] == "order: nothing_yet 0.9 > set 0.9"
     assert written[".md"].count("| ordering reproduced") == 1
     assert "<script" not in written[".html"]
+    assert "<a " not in written[".html"]
+    (tmp_path / "results" / "leaderboard.html").write_text("")
+    assert given.call(given) == 0
+    assert '<a href="leaderboard.html">' in (tmp_path / "results" / "reproductions.html").read_text()
 
 
 def test_a_whole_table_is_judged_once_and_a_part_of_it_beside_the_whole(tmp_path, monkeypatch, capsys):

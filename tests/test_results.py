@@ -10,6 +10,7 @@ import pytest
 
 from harness import board
 from harness.audit.submission import check
+from harness.board.build import REPRODUCTIONS
 from harness.records import load_files
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +37,7 @@ def folder(tmp_path_factory):
     place.mkdir()
     for name in NAMES:
         (place / name).write_bytes(committed(f"results/records/{name}"))
+    (place.parent / REPRODUCTIONS).write_bytes(committed(f"results/{REPRODUCTIONS}"))  # the board's page links to it
     return place
 
 

@@ -18,6 +18,9 @@ from harness.records import Problem, write_atomic
 FILES = ("leaderboard.csv", "standing.csv", "leaderboard.md", "leaderboard.html", "pareto.svg")
 """The board's files."""
 
+REPRODUCTIONS = "reproductions.html"
+"""The page of `harness.reproduce`, to which the board's links where it lies beside it."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -41,8 +44,8 @@ class Summary:
 def make(records_dir: Path | str, output_dir: Path | str, readme: Path | str | None = None) -> Summary:
     """Make the board of a folder of records.
 
-    The files are a pure function of the records. A file whose content would not change is not touched, and a board
-    that is up to date is not computed.
+    The files are a pure function of the records, and of whether `REPRODUCTIONS` lies beside them. A file whose content
+    would not change is not touched, and a board that is up to date is not computed.
 
     Args:
         records_dir: Where the records are (``*.json``).
@@ -60,12 +63,13 @@ def make(records_dir: Path | str, output_dir: Path | str, readme: Path | str | N
     written = tuple(output / name for name in FILES)
     watched = (*written, *([Path(readme)] if readme else []))
     try:
-        made_from = stamp.inputs(records_dir)
+        linked = (output / REPRODUCTIONS).is_file()
+        made_from = f"{stamp.inputs(records_dir)}{' linked' if linked else ''}"
         known = stamp.summary(output / stamp.NAME, made_from, watched)
         if known is None:
             with collection.paused():
                 board = read(records_dir)
-                contents = _contents(board, Path(records_dir), output)
+                contents = _contents(board, Path(records_dir), output, linked)
             known = _found(board)
             for path, content in zip(written, contents, strict=True):
                 if not path.exists() or path.read_text(encoding="utf-8") != content:
@@ -88,11 +92,11 @@ def _found(board: Board) -> dict[str, Any]:
     }
 
 
-def _contents(board: Board, records: Path, output: Path) -> tuple[str, str, str, str, str]:
+def _contents(board: Board, records: Path, output: Path, linked: bool) -> tuple[str, str, str, str, str]:
     """Return the content of each of `FILES`."""
     from harness.board.page import html, picture  # they load a plotting engine, which reading a board does not need
 
     # relative, so that records and page can be moved together
     address = Path(os.path.relpath(records, output)).as_posix()
     tables = csv_text(board), standing.csv_text(board.standing)
-    return *tables, markdown(board), html.html(board, address), picture.pareto(board)
+    return *tables, markdown(board), html.html(board, address, REPRODUCTIONS if linked else ""), picture.pareto(board)

@@ -28,6 +28,7 @@ def page(report: Page) -> str:
     """Return the page; whatever a record holds is shown as text."""
     sections = "\n".join(_section(section) for section in report.sections if not section.empty)
     lead = "\n".join(f'  <p class="lead">{_text(line)}</p>' for line in report.lead)
+    lead += "".join(f'\n  <p><a href="{_text(to)}">{_text(name)}</a></p>' for name, to in report.links.items())
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -131,11 +131,13 @@ class Page:
         title: Its heading.
         lead: What matters most, in lines.
         sections: Its parts, in order; empty ones are not shown.
+        links: Pages that lie beside it, address by name; of the HTML file alone.
     """
 
     title: str
     lead: Sequence[str]
     sections: Sequence[Section]
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def percent(value: float | None) -> str:

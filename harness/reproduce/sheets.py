@@ -21,6 +21,7 @@ HEADERS = ("method", "sparsity", "settings", "published", "ours", "seeds", "diff
 ORDER_HEADERS = ("published order", "verdict", "ours")
 
 _TITLE = "Reproductions"
+_BOARD = "leaderboard.html"
 _READING = (
     "Each row of a paper's table beside our runs under its protocol, as far as that is known. ± is what the paper "
     "gives, and the standard deviation of ours. A row is reproduced if the difference is within the stated tolerance "
@@ -53,8 +54,9 @@ def write(results: Sequence[Result], folder: Path, readme: Path | None = None) -
         OSError: A file cannot be written.
     """
     run = [result for result in results if result.run]
+    shown = page(run, linked=(folder / _BOARD).is_file())
     written = [folder / name for name in FILES]
-    for path, content in zip(written, (csv_text(run), markdown(run), html.page(page(run))), strict=True):
+    for path, content in zip(written, (csv_text(run), markdown(run), html.page(shown)), strict=True):
         if not path.exists() or path.read_text(encoding="utf-8") != content:
             write_atomic(path, content)
     if readme is not None:
@@ -129,15 +131,15 @@ def markdown(results: Iterable[Result]) -> str:
     return "\n\n".join(parts if len(parts) > 3 else [*parts, "Nothing has been run yet."]) + "\n"
 
 
-def page(results: Iterable[Result]) -> Page:
-    """Return the papers as a page."""
+def page(results: Iterable[Result], *, linked: bool = False) -> Page:
+    """Return the papers as a page, which links to that of the board if it is told that there is one."""
     sections = []
     for result in results:
         tables = [Table(HEADERS, [list(cells(row).values()) for row in result.rows], words=3)]
         if ordered := orderings(result):
             tables.append(Table(ORDER_HEADERS, [list(each.values()) for each in ordered], words=3))
         sections.append(Section(result.paper.name, tables=tables, notes=[line for line in told(result) if line]))
-    return Page(_TITLE, [_READING], sections)
+    return Page(_TITLE, [_READING], sections, {"Leaderboard": _BOARD} if linked else {})
 
 
 def summary(results: Sequence[Result]) -> str:

@@ -18,17 +18,18 @@ _SCRIPTS = ("dom", "table", "chosen", "draw", "plots", "sections", "columns", "s
 """The page's own scripts, in the order in which they run; they share one scope."""
 
 
-def html(board: Board, records: str) -> str:
+def html(board: Board, records: str, reproductions: str = "") -> str:
     """Return the page.
 
     Args:
         board: The board.
         records: The address of the folder of records, seen from the page.
+        reproductions: That of the page of reproductions; empty if there is none.
     """
     own = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
     parts = {
         "style": _asset("page.css"),
-        "data": _json(data.data(board, records)),
+        "data": _json(data.data(board, records) | {"reproductions": reproductions}),
         "vega": _vega(),
         "script": _script(f'(() => {{\n"use strict";\n{own}}})();\n'),
     }

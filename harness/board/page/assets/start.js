@@ -3,6 +3,8 @@
 const { counts } = data;
 const many = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 at("counts").textContent = `${many(counts.records, "record")}: ${many(counts.done, "run")} on the board, ${counts.failures.toLocaleString("en")} failed · ${many(counts.methods, "method")} · ${many(counts.tasks, "task")} under a budget`;
+at("reproductions").hidden = !data.reproductions;
+at("reproductions").firstElementChild.setAttribute("href", data.reproductions);
 at("disturbed-note").textContent = data.disturbedNote;
 at("lost-note").textContent = data.lostNote;
 fill("standing-about", ...data.standing.about.map((sentence) => make("p", {}, sentence)));
