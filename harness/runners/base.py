@@ -1,4 +1,4 @@
-"""The protocol of runners: each trains one requested run somewhere and reports how it ended. A runner is one file."""
+"""The protocol of runners: each trains one requested run somewhere and reports how it ended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
