@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import UsageError, message, short, unknown
-from harness.records.source import source_digest
+from harness.records.source import asked_for, is_plain, source_digest
 from methods import Method, entry_points, registry
 
 GROUPS = ("method", "model", "dataset")
@@ -36,7 +36,8 @@ def load(group: str, text: str) -> str:
         text: ``path/file.py:object``.
 
     Returns:
-        The name it is registered under: what a method's ``@register`` says, else the name of the class or function.
+        The name it is registered under: what a method's ``@register`` says, else the name of the class or function, or
+        ``object`` where no ``def`` or ``class`` makes it.
 
     Raises:
         UsageError: The file cannot be imported, has no such object, the object is of another kind, or its name is
@@ -50,7 +51,10 @@ def load(group: str, text: str) -> str:
             own = (each for each, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__)
             public = [each for each in own if not each.startswith("_")]
             raise unknown(f"object of {path.name}", name, public)
-        return add_method(plugin) if group == "method" else _add_function(group, plugin)
+        if not (inspect.isroutine(plugin) or isinstance(plugin, type)):
+            raise TypeError(f"{plugin!r:.80} is not a {'class' if group == 'method' else 'function'}")
+        asked_for(plugin, module)
+        return add_method(plugin, name) if group == "method" else _add_function(group, plugin, name)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # importing a file runs its author's code
@@ -210,8 +214,12 @@ def _room(group: str) -> Any:
     return importlib.import_module(_ROOMS[group])
 
 
-def add_method(plugin: Any) -> str:
+def add_method(plugin: Any, name: str = "") -> str:
     """Register a method class, under its own name unless it has one, and return that name.
+
+    Args:
+        plugin: The class.
+        name: What it was asked for by, which is its name where no ``class`` statement gives it one.
 
     Raises:
         TypeError: It is not a method.
@@ -221,12 +229,16 @@ def add_method(plugin: Any) -> str:
         raise TypeError(f"{plugin!r} is not a subclass of sparsebench.Method")
     if registry.name_of(plugin) is None:
         registry.methods()  # so that a built-in name is found to be taken
-        registry.register(plugin.__name__)(plugin)
+        registry.register(plugin.__name__ if is_plain(plugin) or not name else name)(plugin)
     return str(registry.name_of(plugin))
 
 
-def _add_function(group: str, plugin: Any) -> str:
-    if not callable(plugin) or not hasattr(plugin, "__name__"):
-        raise TypeError(f"{plugin!r} is not a function")
-    _room(group).add(plugin.__name__, plugin)
-    return str(plugin.__name__)
+def _add_function(group: str, plugin: Any, name: str) -> str:
+    """Register a function, or a task, and return its name."""
+    if is_plain(plugin):
+        name = plugin.__name__
+    elif inspect.isclass(plugin) and vars(plugin).get("name") == plugin.__name__:
+        task: Any = plugin
+        task.name = name  # two tasks that one function makes are two tasks
+    _room(group).add(name, plugin)
+    return name

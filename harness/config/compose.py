@@ -146,7 +146,8 @@ def _tree(groups: Pairs, own: OwnFiles) -> "DictConfig":
             store.store(group=name, name=member, node={"name": member})
     GlobalHydra.instance().clear()
     with tree(own) as folder, initialize_config_dir(str(folder), version_base="1.3"):
-        return compose("config", [f"{group}={member}" for group, member in groups])
+        # Quoted: a plug-in may be called Nan, which Hydra reads as a number.
+        return compose("config", [f"{group}='{member}'" for group, member in groups])
 
 
 def _of_method(name: str) -> "DictConfig":

@@ -122,7 +122,7 @@ def _whole(text: str) -> int:
 def _real(text: str) -> float:
     if not text.isascii() or "_" in text:  # Python reads 1_0 and the digits of other scripts
         raise ValueError(text)
-    return float(text)
+    return float(text) + 0.0  # -0.0 becomes 0.0: one value has one key
 
 
 def _flag(text: str) -> bool:
