@@ -4,11 +4,15 @@ from harness.config import RunConfig
 from harness.tasks import data
 
 
-def load_data(run: RunConfig) -> data.Data:
+def load_data(run: RunConfig, planned: str | None = None) -> data.Data:
     """Read and split a run's data set.
 
+    Args:
+        run: The run.
+        planned: The fingerprint of the data that it was planned with; None where any will do.
+
     Raises:
-        UsageError: The data are absent, damaged, or not what the config says.
+        UsageError: The data are absent, damaged, not what the config says, or not those that were planned.
     """
     return data.load(
         vars(run.dataset),
@@ -18,4 +22,5 @@ def load_data(run: RunConfig) -> data.Data:
         device=run.device,
         loader=run.loader,
         workers=run.workers,
+        planned=planned,
     )

@@ -185,7 +185,7 @@ class _Run:
             self._join(run, task)
         self._result["config"].update(task.describe())
         self._stop_early()
-        splits = load_data(run)
+        splits = load_data(run, self._request["provenance"].get("data_sha256"))
         self._stop_early()
         return run, task, splits
 

@@ -12,12 +12,10 @@ import numpy as np
 import torch
 
 from harness.errors import UsageError
-from harness.seeds import derive
-from harness.tasks.data import checks, fits, subset
+from harness.tasks.data import checks, fits, held_out, subset
 from harness.tasks.data import sets as _sets  # noqa: F401 - importing it registers the data sets
 from harness.tasks.data.contents import Arrays, Contents, ImageTree
 from harness.tasks.data.locate import Config, MissingDataError
-from harness.tasks.data.order import drawn, hold_out
 from harness.tasks.data.registry import dataset
 from harness.tasks.data.serving import Data, Streams
 
@@ -184,6 +182,7 @@ def load(
     device: str | torch.device = "cpu",
     loader: str = "auto",
     workers: int = 0,
+    planned: str | None = None,
 ) -> Data:
     """Read a data set and split it.
 
@@ -197,10 +196,11 @@ def load(
         device: Where batches are wanted. Data in memory are kept there as bytes.
         loader: What decodes image folders: ``dali``, or Pillow for ``torchvision`` and ``auto``.
         workers: Processes that read, and for ``torchvision`` decode, image folders; no matter for data in memory.
+        planned: The `fingerprint` that they must have; None for any.
 
     Raises:
-        UsageError: If the data are absent, damaged or not what the config says, ``augment`` is unknown, or the
-            ``loader`` cannot serve them.
+        UsageError: If the data are absent, damaged, not what the config says or not those that were planned,
+            ``augment`` is unknown, or the ``loader`` cannot serve them.
     """
     for field, value, least in (("recipe.batch_size", batch_size, 1), ("workers", workers, 0)):
         if value < least:
@@ -211,10 +211,25 @@ def load(
     fits.settings(config)
     checks.recipe(config, augment)
     contents = read(config)
-    kept, held = _split(config, contents, seed)
+    if planned is not None:
+        _require_planned(config, contents, planned)
+    kept, held = held_out.split(config, contents, seed)
     workers = min(workers, os.cpu_count() or 1)  # more would only wait for each other
     streams = Streams(config, batch_size, eval_batch_size, seed, augment, torch.device(device), loader, workers)
     return streams.of(contents, kept, held)
+
+
+def _require_planned(config: Config, contents: Contents, planned: str) -> None:
+    """Refuse data that a record would take for others: its key and its checks are by the fingerprint."""
+    try:
+        same = dataset(config).fingerprint(contents) == planned
+    except OSError as error:
+        raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error
+    if not same:
+        raise UsageError(
+            f"the data of {config['name']} differ from those that the run was planned with: what makes them is not "
+            f"deterministic (drawn without a seed of its own), or they have changed on disk since"
+        )
 
 
 def read(config: Config) -> Contents:
@@ -230,19 +245,3 @@ def read(config: Config) -> Contents:
         checks.counts(config, contents)
         fits.targets(config, contents)
     return contents
-
-
-def _split(config: Config, contents: Contents, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the indices of the samples that are trained on, and of those held out, as the task says."""
-    targets = contents.train_targets if isinstance(contents, Arrays) else torch.from_numpy(contents.train.labels)
-    held, validation = config["val_examples"], checks.validation(config)
-    if held == 0:
-        checks.split(config, len(targets), None)
-        return np.arange(len(targets)), np.arange(0)
-    if validation == "stratified":
-        labels = targets.numpy()
-        checks.split(config, len(labels), np.bincount(labels))
-        return hold_out(labels, held, derive(seed, "split"))
-    checks.split(config, len(targets), None)
-    order = np.arange(len(targets)) if validation == "last" else drawn(len(targets), derive(seed, "split"))
-    return np.sort(order[:-held]), np.sort(order[-held:])

@@ -160,13 +160,40 @@ def _read(name: str, source: Source, folder: str | None) -> Arrays:
             what = "training inputs, targets, test inputs, targets"
         raise UsageError(f"dataset {name!r} does not return four arrays: {what}")
     read: Callable[..., tuple[Tensor, Tensor]] = _pair if task is None else partial(_of_task, task.kind)
+    words = ("images", "labels") if task is None else ("inputs", "targets")
     train, test = (
-        read(name, part, *map(np.asarray, parts[at : at + 2])) for part, at in (("training", 0), ("test", 2))
+        read(name, part, *(_array(name, f"{part} {what}", parts[at + i]) for i, what in enumerate(words)))
+        for part, at in (("training", 0), ("test", 2))
     )
-    for what, one, other in zip(("images" if task is None else "inputs", "targets"), train, test, strict=True):
+    for what, one, other in zip((words[0], "targets"), train, test, strict=True):
         if one.shape[1:] != other.shape[1:]:
             raise UsageError(f"dataset {name!r}: training and test {what} differ in shape")
     return Arrays(*train, *test)
+
+
+def _array(name: str, what: str, given: Any) -> np.ndarray:
+    """Return what a plug-in returns as an array; nothing of it is lost on the way.
+
+    Raises:
+        UsageError: It cannot be one.
+    """
+    said, short = f"dataset {name!r}: {what}", what.rpartition(" ")[2]
+    if isinstance(given, Tensor):
+        if given.requires_grad:
+            raise UsageError(f"{said} are a tensor that requires a gradient; return {short}.detach()")
+        if given.dtype == torch.bfloat16:
+            raise UsageError(f"{said} are bfloat16, which arrays cannot be; return {short}.float()")
+    several = [given, *given] if isinstance(given, tuple | list) else [given]
+    if any(isinstance(each, np.ma.MaskedArray) for each in several):
+        raise UsageError(f"{said} are a masked array, and nothing here knows masks; return its values filled in")
+    try:
+        array = np.asarray(given)
+    except Exception as error:  # ragged lists, arrays of several shapes, tensors on a GPU, and what says so itself
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UsageError(f"{said} cannot be made one array [samples, ...]: {why}") from None
+    if not array.ndim:
+        raise UsageError(f"{said} are one value ({array.dtype}), not an array [samples, ...]")
+    return array
 
 
 def _pair(name: str, part: str, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
