@@ -299,6 +299,8 @@ def test_the_contract_is_looked_at_by_the_commands_and_changes_nothing(waves, tm
         ("lowest=0.0", "digits=11", "metric.digits is 11; allowed: integers from 0 to 10"),
         ("lowest=0.0", "lowest=2, highest=1", "metric.lowest is 2, not below its highest, 1"),
         ('"mae", "mean absolute error", higher=False', '"loss", "loss", higher=True', "named loss, lower is better"),
+        ('"mae"', '"accuracy"', "higher is False, but of a metric named accuracy, higher is better: give it another n"),
+        ('"mae", "mean absolute error", higher=False', '"bits_per_byte", "b", higher=True', "byte, lower is better"),
     ],
 )
 def test_what_a_task_says_of_itself_is_checked(tmp_path, old, new, reason):

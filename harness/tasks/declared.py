@@ -6,7 +6,7 @@ from collections.abc import Collection
 from numbers import Real
 from typing import Any
 
-from harness.records.metrics import Metric
+from harness.records.metrics import BUILT_IN, Metric
 from harness.vocabulary import VALIDATIONS
 
 _WORD, _LABEL, _DIGITS = 64, 100, 10
@@ -33,8 +33,11 @@ def check(task: Any, kinds: Collection[str], usual: Metric) -> None:
         raise TypeError(f"{said}: metric is {task.metric!r:.80}, not a sparsebench.Metric")
     if why := _objection(task.metric):
         raise ValueError(f"{said}: metric.{why}")
-    if task.metric.name == usual.name and task.metric.higher:
-        raise ValueError(f"{said}: metric.higher is True, but of a metric named {usual.name}, lower is better")
+    for known in (usual, *BUILT_IN.values()):
+        # A record with such a name and the other direction is refused by `harness.audit.scores`.
+        if task.metric.name == known.name and task.metric.higher != known.higher:
+            other = f"of a metric named {known.name}, {known.better} is better: give it another name"
+            raise ValueError(f"{said}: metric.higher is {task.metric.higher}, but {other}")
     if task.validation not in VALIDATIONS or task.validation == "default":
         allowed = ", ".join(name for name in VALIDATIONS if name != "default")
         raise ValueError(f"{said}: validation {task.validation!r:.80} is not one of {allowed}")
