@@ -323,7 +323,7 @@ def test_the_csv_has_accuracy_for_classifications_alone_and_the_score_of_all():
 def test_markdown_and_readme_name_the_metric_and_its_direction():
     board = of([*BEST, *WORSE, *DENSE, *runs("dense", (1.99, 1.993, 1.988), 0.0)])
     text = markdown(board)
-    assert "| bits per byte ± 95 % interval" in text
+    assert "| bits per byte ± 95 % interval (lower is better)" in text
     assert "with a margin of 1 % of its bits per byte" in text
     assert notes.OTHERS in text
     assert "top-1" not in text.split("## Standing")[0].split("## digits")[1]

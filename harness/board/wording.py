@@ -8,7 +8,7 @@ from harness.board.levels import REFERENCE
 from harness.board.published import Published
 from harness.board.tables import Row, Table, Usage, in_words
 from harness.records import Record, metrics
-from harness.records.metrics import Metric
+from harness.records.metrics import ACCURACY, Metric
 from harness.records.neurons import Neurons, by_layer
 
 _HEADERS = ("training FLOPs", "inference FLOPs", "wall-clock", "peak memory", "energy", "hardware", "image", "commit")
@@ -17,7 +17,8 @@ FAILURE_HEADERS = ["status", "data set", "model", "method", "sparsity", "budget"
 
 def headers(metric: Metric) -> list[str]:
     """Return the columns of the full board."""
-    return ["rank", "method", "sparsity", f"{metric.label} ± 95 % interval", *_HEADERS, "status"]
+    which = "" if metric == ACCURACY else f" ({metric.better} is better)"
+    return ["rank", "method", "sparsity", f"{metric.label} ± 95 % interval{which}", *_HEADERS, "status"]
 
 
 def yes_no(value: bool) -> str:
