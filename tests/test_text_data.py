@@ -120,6 +120,26 @@ def test_more_windows_than_there_are_and_other_shapes_are_refused(changes, said)
     assert said in refused(lambda: windows.arrays(config(**changes), pieces(), "here"))
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ({"a.TXT": b"text", "b.TXT": b"text", "c/d.md": b"text"}, "none found; skipped: .TXT: 2, .md: 1"),
+        ({"a.txt": b"", "b.txt": b"", "README": b"text"}, "2 found, all empty; skipped: no suffix: 1"),
+        ({"a.txt": b""}, "1 found, all empty; skipped: no other files"),
+    ],
+)
+def test_a_folder_without_text_is_refused_with_what_is_read_and_how_much_was_skipped(tmp_path, texts, said):
+    root = write(tmp_path / "texts", texts)
+    told = refused(lambda: data.load(config(root=root), batch_size=8, seed=0))
+    assert f"{root} has no text: only *.txt (lower case) are read, at any depth, {said}" in told
+
+
+def test_a_file_is_no_folder_of_texts(tmp_path):
+    root = write(tmp_path, {"book.txt": b"text"}) + "/book.txt"
+    told = refused(lambda: data.load(config(root=root), batch_size=8, seed=0))
+    assert f"{root} is a file, and text_folder reads *.txt in a folder; pass dataset.root=DIR" in told
+
+
 def test_the_standard_library_is_read_whole_but_for_packages_tests_and_what_belongs_to_one_build(tmp_path):
     here = write(
         tmp_path,

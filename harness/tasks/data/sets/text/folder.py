@@ -23,7 +23,7 @@ def _counts(config: Config) -> dict[str, int]:
     Raises:
         UsageError: See `text_folder`.
     """
-    place = LAYOUT.find(config)
+    place = _folder(config)
     found = windows.counts(config, _pieces(place)[0])
     if empty := [field for field, count in found.items() if not count]:
         raise UsageError(
@@ -34,12 +34,8 @@ def _counts(config: Config) -> dict[str, int]:
 
 def _notes(config: Config) -> list[str]:
     """Say which files are left out: copies of others, and files of other kinds."""
-    place = LAYOUT.find(config)
-    copies = _pieces(place)[1]
-    kinds = Counter(
-        path.suffix or "no suffix" for path in place.rglob("*") if path.suffix != _SUFFIX and path.is_file()
-    )
-    skipped = [f"{kind}: {count:,}" for kind, count in kinds.most_common()]
+    place = _folder(config)
+    copies, skipped = _pieces(place)[1], _skipped(place)
     if copies:
         skipped.insert(0, f"copies of other files, such as {copies[0]}: {len(copies):,}")
     return [f"{place}: only *{_SUFFIX} are read, each text once; skipped: {', '.join(skipped)}"] if skipped else []
@@ -52,8 +48,28 @@ def text_folder(config: Config) -> Arrays:
     Raises:
         UsageError: There are none, one cannot be read, or there are too few bytes.
     """
-    place = LAYOUT.find(config)
+    place = _folder(config)
     return windows.arrays(config, _pieces(place)[0], place)
+
+
+def _folder(config: Config) -> Path:
+    """Return the folder of the texts.
+
+    Raises:
+        UsageError: It is missing, or a file.
+    """
+    place = LAYOUT.find(config)
+    if not place.is_dir():
+        raise UsageError(f"{place} is a file, and text_folder reads *{_SUFFIX} in a folder; {LAYOUT.remedy}")
+    return place
+
+
+def _skipped(place: Path) -> list[str]:
+    """Return how many files of each other kind there are, the most frequent kind first."""
+    kinds = Counter(
+        path.suffix or "no suffix" for path in place.rglob("*") if path.suffix != _SUFFIX and path.is_file()
+    )
+    return [f"{kind}: {count:,}" for kind, count in kinds.most_common()]
 
 
 def _pieces(place: Path) -> tuple[dict[str, bytes], list[str]]:
@@ -67,5 +83,9 @@ def _pieces(place: Path) -> tuple[dict[str, bytes], list[str]]:
     copies = [name for name, text in found.items() if text and first.setdefault(text, name) != name]
     texts = {name: text for name, text in found.items() if not text or first[text] == name}
     if not any(texts.values()):
-        raise UsageError(f"{place} has no text in {_SUFFIX} files")
+        there = f"{len(files):,} found, all empty" if files else "none found"
+        raise UsageError(
+            f"{place} has no text: only *{_SUFFIX} (lower case) are read, at any depth, {there}; skipped: "
+            f"{', '.join(_skipped(place)) or 'no other files'}"
+        )
     return texts, copies
