@@ -16,7 +16,7 @@ _ADAPTIVE: dict[str, type[torch.optim.Adam] | type[torch.optim.AdamW]] = {
 
 
 def build(run: RunConfig, task: Prepared) -> torch.optim.Optimizer:
-    """Return the recipe's optimiser over a model's parameters, in the fused implementation.
+    """Return the recipe's optimiser over a model's parameters, in the fused implementation where that is right.
 
     Where the recipe does not decay normalisation, neither its parameters nor biases decay. Masked weights do not if the
     method decays them itself. The optimiser's steps may be recorded as a CUDA graph if the run says so. For a model
@@ -37,18 +37,28 @@ def build(run: RunConfig, task: Prepared) -> torch.optim.Optimizer:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         *([{"params": rest, "weight_decay": 0.0}] if rest else []),
     ]
+    fused = not any(_is_narrow_on_cpu(parameter) for parameter in task.model.parameters())
     if recipe.optimizer in _ADAPTIVE:
         betas = (recipe.betas[0], recipe.betas[1])
         optimizer: torch.optim.Optimizer = _ADAPTIVE[recipe.optimizer](
-            groups, lr=recipe.lr, betas=betas, eps=recipe.eps, fused=True, capturable=bool(run.graph)
+            groups, lr=recipe.lr, betas=betas, eps=recipe.eps, fused=fused, capturable=bool(run.graph)
         )
     else:
         optimizer = torch.optim.SGD(
-            groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
+            groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=fused
         )
     if task.costs.host_random:
         _treat_missing_gradients_as_zero(optimizer)
     return optimizer
+
+
+def _is_narrow_on_cpu(parameter: nn.Parameter) -> bool:
+    """Whether a parameter is one that torch's fused optimisers get wrong.
+
+    On a CPU, fused SGD of torch 2.11 takes other steps for vectors of float16 and bfloat16 than the plain one, even
+    without momentum, and leaves momentum where neither gradient nor weight is.
+    """
+    return parameter.device.type == "cpu" and parameter.dtype in (torch.float16, torch.bfloat16)
 
 
 def _whole(method: str, layers: Layers) -> set[nn.Parameter]:
