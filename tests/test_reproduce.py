@@ -14,7 +14,7 @@ from harness.places import PROJECT, ROOT
 from harness.plan import grid
 from harness.plan.sources import of_run
 from harness.records import identity, record_name, write
-from harness.reproduce import sheets, verdicts
+from harness.reproduce import checked, sheets, verdicts
 from harness.reproduce.ours import cells, matching
 from harness.reproduce.paper import Line, Published, read, words
 from harness.tasks import data
@@ -72,7 +72,7 @@ STD = {"spread": 0.1, "kind": "std", "n": 5}
         (line(98.0, **STD), [98.35, 98.2, 98.3], verdicts.MISSED, "interval"),
         (line(98.0, **STD), [98.1, 98.4, 98.25], verdicts.REPRODUCED, "interval"),
         (line(98.0, **STD), [70.0, 99.0], verdicts.UNDECIDED, "interval"),
-        (line(98.0, **STD), [97.0], verdicts.MISSED, "tolerance"),
+        (line(98.0, **STD), [97.0], verdicts.MISSED, "interval"),
     ],
 )
 def test_a_row_is_judged_by_its_tolerance_and_its_joint_interval(of, ours, word, basis):
@@ -142,7 +142,10 @@ paper:
 """
 
 
-def paper(tmp_path, monkeypatch, text=TEXT):
+def paper(tmp_path, monkeypatch, text=TEXT, *, check=False):
+    """Write a paper's file; ``check`` is whether records have to pass the checker, as those of `ran` do not."""
+    if not check:
+        monkeypatch.setattr(checked, "refusals", lambda folder: {})
     folder = tmp_path / "benchmarks" / "suite" / "papers"
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text(text)
@@ -261,12 +264,13 @@ def test_every_row_of_a_paper_has_its_run_and_the_numbers_that_are_quoted(name):
 # Records
 
 
-def ran(folder, accuracies, *overrides, **changed):
-    """Write records of the suite ``mine``: accuracies by method and sparsity, of its seeds in turn."""
+def ran(folder, accuracies, *overrides, runner="local", **changed):
+    """Write records of the suite ``mine``: accuracies, or statuses, by method and sparsity, of its seeds in turn."""
     for run in grid.runs("mine", list(overrides), lambda told: None):
         given = accuracies.get((run.method.name, run.sparsity), [])
         if run.seed < len(given):
-            record = make(run.method.name, run.sparsity, run.seed, accuracy=given[run.seed])
+            ended = {"status" if isinstance(given[run.seed], str) else "accuracy": given[run.seed]}
+            record = make(run.method.name, run.sparsity, run.seed, runner=runner, **ended)
             kept = {name: record["config"][name] for name in ("layers", "fixed_flops")}
             record["config"] = {**config.to_dict(run), **kept, "device": "cpu"}
             record["budget"] = {"kind": "epochs", "amount": 10, "stretch": 1, "rounds": None}

@@ -18,6 +18,7 @@ from harness.records.folder import load_or_problem, record_paths
 from harness.records.identity import canonical, of_record, results_version
 from harness.records.identity import settings as settings_of_run
 from harness.records.metrics import Metric
+from harness.reproduce import checked
 from harness.reproduce.fields import NOT_THE_ROW, near
 from harness.reproduce.paper import Where
 
@@ -31,12 +32,15 @@ class Cell:
         text: What tells it from every other, as text.
         seeds: Those that the suite has.
         row: The records that count for it, chosen as the board does; None if there are none.
+        failed: Seeds on which the method failed, wherever the run was made, with the status: it is their result, which
+            a repetition elsewhere does not replace.
     """
 
     run: RunConfig
     text: str
     seeds: list[int] = field(default_factory=list)
     row: Row | None = None
+    failed: dict[int, str] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:
@@ -52,9 +56,13 @@ class Cell:
         return {seed: self.metric.scale * value for seed, value in found.items() if value is not None}
 
     @property
-    def lost(self) -> int:
-        """How many of its runs ended without a result."""
-        return self.row.lost if self.row else 0
+    def lost(self) -> list[str]:
+        """Which seeds ended without a result, in words; only counted if the machine may have been at fault."""
+        others = Counter(self.row.statuses if self.row else {})
+        others -= Counter((self.row.failed if self.row else {}).values())
+        said = [f"seed {seed} {status}" for seed, status in sorted(self.failed.items())]
+        said += [f"{count} {status.replace('_', ' ')}" for status, count in others.items() if status != "done"]
+        return said
 
 
 def cells(runs: Iterable[RunConfig]) -> list[Cell]:
@@ -80,6 +88,7 @@ def fill(found: Iterable[Cell], records: "Records", *, chosen: bool = False) -> 
         files = records.of(cell, cell.seeds if chosen else None)
         rows = [row for table in aggregate.tables(files) for row in table.rows if row.runs or row.lost]
         cell.row = max(rows, key=lambda row: (bool(row.runs), row.runner == "docker", len(row.runs)), default=None)
+        cell.failed = {seed: status for row in rows for seed, status in row.failed.items()}
 
 
 class Records:
@@ -89,25 +98,34 @@ class Records:
         """Take a folder, which need not exist."""
         self._folder = folder
         self._left: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
         self._now: dict[str, tuple[dict[str, str | None], dict[str, str], str | None]] = {}
 
     @cached_property
     def _paths(self) -> list[Path]:
         return list(record_paths(self._folder))
 
+    @cached_property
+    def _refusals(self) -> dict[str, str]:
+        return checked.refusals(self._folder)
+
     @property
     def left_out(self) -> str:
         """Which files do not count, and why, in a line; empty if all do."""
         counts = Counter(self._left.values())
-        return ", ".join(
-            f"{count} {'record' if count == 1 else 'records'} {why}" for why, count in sorted(counts.items())
-        )
+        said = [f"{count} {'record' if count == 1 else 'records'} {why}" for why, count in sorted(counts.items())]
+        if self._refused:
+            name, reason = min(self._refused.items())
+            count = len(self._refused)
+            counted = "1 record refused by check" if count == 1 else f"{count} records refused by check, one"
+            said.append(f"{counted}: {name}: {reason}")
+        return ", ".join(said)
 
     def of(self, cell: Cell, seeds: Collection[int] | None = None) -> dict[str, Record]:
         """Return the records of a row, of any status, by file name.
 
         Where a run was trained, and how often it was validated, does not count here. What code or data have made that
-        a run would not have now is left out.
+        a run would not have now is left out, and so is what ``sparsebench check`` refuses.
 
         Args:
             cell: The row.
@@ -125,6 +143,8 @@ class Records:
             elif _text(record["config"]) == cell.text and (seeds is None or record["seed"] in seeds):
                 if other := self._otherwise(cell, record):
                     self._left[path.name] = f"of other {other}"
+                elif reason := self._refusals.get(path.name):
+                    self._refused[path.name] = reason
                 else:
                     found[path.name] = record
         return found

@@ -24,12 +24,14 @@ class RowResult:
         values: Ours by seed; of a row that stands for several cells, the mean over them.
         runner: Where ours were made; empty if there are none.
         verdict: What is said of it.
+        lost: Seeds that ended without a result, in words; empty if none did.
     """
 
     line: Line
     values: Values
     runner: str
     verdict: Verdict
+    lost: str = ""
 
     @property
     def ours(self) -> Estimate | None:
@@ -56,7 +58,7 @@ class Result:
     @property
     def run(self) -> bool:
         """Whether any of its rows has been run."""
-        return any(row.values for row in self.rows)
+        return any(row.values or row.lost for row in self.rows)
 
     def count(self, *wanted: str) -> int:
         """Return how many rows with a published number have one of these verdicts, or any if none is given."""
@@ -139,24 +141,35 @@ def _all_of(where: Where, found: Sequence[Cell]) -> list[Cell]:
 def _row(paper: Paper, line: Line, found: Sequence[Cell], known: Collection[str]) -> RowResult:
     values = _mean([cell.values(line.measure) for cell in found])
     runner = ", ".join(sorted({cell.row.runner for cell in found if cell.row and cell.row.runs}))
-    return RowResult(line, values, runner if values else "", _verdict(paper, line, values, found, known))
+    lost = _lost(found)
+    verdict = _verdict(paper, line, values, known)
+    if lost and verdict.word == verdicts.NOT_RUN:
+        failed = line.published is not None and any(cell.failed for cell in found)  # a result, unlike an interruption
+        verdict = Verdict(verdicts.UNDECIDED if failed else verdicts.NOT_RUN)
+    verdict = verdicts.with_lost(verdict, lost, verdicts.UNDECIDED)
+    if line.claim:
+        verdict = replace(verdict, word=_CLAIM.get(verdict.word, verdict.word))
+    return RowResult(line, values, runner if values else "", verdict, lost)
 
 
-def _verdict(paper: Paper, line: Line, values: Values, found: Sequence[Cell], known: Collection[str]) -> Verdict:
+def _lost(found: Sequence[Cell]) -> str:
+    """Name the seeds of cells that ended without a result, and of several cells which it was."""
+    said = [(f"{cell.run.method.name} {cell.run.sparsity:g} ", each) for cell in found for each in cell.lost]
+    return ", ".join(each if len(found) == 1 else of + each for of, each in said)
+
+
+def _verdict(paper: Paper, line: Line, values: Values, known: Collection[str]) -> Verdict:
+    """Return the verdict by the seeds that have a result."""
     if line.where["method"] not in known:
         return Verdict(verdicts.ABSENT, line.why)
     if not values:
-        lost = sum(cell.lost for cell in found)
-        ended = f"{lost} of its runs ended without a result" if lost else ""
-        return Verdict(verdicts.NOT_RUN, ended or line.why)
+        return Verdict(verdicts.NOT_RUN, line.why)
     if line.published is None:
         return Verdict(verdicts.NO_NUMBER)
     verdict = verdicts.of_line(line, values)
     if verdict.word == verdicts.MISSED and not verdict.why:
         why = f"not explained; what may differ: {paper.guessed[0]}" if paper.guessed else "not explained"
         verdict = replace(verdict, why=why)
-    if line.claim:
-        return replace(verdict, word=_CLAIM.get(verdict.word, verdict.word))
     return verdict
 
 
@@ -174,18 +187,21 @@ def _ordering(ordering: Ordering, found: Sequence[Cell], known: Collection[str])
         return Verdict(verdicts.ABSENT, ", ".join(absent))
     rows = [_all_of(where, found) for where in ordering.order]
     values = [_mean([cell.values("score") for cell in row]) for row in rows]
+    lost = _lost([cell for row in rows for cell in row])
     missing = [words(where) for where, each in zip(ordering.order, values, strict=True) if not each]
     if missing:
-        return Verdict(verdicts.NOT_RUN, f"without {', '.join(missing)}")
-    return verdicts.of_ordering([words(where) for where in ordering.order], values, higher=rows[0][0].metric.higher)
+        return verdicts.with_lost(Verdict(verdicts.NOT_RUN, f"without {', '.join(missing)}"), lost, verdicts.NOT_RUN)
+    verdict = verdicts.of_ordering([words(where) for where in ordering.order], values, higher=rows[0][0].metric.higher)
+    return verdicts.with_lost(verdict, lost, verdicts.NOT_SHOWN)
 
 
 def _by_order(row: RowResult, kept: Sequence[Ordering], found: Sequence[Cell]) -> RowResult:
     """Return a row whose number is not reproduced, but an ordering that it is part of, with that verdict.
 
-    A number that is far off stays what it is.
+    A number that is far off stays what it is, and so does a row with a lost seed.
     """
-    if row.verdict.word not in (verdicts.MISSED, verdicts.UNDECIDED) or verdicts.far(row.line, row.verdict):
+    unsettled = row.verdict.word in (verdicts.MISSED, verdicts.UNDECIDED) and not row.lost
+    if not unsettled or verdicts.far(row.line, row.verdict):
         return row
     own = matching(row.line.where, found)
     for ordering in kept:

@@ -25,8 +25,9 @@ _BOARD = "leaderboard.html"
 _READING = (
     "Each row of a paper's table beside our runs under its protocol, as far as that is known. ± is what the paper "
     "gives, and the standard deviation of ours. A row is reproduced if the difference is within the stated tolerance "
-    "or the joint 95 % interval of the two means. Ours is always the last epoch, with the test set used once. A claim "
-    "is what a paper says without a number; claims are counted apart."
+    "or the joint 95 % interval of the two means, unless the interval is too wide to tell or seeds were lost. Ours is "
+    "always the last epoch, with the test set used once. A claim is what a paper says without a number; claims are "
+    "counted apart."
 )
 _COUNTED = (
     verdicts.REPRODUCED,

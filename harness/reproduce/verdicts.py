@@ -1,14 +1,15 @@
 """Verdicts: whether a published number, or a published ordering, is reproduced.
 
-A row is reproduced if the difference of the means lies inside the joint 95 % interval (Welch's t, from the published
-spread and number of runs and from our seeds) or inside the tolerance that the paper's file states. An interval that is
-too wide to mean anything, as of two seeds far apart, reproduces nothing: the row is undecided. What a paper claims
-without a number is kept or not.
+A row is reproduced if the difference of the means lies inside the joint 95 % interval or inside the tolerance that the
+paper's file states. The interval is Welch's, from the published spread and number of runs and from our seeds; of one
+seed, which has no spread of its own, it is the 95 % prediction interval for one more of the published runs. An interval
+that is too wide to mean anything, as of two seeds far apart, reproduces nothing, not even inside the tolerance: the row
+is undecided. What a paper claims without a number is kept or not.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.board.statistics import LEVEL, difference, estimate, t_quantile
 from harness.reproduce.paper import Line, Published
@@ -44,7 +45,7 @@ class Verdict:
         why: A sentence; empty for what is reproduced by its number.
         difference: Ours less theirs, in the unit of the number; None where either is missing.
         half_width: Half of the joint 95 % interval; None where a spread is missing.
-        basis: What decided: ``interval`` or ``tolerance``; empty where nothing did.
+        basis: What decided: ``interval`` or ``tolerance``; empty where nothing did, or lost seeds.
     """
 
     word: str
@@ -65,20 +66,39 @@ def of_line(line: Line, values: Values) -> Verdict:
     ours = list(values.values())
     apart = estimate(ours).mean - line.published.value
     half = joint(line.published, ours)
-    if abs(apart) <= line.tolerance + 1e-9:
-        return Verdict(REPRODUCED, "", apart, half, "tolerance")
-    if half is None or abs(apart) > half:
+    near = abs(apart) <= line.tolerance + 1e-9
+    if not near and (half is None or abs(apart) > half):
         return Verdict(MISSED, line.why, apart, half, "tolerance" if half is None else "interval")
-    if half > _widest(line):
-        why = f"the joint interval, ± {half:.2f} from {len(ours)} of our seeds, is too wide to tell"
+    # before the tolerance counts: the mean of seeds far apart may lie inside it by chance
+    if half is not None and half > _widest(line) + 1e-9:
+        made = f"{len(ours)} of our seeds" if len(ours) > 1 else "the published spread for one seed of ours"
+        why = f"the joint interval, ± {half:.2f} from {made}, is too wide to tell"
         return Verdict(UNDECIDED, why, apart, half, "interval")
-    return Verdict(REPRODUCED, "", apart, half, "interval")
+    return Verdict(REPRODUCED, "", apart, half, "tolerance" if near else "interval")
 
 
 def _widest(line: Line) -> float:
     assert line.published is not None
     error, _ = _error(line.published) or (0.0, None)
     return max(_TOLERANCES * line.tolerance, _ERRORS * error)
+
+
+def with_lost(verdict: Verdict, lost: str, otherwise: str) -> Verdict:
+    """Return a verdict of runs some of whose seeds were lost: they are named, and reproduce nothing.
+
+    A lost seed counts against its row (RULES.md, rule 5), so that what is not reproduced without it stays so.
+
+    Args:
+        verdict: By the seeds that have a result.
+        lost: Those that have none, in words; may be empty.
+        otherwise: The word in place of `REPRODUCED`.
+    """
+    if not lost:
+        return verdict
+    why = "; ".join(filter(None, (verdict.why, f"lost: {lost}")))
+    if verdict.word != REPRODUCED:
+        return replace(verdict, why=why)
+    return replace(verdict, word=otherwise, why=why, basis="")
 
 
 def far(line: Line, verdict: Verdict) -> bool:
@@ -90,14 +110,18 @@ def joint(published: Published, ours: Sequence[float]) -> float | None:
     """Return half of the 95 % interval of the difference of two means; None where a spread is missing.
 
     A published standard error of an unknown number of runs counts as known exactly, as does half a 95 % interval. A
-    range, or a standard deviation of an unknown number of runs, gives none, nor does anything from a single run.
+    range, or a standard deviation of an unknown number of runs, gives none, nor does anything published of a single
+    run. Of one seed of ours the published spread stands for ours as well: it is half of the prediction interval for one
+    more of ``n`` runs, t(n - 1) · s · sqrt(1 + 1 / n), and None where the number of published runs is unknown.
     """
     theirs = _error(published)
-    if theirs is None or len(ours) < 2:
+    if theirs is None:
         return None
+    error, degrees = theirs
+    if len(ours) == 1:  # s is error · sqrt(n), and n is degrees + 1
+        return t_quantile(degrees, LEVEL / 2) * error * math.sqrt(degrees + 2) if degrees else None
     n, mean = len(ours), estimate(ours).mean
     mine = math.fsum((value - mean) ** 2 for value in ours) / (n - 1) / n
-    error, degrees = theirs
     whole = mine + error**2
     if whole == 0:
         return 0.0
