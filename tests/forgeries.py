@@ -27,7 +27,7 @@ def _event_at_the_end(record):
 
 
 def _flatter(record):
-    record["curve"][3]["density"] = 0.5
+    record["curve"][3]["density"] = 0.4
 
 
 def _no_dense_gradients(record):
@@ -51,6 +51,24 @@ def _higher_in_all(record):
 
 def _all_right_at_a_loss(record):
     record["metrics"] |= {"test_accuracy": 1.0, "test_top5": 1.0, "test_loss": 40.0}
+
+
+def _sparse_from_the_start(record):
+    record["topology"][0]["active"] = list(record["topology"][-1]["active"])
+
+
+def _an_event_less(record):
+    record["topology"].pop()
+
+
+def _all_gradients(record):
+    for entry in record["topology"]:
+        entry["gradient"] = [layer["weights"] for layer in record["config"]["layers"]]
+
+
+def _a_round(record):
+    end = record["curve"][3]
+    record["rounds"] = [{"round": 0, **{name: end[name] for name in ("step", "density", "val_accuracy")}}]
 
 
 FORGERIES = {
@@ -87,7 +105,7 @@ FORGERIES = {
     "an exploration rate below what was active": (
         _set("metrics", "exploration_rate", 0.01), "exploration_rate: 0.01, less than "),
     "an event that nothing trains": (_event_at_the_end, "leaves no step to train what it grew"),
-    "densities along the curve that were not": (_flatter, "curve: density 0.5 at step"),
+    "densities along the curve that were not": (_flatter, "curve: density 0.4 at step"),
     "a curve cut short": (lambda record: record["curve"].pop(), "curve: it ends at progress"),
     "a last validation that is not the curve's": (
         _set("metrics", "val_accuracy", 1.0), "val_accuracy: 1.0, but the curve ends with"),
@@ -106,5 +124,40 @@ FORGERIES = {
     "an end that is yet to come": (_set("provenance", "finished", "2199-01-01T00:00:00Z"), "finished: lies in"),
     "more time than there was": (_set("cost", "seconds", "total", 9999.0), "longer than from started to finished"),
     "parts longer than the whole": (_set("cost", "seconds", "train", 40.0), "less than its parts take"),
+    "masks that are sparse from the start": (_sparse_from_the_start, "active weights at step 0, granet has 3016"),
+    "an event left out": (_an_event_less, "topology: no more events, but granet has its next at 80"),
+    "an event moved by a step": (
+        _set("topology", 1, "step", 81), "topology: an event at step 81, but granet has its next at 80"),
+    "an event without its dense gradient": (
+        _set("topology", 1, "dense_gradient", False), "topology: dense_gradient False at step 80, granet has True"),
+    "gradients that its method does not compute": (
+        _all_gradients, "topology: gradient [144, 4608, 1280] at step 0, granet has none but that of the active"),
+    "a round of a method that trains once": (_a_round, "rounds: 1, but granet has 0"),
+    "a rate that its recipe does not give": (
+        _set("curve", 3, "lr", 0.09), "curve: lr 0.09 at step 64, the settings give 0.1"),
+    "progress that its steps are not": (
+        _set("curve", 3, "progress", 0.41), "curve: progress 0.41 at step 64, the settings give 0.4"),
+    "an evaluation moved by a step": (
+        _set("curve", 3, "step", 65), "curve: a point at step 65, the settings ask for an evaluation at 64"),
+    "an evaluation left out": (
+        lambda record: record["curve"].pop(0), "curve: a point at step 32, the settings ask for an evaluation at 16"),
+    "an accuracy on the way that no count of answers gives": (
+        _set("curve", 3, "val_accuracy", 0.8765), "curve: val_accuracy 0.8765 at step 64 is not a multiple of 1/200"),
+    "no accuracy on the way": (_set("curve", 3, "val_accuracy", None), "curve: no val_accuracy at step 64"),
+    "results of a version that is not known": (
+        _set("code", "results", "999"), "code.results: 999, of such a run it is 1 (known here are 1 to "),
+    "an optimiser that does not exist": (
+        _set("config", "recipe", "optimizer", "sg0"), "config: unknown recipe.optimizer 'sg0': allowed are adam,"),
+    "a shape of the rate that does not exist": (
+        _set("config", "recipe", "lr_shape", "cosin0"), "config: unknown recipe.lr_shape 'cosin0': allowed are"),
+    "a momentum that is none": (
+        _set("config", "recipe", "momentum", 1.8), "config: recipe.momentum 1.8 is not in [0, 1)"),
+    "a device that does not exist": (_set("config", "device", "cp0"), "config.device: 'cp0' is not one of cpu, cuda"),
+    "a runner that is not the run's": (
+        _set("config", "runner", "name", "local"), "config.runner.name: 'local', but the runner is 'docker'"),
+    "energy of no GPU": (_set("cost", "energy_joules", 1.0), "energy_joules: 1.0, which is measured of a GPU"),
+    "a reason why a finished run failed": (_set("reason", "x"), "reason: 'x', but the run is done"),
+    "a network of zeros": (_set("metrics", "nonzero", 0), "nonzero: 0, a network of zeros"),
+    "no top-5": (_set("metrics", "test_top5", None), "test_top5: missing, which is measured where there are over 5"),
     "a speed that no machine has": (_set("cost", "seconds", "train", 1e-7), "faster than any hardware"),
 }  # fmt: skip

@@ -10,9 +10,11 @@ import json
 import math
 import random
 
+from harness.budget.schedule import Schedule
 from harness.records import empty, identity, schema
 from harness.records.metrics import BITS_PER_BYTE
 from harness.seeds import derive
+from methods import Moment, build
 
 METHODS = [
     *("dense", "static", "set", "set_itop", "rigl", "rigl_itop"),
@@ -27,8 +29,6 @@ LAYERS = [
 ]
 GPU = {"name": "NVIDIA H100 80GB HBM3", "driver": "580.65.06", "count": 1}
 _GROWS_BY_GRADIENT = {"rigl", "rigl_itop", "granet", "granet_s0"}
-_MOVES = _GROWS_BY_GRADIENT | {"set", "set_itop", "gmp", "gmp_uniform", "lth_rewind", "lr_rewind"}
-_FALLS = {"gmp", "gmp_uniform", "granet", "granet_s0", "lth_rewind", "lr_rewind"}
 
 
 def config(method, sparsity, seed, *, dataset="digits", model="convnet", recipe="digits", budget=("epochs", 10, 1)):
@@ -57,7 +57,7 @@ def config(method, sparsity, seed, *, dataset="digits", model="convnet", recipe=
             "nesterov": True,
             "weight_decay": 0.0005,
             "decay_normalisation": False,
-            "lr_shape": "steps",
+            "lr_shape": "step",
             "milestones": [0.5, 0.75],
             "gamma": 0.1,
             "warmup_epochs": 0,
@@ -91,25 +91,58 @@ def _share(value, examples):
     return round(min(1.0, value) * examples) / examples
 
 
-def _masks(method, sparsity, steps):
-    """Return the topology of a run: uniform densities, falling by the cubic where the method prunes."""
-    total = [layer["weights"] for layer in LAYERS]
+def _walk(method, steps):
+    """Yield each step but the last: its moment, whether a round ends with it, and the position after it."""
+    schedule = Schedule(method.rewinding(0.5))
+    begun, reached = 0, 0.0
+    for step in range(1, steps):
+        number, position = schedule.locate(step / (steps / schedule.length))
+        ends = number > begun
+        yield Moment(step, 1.0 if ends else position, reached, steps, number), ends, position
+        begun, reached = number, position
 
-    def active(density):
+
+def _masks(name, sparsity, steps):
+    """Return the topology of a run as its method's hooks give it; where they follow weights, at uniform densities."""
+    method, target = build({"name": name}), 1 - sparsity
+    total, shapes = [layer["weights"] for layer in LAYERS], [layer["shape"] for layer in LAYERS]
+
+    def uniform(density):
         kept = [round(density * weights) for weights in total]
         kept[1] += round(density * sum(total)) - sum(kept)  # the largest layer takes the rounding
         return kept
 
-    start = 1.0 if method in _FALLS or method == "dense" else 1 - sparsity
-    entries = [{"step": 0, "active": active(start), "dense_gradient": False}]
-    if method not in _MOVES:
-        return entries
-    every = max(1, steps // 12)
-    for step in range(every, steps, every):
-        fall = max(0.0, 1 - step / (0.6 * steps)) ** 3 if method in _FALLS else 0.0
-        density = 1 - sparsity + sparsity * fall
-        entries.append({"step": step, "active": active(density), "dense_gradient": method in _GROWS_BY_GRADIENT})
+    start = method.initial_density(target)
+    active = method.layer_counts(shapes, start) if start < 1 else total
+    entries = [{"step": 0, "active": active, "dense_gradient": False}]
+    for moment, ends, _ in _walk(method, steps):
+        due = method.interval and moment.step % method.interval == 0
+        due = due or ends or any(moment.previous < mark <= moment.position for mark in method.marks())
+        event = method.event(moment) if due else None
+        if event is None:
+            continue
+        density = method.density(moment, target)
+        if density is not None and method.prunes_globally:
+            active = uniform(density)
+        elif density is not None:
+            try:
+                active = method.layer_counts(shapes, density, active)
+            except ValueError:  # a board may have a sparsity that no such run has
+                active = uniform(density)
+        entries.append({"step": moment.step, "active": active, "dense_gradient": event.dense_gradient})
     return entries
+
+
+def _evaluated(name, steps, evaluations):
+    """Return the steps after which a run is evaluated, the positions that count, and which of them end a training."""
+    method, found, done = build({"name": name}), [], 0
+    again = method.rewinding(0.5)
+    evaluations = math.ceil(evaluations / (again.rounds + 1)) if again else evaluations
+    for moment, ends, position in _walk(method, steps):
+        if ends or position * evaluations >= done + 1:
+            found.append((moment.step, 1.0 if ends else position, ends))
+            done = int(position * evaluations)
+    return [*found, (steps, 1.0, bool(again))]
 
 
 def _flops(active):
@@ -128,7 +161,7 @@ def _train_flops(topology, batches):
 
 def _explored(method, topology, maskable):
     most = max(sum(entry["active"]) for entry in topology) / maskable
-    return min(1.0, most * 2.2) if method in _MOVES else most
+    return min(1.0, most * 2.2) if len(topology) > 1 else most
 
 
 def make(method="granet", sparsity=0.9, seed=0, *, status="done", runner="local", gpu=None, accuracy=None, **task):
@@ -215,16 +248,23 @@ def make(method="granet", sparsity=0.9, seed=0, *, status="done", runner="local"
         "energy_joules": round(seconds * 310, 1) if gpu else None,
     }
     made["topology"] = topology
+    evaluated = _evaluated(method, len(batches), resolved["evaluations"])
     made["curve"] = [
         {
             "step": step,
             "progress": step / len(batches),
             "train_loss": round(2.3 * math.exp(-4 * step / len(batches)) + 0.02, 5),
             "val_accuracy": _share(made["metrics"]["val_accuracy"] * (1 - (1 - step / len(batches)) ** 6), 200),
-            "density": sum([entry for entry in topology if entry["step"] <= step][-1]["active"]) / maskable,
-            "lr": 0.1 if step < len(batches) / 2 else 0.01,
+            # A round is evaluated before it is pruned.
+            "density": sum([entry for entry in topology if entry["step"] <= step - ends][-1]["active"]) / maskable,
+            "lr": 0.1 * 0.1 ** sum(position >= milestone for milestone in (0.5, 0.75)),
         }
-        for step in (round(len(batches) * part / 10) for part in range(1, 11))
+        for step, position, ends in evaluated
+    ]
+    ends = [point for point, (_, _, ends) in zip(made["curve"], evaluated, strict=True) if ends]
+    made["rounds"] = [
+        {"round": number, **{name: point[name] for name in ("step", "density", "val_accuracy")}}
+        for number, point in enumerate(ends)
     ]
     return made
 
@@ -240,6 +280,10 @@ def scored(record, score, metric=BITS_PER_BYTE, task="language"):
     for place, point in enumerate(made["curve"]):
         del point["val_accuracy"]
         point["val_score"] = score + (-0.01 if metric.higher else 0.01) * (len(made["curve"]) - 1 - place)
+    at = {point["step"]: point["val_score"] for point in made["curve"]}
+    for each in made["rounds"]:
+        del each["val_accuracy"]
+        each["val_score"] = at[each["step"]]
     return resealed(made)
 
 

@@ -82,7 +82,10 @@ def test_a_forger_who_recomputes_the_key_is_caught_where_the_ledger_knows(tmp_pa
     if kind == "layers that cost less":
         assert any(line.startswith("train_flops") for line in found)
     else:  # it has become a record of another task, that stands there with one seed
-        assert found == ["seeds: only 0; a submission has at least 3, including those that failed"]
+        assert found == [
+            "curve: lr 0.1 at step 16, the settings give 0.2",
+            "seeds: only 0; a submission has at least 3, including those that failed",
+        ]
 
 
 def test_what_is_not_a_record_is_refused(tmp_path):

@@ -16,6 +16,13 @@ from harness.tuning import space
 LR = {"recipe.lr": space.Range(0.1, 0.03, 0.3, "log")}
 
 
+def at_rate(record, rate):
+    """Give a record another learning rate, along its curve too."""
+    for point in record["curve"]:
+        point["lr"] *= rate / record["config"]["recipe"]["lr"]
+    record["config"]["recipe"]["lr"] = rate
+
+
 def tuned(record, trial=1, *, trials=5, own=None):
     """The record of the same run with tuned settings."""
     made = copy.deepcopy(record)
@@ -23,6 +30,8 @@ def tuned(record, trial=1, *, trials=5, own=None):
     settings = space.draw(ranges, f"{record['dataset']}/{record['model']}", trials)[trial]
     for name, value in settings.items():
         group, _, field = name.partition(".")
+        if name == "recipe.lr":
+            at_rate(made, value)
         made["config"][group][field] = value
     plain = {name: one.plain() for name, one in ranges.items()}
     made["tuning"] = {"chosen": "tuned", "space": plain, "trials": trials, "flops": 10**9, "split": "validation"}
@@ -162,7 +171,7 @@ def test_a_tuning_that_does_not_hold_is_refused(tmp_path, change, said):
 def test_settings_that_no_trial_had_are_refused(tmp_path):
     records = [copy.deepcopy(each) for each in map(tuned, rows())]
     for each in records:
-        each["config"]["recipe"]["lr"] = 0.1234
+        at_rate(each, 0.1234)
     (reason,) = refusals(tmp_path, [resealed(each) for each in records])
     assert reason == "tuning: recipe.lr=0.1234 is none of the 5 trials that its space gives"
 

@@ -5,10 +5,11 @@ import itertools
 import math
 from typing import Any
 
-from harness.audit import declared, promised, recount
+from harness.audit import declared, promised, recount, topology
 from harness.budget import kinds
 from harness.budget.kinds import Reference, Usage
 from harness.records import Record, whole_budget
+from methods.base import overrides
 
 
 def refusals(record: Record) -> list[str]:
@@ -25,27 +26,27 @@ def refusals(record: Record) -> list[str]:
         return broken  # nothing can be recounted from it
     truth = recount.recount(record)
     checks = (_samples, _weights, _costs, _budget, _curve)
-    told = declared.refusals(record["config"])
+    told = declared.refusals(record["config"]) + topology.refusals(record)
     return told + [line for check in checks for line in check(record, truth)]
 
 
 def _topology(record: Record) -> list[str]:
-    layers, topology, steps = record["config"]["layers"], record["topology"], record["cost"]["steps"]
+    layers, entries, steps = record["config"]["layers"], record["topology"], record["cost"]["steps"]
     if not layers or any(layer["weights"] != math.prod(layer["shape"]) for layer in layers):
         return ["layers: the weights of a layer must be the product of its shape"]
     for layer in layers:
         uses = (layer["uses"], layer.get("train_uses", layer["uses"]))
         if any(type(each) is not int or each < 0 for each in uses) or uses[1] < 1:
             return ["layers: uses, how often a weight is used per sample, must be 1 or more in training"]
-    if not topology or topology[0]["step"] != 0 or topology[0]["dense_gradient"]:
+    if not entries or entries[0]["step"] != 0 or entries[0]["dense_gradient"]:
         return ["topology: must begin with the start: step 0, no dense gradient"]
     found = []
-    places = [entry["step"] for entry in topology]
+    places = [entry["step"] for entry in entries]
     if any(after <= before for before, after in itertools.pairwise(places)):
         found.append("topology: steps must increase")
     if len(places) > 1 and (places[-1] > steps or (places[-1] == steps and _grows(record))):
         found.append(f"topology: an event at step {places[-1]} of {steps} leaves no step to train what it grew")
-    for entry in topology:
+    for entry in entries:
         active = entry["active"]
         if len(active) != len(layers):
             found.append(f"topology: {len(active)} layers at step {entry['step']}, the config has {len(layers)}")
@@ -90,6 +91,8 @@ def _weights(record: Record, truth: recount.Recount) -> list[str]:
     found += promised.refusals(record, record["config"]["layers"], record["topology"][-1]["active"])
     if not metrics["nonzero"] <= metrics["active"]:
         found.append(f"nonzero: {metrics['nonzero']}, more than the {metrics['active']} active weights")
+    if metrics["nonzero"] == 0:
+        found.append("nonzero: 0, a network of zeros, which has learnt nothing")
     if abs(metrics["sparsity"] - truth.sparsity) > 1e-9:
         found.append(f"sparsity: {metrics['sparsity']} but 1 - active/maskable is {truth.sparsity}")
     given = metrics["layer_density"] or {}
@@ -120,6 +123,10 @@ def _explored(record: Record, truth: recount.Recount) -> list[str]:
     most = max(sum(entry["active"]) for entry in record["topology"]) / truth.maskable
     if rate is None or rate < most - 1e-9:
         return [f"exploration_rate: {rate}, less than {most:.6g}, the largest share active at once"]
+    method = declared.built(record["config"]["method"])
+    still = len(record["topology"]) == 1 and method is not None and not overrides(method, "forward_weight")
+    if still and rate > most + 1e-9:
+        return [f"exploration_rate: {rate}, but the masks never change, and {most:.6g} are active"]
     return []
 
 
@@ -164,12 +171,12 @@ def _budget(record: Record, truth: recount.Recount) -> list[str]:
 
 def _curve(record: Record, truth: recount.Recount) -> list[str]:
     """Compare the curve's densities with the topology at each step."""
-    topology = record["topology"]
-    places = [entry["step"] for entry in topology]
+    entries = record["topology"]
+    places = [entry["step"] for entry in entries]
     ends = {training["step"] for training in record["rounds"]}  # evaluated before the pruning that follows
     for point in record["curve"]:
         until = point["step"] - (point["step"] in ends)
-        active = topology[max(bisect.bisect_right(places, until) - 1, 0)]["active"]
+        active = entries[max(bisect.bisect_right(places, until) - 1, 0)]["active"]
         density = sum(active) / truth.maskable
         if point["density"] is None or abs(point["density"] - density) > 1e-6:
             return [f"curve: density {point['density']} at step {point['step']}, the topology has {density:.6g}"]

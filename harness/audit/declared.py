@@ -1,8 +1,11 @@
 """What a config says of its method: the same as the method itself, where it is known here."""
 
 import dataclasses
+import json
+from functools import lru_cache
 from typing import Any
 
+from harness.records.identity import canonical
 from methods import Method, methods
 from methods.comparison import ShortDense, SmallDense
 
@@ -20,7 +23,7 @@ def refusals(config: dict[str, Any]) -> list[str]:
     Raises:
         KeyError, TypeError, ValueError: The config lacks a part, or a setting of the method is not what it can be.
     """
-    method = _built(config["method"])
+    method = built(config["method"])
     if method is None:
         return []
     target = 1 - config["sparsity"]
@@ -55,10 +58,17 @@ def _compared(method: Method, config: dict[str, Any]) -> list[str]:
     return []
 
 
-def _built(settings: dict[str, Any]) -> Method | None:
-    """Return a method with the settings of a record; those that it no longer has are left out."""
+def built(settings: dict[str, Any]) -> Method | None:
+    """Return a method with the settings of a record; those that it no longer has are left out.
+
+    Records with the same settings share one; it is not to be changed. None of a name that is not registered here.
+    """
     known = methods().get(settings["name"])
-    if known is None:
-        return None
+    return None if known is None else _built(settings["name"], type(known).__module__, canonical(settings))
+
+
+@lru_cache(maxsize=1024)
+def _built(name: str, module: str, settings: str) -> Method:
+    known = methods()[name]  # the module tells a plug-in from another that was registered under its name
     fields = {field.name for field in dataclasses.fields(known)}
-    return dataclasses.replace(known, **{name: value for name, value in settings.items() if name in fields})
+    return dataclasses.replace(known, **{name: value for name, value in json.loads(settings).items() if name in fields})

@@ -1,10 +1,12 @@
 """The other records of a folder, indexed once: a record is checked against them too."""
 
+import json
 from collections import Counter, defaultdict
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from harness.records import Record, identity, metrics
+from harness.records.identity import canonical
 
 SEEDS = 3
 """A submission shows each method, sparsity and task with at least this many seeds, whatever became of them."""
@@ -22,6 +24,10 @@ _Measured = tuple[tuple[str, str], ...]
 """The task and what describes its metric, by name, as text."""
 
 
+_Layers = str
+"""What a config says of a net's masked layers and of the FLOPs of the rest, as text."""
+
+
 class _Entry(NamedTuple):
     key: str
     row: Row
@@ -31,6 +37,8 @@ class _Entry(NamedTuple):
     reference: _Net | None
     data: _Data | None
     measured: _Measured
+    same: str | None
+    layers: _Layers
 
 
 class Neighbours:
@@ -43,6 +51,7 @@ class Neighbours:
         self._seeds: dict[Row, set[int]] = defaultdict(set)
         self._nets: dict[str, set[_Net]] = defaultdict(set)
         self._measured: dict[_Data, Counter[_Measured]] = defaultdict(Counter)
+        self._layers: dict[str, Counter[_Layers]] = defaultdict(Counter)
 
     def add(self, file: str, record: Record, *, genuine: bool) -> None:
         """Take in a record.
@@ -54,8 +63,22 @@ class Neighbours:
                 for that; it does not cause the refusal of the record that it was copied from.
         """
         net, reference, data, measured = _net(record), _reference(record), _data(record), _measured(record)
-        entry = _Entry(record["key"], _row(file, record), record["seed"], genuine, net, reference, data, measured)
+        same, layers = _same_net(record), _layers(record)
+        entry = _Entry(
+            record["key"],
+            _row(file, record),
+            record["seed"],
+            genuine,
+            net,
+            reference,
+            data,
+            measured,
+            same,
+            layers,
+        )
         self._entries[file] = entry
+        if genuine and same and record["status"] == "done":
+            self._layers[same][layers] += 1
         if genuine and data and measured:
             self._measured[data][measured] += 1
         if genuine and record["status"] == "done" and _is_full(record):
@@ -68,7 +91,7 @@ class Neighbours:
         """Return what the neighbours of a record say against it; nothing about a file that was not added."""
         if file not in self._entries:
             return []
-        key, row, _, genuine, net, reference, data, measured = self._entries[file]
+        key, row, _, genuine, net, reference, data, measured, same, layers = self._entries[file]
         found = []
         others = [other for other in self._files[key] if other != file]
         if genuine:
@@ -81,7 +104,21 @@ class Neighbours:
         if reference and self._nets[net] and reference not in self._nets[net]:
             full = " or ".join(map(_words, sorted(self._nets[net])))
             found.append(f"reference: {_words(reference)}; other records have {full}")
-        return found + self._other_metrics(data, measured)
+        return found + self._other_layers(same, layers) + self._other_metrics(data, measured)
+
+    def _other_layers(self, same: str | None, layers: _Layers) -> list[str]:
+        """Refuse layers, or FLOPs of the rest, that most records of the same net do not have; if none has most, all."""
+        known = self._layers[same] if same else Counter()
+        others = sorted(other for other in known if other != layers and known[other] >= known[layers])
+        if not others or layers not in known:
+            return []
+        ours, theirs = (json.loads(text) for text in (layers, others[0]))
+        name = next(name for name in theirs if ours[name] != theirs[name])
+        told = [each[name] for each in (ours, theirs)]
+        if all(isinstance(each, list) for each in told) and len(told[0]) == len(told[1]):
+            place = next(place for place, pair in enumerate(zip(*told, strict=True)) if pair[0] != pair[1])
+            name, told = f"layers[{place}]", [each[place] for each in told]
+        return [f"config.{name}: {told[0]}; other records of the same net have {told[1]}"]
 
     def _other_metrics(self, data: _Data | None, measured: _Measured) -> list[str]:
         """Refuse a task or a metric that most records of the same data do not have; if none has the most, all."""
@@ -110,6 +147,22 @@ def _net(record: Record) -> str:
     options = sorted(model.items()) if isinstance(model, dict) else []
     own = [option for option in options if option[0] not in ("name", "width")]
     return f"{record['model']} {own!r} on {record['dataset']} but {dense!r}"
+
+
+def _same_net(record: Record) -> str | None:
+    """Return what the layers of a net follow from: its model, its source, the inputs and the layers kept dense."""
+    config = record["config"]
+    model, data = config.get("model"), config.get("dataset")
+    if not isinstance(model, dict) or not isinstance(data, dict):
+        return None
+    options = {**identity.MODEL_LEFT_OUT, **model}
+    inputs = [data.get(name) for name in ("name", "shape", "classes")]
+    return canonical([options, record["code"]["model"], inputs, config.get("dense_layers") or []])
+
+
+def _layers(record: Record) -> _Layers:
+    names = ("layers", "fixed_flops", "train_fixed_flops")
+    return canonical({name: record["config"].get(name) for name in names})
 
 
 def _data(record: Record) -> _Data | None:

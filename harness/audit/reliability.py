@@ -3,12 +3,14 @@
 import math
 from typing import Any
 
-from harness.records import Record
+from harness.records import Record, reliability
+from harness.records.reliability_schema import BINS
 from harness.vocabulary import CORRUPTIONS
 
 TOLERANCE = 1e-3
 """By how much an error may differ from what another process measures, beyond what `_MOVED` samples explain."""
 
+_SINCE = [1, 2]  # rules under which every classification has the group
 _MOVED = 2  # samples that rounding may put into another bin, or into another class
 
 
@@ -45,8 +47,8 @@ def refusals(record: Record) -> list[str]:
     """
     group = record.get("reliability")
     if group is None:
-        return []
-    found, accuracy = [], record["metrics"]["test_accuracy"]
+        return _missing(record)
+    found, accuracy = _bounds(record, group), record["metrics"]["test_accuracy"]
     # A wrong answer gives the truth a probability of at most one half, and another class at least as much.
     if group["brier"] < 0.5 * (1 - accuracy) - TOLERANCE:
         found.append(f"reliability.brier: {group['brier']:g}, but an accuracy of {accuracy} costs more")
@@ -63,6 +65,27 @@ def refusals(record: Record) -> list[str]:
             found.append(f"reliability.corruptions.{name}: {value} is not a multiple of 1/{images}")
     if not math.isclose(under["mean"], sum(every.values()) / len(every), abs_tol=1e-9):
         found.append(f"reliability.corruptions.mean: {under['mean']} is not the mean of the accuracies")
+    return found
+
+
+def _missing(record: Record) -> list[str]:
+    """Refuse a record without the group where the rules that it was made under have it measured."""
+    rules = str(record["config"].get("rules", "0.0")).split(".")
+    measured = reliability.of_config(record["config"]) == "" and [int(part) for part in rules] >= _SINCE
+    return ["reliability: missing, which is measured of every classification"] if measured else []
+
+
+def _bounds(record: Record, group: dict[str, Any]) -> list[str]:
+    """Refuse errors that do not fit the accuracy or one another."""
+    accuracy, classes = record["metrics"]["test_accuracy"], record["config"]["dataset"]["classes"]
+    found = [] if group["bins"] == BINS else [f"reliability.bins: {group['bins']}, measured are {BINS}"]
+    # A right answer has at least the probability of any other class, so it costs less than 1 - 1/classes.
+    most = 2 * (1 - accuracy) + accuracy * (1 - 1 / classes)
+    if group["brier"] > most + TOLERANCE:
+        found.append(f"reliability.brier: {group['brier']:g}, but an accuracy of {accuracy} costs at most {most:.4g}")
+    # Of each sample the square of what its confidence misses is at most its Brier score.
+    if group["ece"] > math.sqrt(group["brier"]) + TOLERANCE:
+        found.append(f"reliability.ece: {group['ece']:g}, over the root of the Brier score {group['brier']:g}")
     return found
 
 

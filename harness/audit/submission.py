@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from harness.audit import counts, kept, origin, plausible, reliability, rulesets, scores, splits
+from harness.audit import counts, curves, kept, origin, plausible, reliability, rulesets, scores, settings, splits
 from harness.audit.neighbours import Neighbours
 from harness.errors import UsageError
 from harness.records import Problem, Record, identity, is_trial, record_name, whole_budget
@@ -74,9 +74,10 @@ def _reasons(path: Path, record: Record) -> list[str]:
     if record["status"] != "done":
         checks.append(_reason)
     elif not is_trial(record):
-        checks += [counts.refusals, plausible.refusals, reliability.refusals]
+        checks += [counts.refusals, settings.refusals, plausible.refusals, curves.refusals, reliability.refusals]
         checks += [partial(kept.refusals, path.absolute().parent.parent)]
-    return [one_line(reason) for each in checks for reason in _tried(each, record)]
+    found = [one_line(reason) for each in checks for reason in _tried(each, record)]
+    return list(dict.fromkeys(found))  # checks that read the same part say the same of it
 
 
 def _tried(check: Check, record: Record) -> list[str]:

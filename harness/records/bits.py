@@ -63,8 +63,10 @@ def unpack(text: str, samples: int) -> bytes:
         ValueError: The text cannot be read, or holds another number of bits.
     """
     size = (samples + 7) // 8
+    stream = zlib.decompressobj()
     try:
-        found = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), size + 1)
+        content = base64.b64decode(text, validate=True)
+        found = stream.decompress(content, size + 1)
     except (binascii.Error, zlib.error, ValueError):
         raise ValueError("test_right: cannot be read; it is base64 of zlib of one bit a sample") from None
     if len(found) != size:
@@ -72,6 +74,9 @@ def unpack(text: str, samples: int) -> bytes:
         raise ValueError(f"test_right: {more} bits where the test set has {samples} samples")
     if samples % 8 and found[-1] & ((1 << (8 - samples % 8)) - 1):
         raise ValueError(f"test_right: more bits than the {samples} samples of the test set")
+    # One text for one stream: nothing after its end, and no other base64 of it.
+    if not stream.eof or stream.unused_data or base64.b64encode(content).decode() != text:
+        raise ValueError("test_right: the stream ends early, or data follow its end")
     return found
 
 
