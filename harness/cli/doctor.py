@@ -99,13 +99,14 @@ def _add_run(report: dict[str, Any], run: "RunConfig", dataset: Any) -> None:
     """Add what the model and the budget say to these data."""
     from harness.config import DatasetConfig
     from harness.errors import UsageError
-    from harness.training import contract
+    from harness.training import contract, reproducible
     from harness.training.prepare import prepare, sized
 
     run.dataset = DatasetConfig(**dataset)
     try:
         report["notes"] = list(sized(run).notes)
         if not report["refused"]:
+            reproducible.require(run)
             contract.require(run, prepare(run).model)
     except UsageError as error:
         report["refused"].append(str(error))

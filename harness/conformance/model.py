@@ -9,7 +9,7 @@ from harness.conformance.study import Study
 from harness.errors import UsageError
 from harness.records.metrics import CLASSIFICATION
 from harness.tasks import base, models
-from harness.training import contract
+from harness.training import contract, reproducible
 from harness.training.prepare import prepare
 
 
@@ -33,11 +33,13 @@ def builds(study: Study) -> str:
         found = tuple(first.eval()(inputs.zeros(2)).shape)
     if found != (wanted := (2, *(inputs.outputs or ()))):
         raise ConformanceError(f"two samples give {found}, not {wanted}")
-    if causal := base.of(vars(run.dataset)).causal:
-        try:
+    causal = base.of(vars(run.dataset)).causal
+    try:
+        reproducible.require(run)
+        if causal:
             contract.require_causal(run, again)
-        except UsageError as error:
-            raise ConformanceError(str(error)) from None
+    except UsageError as error:
+        raise ConformanceError(str(error)) from None
     size = sum(parameter.numel() for parameter in first.parameters())
     labelled = run.dataset.task == CLASSIFICATION
     what = f"{run.dataset.classes} scores" if labelled else f"outputs of {list(wanted[1:])}"

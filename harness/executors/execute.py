@@ -166,15 +166,16 @@ def require(run: RunConfig) -> None:
 
     Raises:
         UsageError: One of these does not hold; or two counts of the model's products differ; or a task does not keep
-            to its contract.
+            to its contract, or a model keeps what neither checkpoints nor kept networks hold.
     """
     from harness.audit import second_count
-    from harness.training import contract
+    from harness.training import contract, reproducible
     from harness.training.prepare import prepare
 
     task = prepare(run)
     second_count.require_agreement(run.model.name, task.model, base.inputs(vars(run.dataset)), task.costs.dense)
     data.fetch(config.to_dict(run)["dataset"])
+    reproducible.require(run)
     contract.require(run, task.model)
     writable(Path(run.output))
 

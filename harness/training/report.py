@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from harness import generators
+from harness.config import from_dict
 from harness.machine.meter import WHOLE, Meter
 from harness.records import Record, reliability
 from harness.records.record import is_trial
@@ -15,6 +16,7 @@ from harness.tasks import base
 from harness.tasks.data import Batches, decoded
 from harness.tasks.reliability import measured
 from harness.tasks.score import evaluate, problem, recorded
+from harness.training import reproducible
 from harness.training.checkpoint import Checkpoints
 from harness.training.network import Network
 from harness.training.prepare import Prepared
@@ -59,12 +61,17 @@ def describe(result: Record, task: Prepared, trainer: Trainer) -> None:
 def finish(result: Record, trainer: Trainer, test: Batches) -> None:
     """Check the run's promises and touch the test set, for the only time; a trial of tuning leaves it alone.
 
+    A network that a new model does not reproduce breaks one: what is kept of it would not be what was scored.
+
     Raises:
         DivergedError: The loss or the metric on the test set is NaN or infinite.
     """
     violations = trainer.final_violations() + pattern_problems(result["config"], trainer.masks)
-    if not is_trial(result) and (why := _score(result, trainer, test)):
-        violations.append(f"{why} on the test set")
+    if not is_trial(result):
+        if why := _score(result, trainer, test):
+            violations.append(f"{why} on the test set")
+        if why := reproducible.not_reproduced(from_dict(result["config"], method=False), trainer.model, test):
+            violations.append(why)
     result.update(status="invalid" if violations else "done", reason="; ".join(violations) or None)
 
 

@@ -1,11 +1,14 @@
 """One training step: forward, backward and the optimiser's update, plain or recorded as a CUDA graph."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from harness.config import RunConfig
 from harness.machine.precision import precision
 from harness.tasks.data import Batches
+from harness.training import beside
 from harness.training.graph import RecordedStep
 from harness.training.objective import objective
 from harness.training.ranks import Averaging, Ranks
@@ -46,6 +49,7 @@ class Step:
         self._rate = torch.zeros((), device=self._device)
         self._loss = torch.zeros((), device=self._device)
         self._losses = 0
+        self._settings = beside.plain(model)
 
     def __call__(self, pick: tuple[Tensor, ...], rate: float, event: Event | None) -> None:
         """Take the step of a batch.
@@ -76,14 +80,16 @@ class Step:
         self._loss.zero_()
         self._losses = 0
 
-    def state_dict(self) -> dict[str, Tensor | int]:
-        """Return the sum of losses and their number."""
-        return {"loss": self._loss, "loss_steps": self._losses}
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sum of losses and their number, and what steps may change of the model beside its parameters."""
+        changed = beside.state_dict(self._model, but=self._settings)
+        return {"loss": self._loss, "loss_steps": self._losses, "beside": changed}
 
-    def load_state_dict(self, loss: Tensor, loss_steps: int) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned, in place."""
-        self._loss.copy_(loss)
-        self._losses = loss_steps
+        self._loss.copy_(state["loss"])
+        self._losses = state["loss_steps"]
+        beside.load_state_dict(self._model, state.get("beside", {}))  # older checkpoints lack it
 
     def _update(self, *pick: Tensor, event: Event | None = None) -> None:
         inputs, targets = self._batches.batch(*pick)

@@ -166,7 +166,7 @@ class Trainer:
         self._rewind_point.snapshot = state["snapshot"]
         self.history.load_state_dict(state, self.course.clock.total_steps)
         self.watch.load_state_dict(state["seconds"])
-        self._step.load_state_dict(state["loss"], state["loss_steps"])
+        self._step.load_state_dict(state)
         self._evaluated = state["evaluated"]
         self._promises.broken = state["violations"]
         self._picks = self._stream()
