@@ -87,6 +87,21 @@ def test_data_that_change_on_disk_between_plan_and_training_are_refused(ready, t
     assert f"the data of Stored {REFUSED}" in reason
 
 
+def test_data_that_are_drawn_anew_in_a_container_are_refused(ready):
+    from harness.containers.content import SUITE, ImageError, ImageFiles
+    from harness.containers.engine import NoEngineError, connect
+    from harness.containers.image import verify
+
+    try:
+        verify(connect(), ImageFiles(SUITE))
+    except (NoEngineError, ImageError) as error:
+        pytest.skip(str(error))
+    assert ended(ready("Seeded", runner="docker")) == ("done", None)
+    status, reason = ended(ready("Unseeded", runner="docker"))
+    assert status == "failed"
+    assert f"the data of Unseeded {REFUSED}" in reason
+
+
 def test_data_of_the_project_are_compared_too():
     run = config.resolve(["dataset=digits", "recipe=digits"])
     chosen = config.to_dict(run)["dataset"]
