@@ -38,7 +38,7 @@ def test_one_seed_has_no_interval_from_a_spread_of_unknown_runs():
         (line(98.0, 0.25, **STD), 98.29, verdicts.REPRODUCED),
         (line(98.0, 0.25, **STD), 98.31, verdicts.MISSED),
         (line(94.132, 0.3, spread=4.258, kind="std", n=5), 95.27, verdicts.UNDECIDED),
-        (line(94.132, 0.3, spread=4.258, kind="std", n=5), 94.2, verdicts.UNDECIDED),
+        (line(94.132, 0.3, spread=4.258, kind="std", n=5), 94.2, verdicts.REPRODUCED),
         (line(94.132, 0.3, spread=4.258, kind="std", n=5), 80.0, verdicts.MISSED),
     ],
 )
@@ -52,10 +52,16 @@ def test_one_seed_says_no_more_than_the_published_spread_lets_it(of, ours, word)
         )
 
 
-def test_an_interval_that_is_too_wide_reproduces_nothing_inside_the_tolerance_either():
+def test_seeds_far_apart_are_not_reproduced_by_a_mean_inside_the_tolerance():
     found = verdicts.of_line(line(90.0, 0.3, **STD), {0: 80.1, 1: 99.9})
-    assert (found.word, found.basis) == (verdicts.UNDECIDED, "interval")
-    assert found.why == "the joint interval, ± 125.78 from 2 of our seeds, is too wide to tell"
+    assert (found.word, found.basis) == (verdicts.UNDECIDED, "tolerance")
+    assert found.why == "the interval of our mean, ± 125.79 from 2 seeds, is too wide to tell"
+
+
+def test_a_wide_published_spread_is_what_the_tolerance_stands_in_for():
+    found = verdicts.of_line(line(73.05, 2.0, spread=1.48, kind="std", n=2), {0: 72.0, 1: 72.4, 2: 72.8})
+    assert (found.word, found.basis) == (verdicts.REPRODUCED, "tolerance")
+    assert found.half_width > 2 * 2.0
 
 
 def test_a_lost_seed_counts_against_its_row_and_its_orderings(tmp_path, monkeypatch):
