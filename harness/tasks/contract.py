@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import plugins
+from harness import generators, plugins
 from harness.errors import UsageError
+from harness.tasks import state
 from harness.tasks.base import Score, Task
 from harness.tasks.score import evaluating, problem
 
@@ -31,14 +32,19 @@ def check(task: Task, loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor,
         targets: Of the same samples.
 
     Raises:
-        UsageError: A sentence of `Task.loss`, `Task.tally` or `Task.score` does not hold, or its code fails.
+        UsageError: A sentence of `Task.loss`, `Task.tally` or `Task.score` does not hold, its code fails, or it
+            remembers something from call to call.
     """
+    before = state.attributes(task)
     outputs = outputs.detach().clone().requires_grad_()
     with _named(task, "loss"):
         found = loss(outputs, targets)
     _require_loss(task, found, outputs)
     with torch.no_grad():
+        _require_same(task, loss, outputs, targets)
+        _require_unchanged(task, "loss", before)
         _require_tally(task, outputs, targets)
+        _require_unchanged(task, "tally or score", before)
 
 
 def require_causal(name: str, model: nn.Module, inputs: Tensor, tokens: int, task: str) -> None:
@@ -89,6 +95,31 @@ def _require_loss(task: Task, found: Any, outputs: Tensor) -> None:
     if gradient is None or not bool(gradient.isfinite().all()):
         why = "has no gradient" if gradient is None else "has a gradient that is not finite"
         raise _broken(task, "loss", f"{why} by the outputs of the initial network")
+
+
+def _require_same(task: Task, loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> None:
+    """Require a loss that is a function of its arguments and of the global generators, which checkpoints hold."""
+    found = []
+    for _ in range(3):
+        with generators.seeded(0), _named(task, "loss"):
+            found.append(float(loss(outputs, targets)))
+    if len(set(found)) > 1:
+        raise _broken(
+            task,
+            "loss",
+            f"is {found[0]:.8g}, {found[1]:.8g} and {found[2]:.8g} for the same outputs and targets; what it remembers "
+            f"from call to call is in no checkpoint",
+        )
+
+
+def _require_unchanged(task: Task, part: str, before: Mapping[str, str]) -> None:
+    if names := state.changed(before, task):
+        raise _broken(
+            task,
+            part,
+            f"changes {', '.join(names)}, which is in no checkpoint: a run that is resumed, or comes after another, "
+            f"would train other weights; set attributes in __init__ alone",
+        )
 
 
 def _require_tally(task: Task, outputs: Tensor, targets: Tensor) -> None:

@@ -69,7 +69,7 @@ class Trainer:
         self.watch = stopwatch.of(self._device, self.course)
         self._rates = Rates(run.recipe, self.course)
         self._step = Step(run, self.model, self.optimizer, self._topology, splits.train, ranks=ranks)
-        self._promises = Promises(self.masks, 1 - run.sparsity, run.method)
+        self._promises = Promises(self.masks, 1 - run.sparsity, run.method, self._task)
         self._rewinding = run.method.rewinding(1 - run.sparsity)
         self._rewind_point = RewindPoint(self._rewinding)
         self._evaluations = run.evaluations
@@ -141,6 +141,7 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to resume from here, bit for bit on the same machine."""
         self.watch.settle()
+        self._promises.check_task(self.course.ledger.steps)
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
