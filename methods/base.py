@@ -47,7 +47,9 @@ class Method:
         name: The name it is registered under.
         distribution: How the initial density is divided among layers: ``erk``, ``er``, ``uniform``, ``uniform_all``
             (the first convolution too), ``balanced`` (equally many weights in each), or by hand, as ``0.01,0.109``.
-        interval: Iterations between topology events (delta T in the papers); 0 for none.
+            Runs refuse another than the default where `layer_densities` decides on nothing, as after a dense start.
+        interval: Iterations between topology events (delta T in the papers); 0 for none. Runs refuse any other of a
+            method whose default is 0.
         masked: Whether the requested sparsity applies; False for dense training.
         prunes_globally: Whether layer densities follow the weights, so that a plan can only estimate them.
         exact: Whether a run ends with the requested number of weights; if not, the sparsity it reaches is a result.

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import extras, plugins
 from harness.budget import kinds
+from harness.config.check_method import check_read
 from harness.config.check_model import check_init_fan, check_model
 from harness.config.check_recipe import at_most, check_recipe
 from harness.config.numbers import not_negative, positive
@@ -29,12 +30,13 @@ def check(run: RunConfig) -> None:
 
     Raises:
         UsageError: A value is out of range; the message names it and what is allowed.
-        UnfitError: The method cannot have the sparsity, or the task.
+        UnfitError: The method cannot have the sparsity, or the task; or it does not read a setting.
     """
     check_plain(run)
     if not isinstance(run.method, Method):
         raise unknown("method", run.method, methods())
     _check_method(run)
+    check_read(run)
     if run.runner.name not in CHOICES:
         raise unknown("runner", run.runner.name, CHOICES)
     if run.runner.timeout is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.budget.kinds import KINDS
 from harness.config import lengths, names, values
+from harness.config.check_method import require_read
 from harness.config.values import Value
 from harness.errors import UsageError, cut, short, unknown
 from methods import Method, methods
@@ -47,6 +48,7 @@ def read(overrides: Iterable[str]) -> Overrides:
 
     Raises:
         UsageError: One of them is not an override, names nothing that exists, or has a value of another type.
+        UnfitError: The method has no events at intervals, and is given an interval.
     """
     found = Overrides()
     given = [_split(override) for override in overrides]
@@ -63,6 +65,9 @@ def read(overrides: Iterable[str]) -> Overrides:
             _budget(found, text)
         elif name not in names.GROUPS:
             found.values[name] = _value(name, names.setting(name, method), text)
+    interval = found.values.get("method.interval", 0)
+    if interval != 0 and found.method.masked:  # before a method that has none refuses it whatever the suite
+        require_read(found.method, "interval", interval)
     return found
 
 
