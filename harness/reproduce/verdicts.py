@@ -3,9 +3,9 @@
 A row is reproduced if the difference of the means lies inside the joint 95 % interval or inside the tolerance that the
 paper's file states. The interval is Welch's, from the published spread and number of runs and from our seeds; of one
 seed, which has no spread of its own, it is the 95 % prediction interval for one more of the published runs. An interval
-that is too wide to mean anything reproduces nothing: the row is undecided. Inside the tolerance only the interval of our
-own mean counts, as of two seeds far apart: a published spread, however wide, is what the tolerance stands in for. What a
-paper claims without a number is kept or not.
+that is too wide to mean anything reproduces nothing: the row is undecided. Inside the tolerance only the interval of
+our own mean counts, as of two seeds far apart: a published spread, however wide, is what the tolerance stands in for.
+What a paper claims without a number is kept or not.
 """
 
 import math
