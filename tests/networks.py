@@ -192,6 +192,32 @@ class Embedded(nn.Module):
         return self.head(self.body(images.flatten(1)) + self.table(images[:, 0, 0, 0].clamp(0, 4).long()))
 
 
+def root_mean_square(tokens):
+    return tokens * torch.rsqrt(tokens.square().mean(-1, keepdim=True) + 1e-6)
+
+
+class Ornate(nn.Module):
+    """Scales, shifts and gates of several dimensions that are no matrices."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.gate, self.norm = nn.Conv2d(3, 24, 1), nn.Parameter(torch.ones(24, 1, 1)), nn.LayerNorm((8, 24))
+        self.places, self.scales, self.table = (nn.Parameter(torch.ones(rows, 24)) for rows in (8, 2, 6))
+        self.one, self.other, self.time = nn.Linear(24, 24), nn.Linear(24, 24), nn.Linear(24, 24)
+        self.bias, self.decay = nn.Parameter(torch.zeros(8, 8)), nn.Parameter(torch.zeros(24, 4))
+        self.states, self.head = nn.Linear(24, 4), nn.Linear(24, CLASSES)
+
+    def forward(self, images):
+        maps = self.conv(images) * self.gate.sigmoid()
+        tokens = self.norm(root_mean_square(maps.mean(3).transpose(1, 2) + self.places))
+        tokens = tokens + self.scales[0] * self.one(root_mean_square(tokens))
+        shift, scale, *_ = (self.table + self.time(tokens.mean(1))[:, None]).chunk(6, 1)
+        tokens = tokens + scale * self.other(root_mean_square(tokens) * (1 + scale) + shift)
+        tokens = (tokens @ tokens.mT + self.bias).softmax(-1) @ tokens
+        tokens = torch.einsum("btdn,btn->btd", (-tokens[..., None] * self.decay.exp()).exp(), self.states(tokens))
+        return self.head(F.layer_norm(tokens * self.scales[1], (24,)).mean(1))
+
+
 COUNTED = {
     "borrowed": Borrowed,
     "bare": Bare,

@@ -59,6 +59,42 @@ class ByHand(nn.Module):
         return self.head((images.flatten(1)[:, None] * self.matrix).sum(-1))
 
 
+class Written(nn.Module):
+    """A layer on flat images, from a weight of 16 rows and whatever operators are given, before a head."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.matrix, self.head = layer, nn.Parameter(torch.randn(16, 192)), nn.Linear(16, CLASSES)
+
+    def forward(self, images):
+        flat = images.flatten(1)
+        return self.head(self.layer(flat[:, None], self.matrix))
+
+
+BY_HAND = {
+    "cosines": lambda x, w: F.cosine_similarity(x, w[None], dim=-1),
+    "cosines_of_rows": lambda x, w: torch.stack([F.cosine_similarity(x[:, 0], row, dim=-1) for row in w], 1),
+    "rows": lambda x, w: torch.stack([(x[:, 0] * row).sum(-1) for row in w.exp()], 1),
+    "addcmul": lambda x, w: torch.addcmul(x.new_zeros(()), x, w).sum(-1),
+    "division": lambda x, w: (x / w).sum(-1),
+    "lerp": lambda x, w: torch.lerp(x.new_zeros(1), w.expand(len(x), 16, 192), x.expand(-1, 16, -1)).sum(-1),
+    "average_pooling": lambda x, w: F.avg_pool1d(x * w, 192)[..., 0],
+    "norm": lambda x, w: torch.linalg.vector_norm(x * w, dim=-1),
+    "softmax": lambda x, w: (x * w.softmax(-1)).relu().mean(-1),
+    "distances": lambda x, w: (x - w).abs().sum(-1),
+    "square": lambda x, w: (x + w).square().sum(-1),
+    "greatest_sum": lambda x, w: (x + w).max(-1).values,
+    "repeated": lambda x, w: (x.repeat(1, 16, 1) - w).square().sum(-1),
+    "changed_by_the_inputs": lambda x, w: (x * (w + x.mean((1, 2), keepdim=True))).sum(-1),
+    "in_place": lambda x, w: torch.empty(len(x), 16, 192).copy_(w).mul_(x).sum(-1),
+    "flat": lambda x, w: (x * w.exp()).view(len(x), 16, 3, 64).sum((2, 3)),
+    "index_add": lambda x, w: x.new_zeros(len(x), 16).index_add(
+        1, torch.arange(16).repeat_interleave(192), (x * w.exp()).flatten(1)
+    ),
+}
+"""Products of an image [batch, 1, 192] and a weight [16, 192] that no operator says to be one."""
+
+
 class Product(nn.Module):
     """A low-rank layer: two weights that are multiplied with each other first."""
 
@@ -191,7 +227,11 @@ REFUSED = {
     "experts": (Experts, "experts, which is scaled or chosen by the inputs"),
     "no_gradient": (NoGradient, "body.weight, linear.weight, which receives no gradient"),
     "binarised": (lambda: Small(_binarise), "linear.weight, which is recomputed"),
-    "by_hand": (ByHand, "matrix, which enters a product written as multiplication and sum"),
+    "by_hand": (ByHand, "matrix, which enters a product written by hand, aten::mul with the inputs"),
+    **{
+        name: (lambda layer=layer: Written(layer), "matrix, which enters a product written by hand, aten::")
+        for name, layer in BY_HAND.items()
+    },
     "product": (Product, "tall, wide, which is recomputed"),
     "frozen": (lambda: Small(_freeze), "linear.weight, which is frozen"),
     "unused": (lambda: Small(_unused), "spare.weight, which is never used"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from networks import CLASSES, COUNTED, SHAPE, Auxiliary, Encoder, Latent, Skipping, run_of
+from networks import CLASSES, COUNTED, SHAPE, Auxiliary, Encoder, Latent, Ornate, Skipping, run_of
 from runs import record, train
 from torch import nn
 from torch.nn import functional as F
@@ -108,6 +108,12 @@ def test_of_two_parameters_that_are_multiplied_one_has_to_be_dense():
     assert costs.fixed == 2 * (4 * 8 * 24 * 2)
 
 
+def test_scales_shifts_and_gates_of_several_dimensions_are_no_products_by_hand():
+    layers = measure(Ornate(), SHAPE).layers
+    modules = ["conv", "one", "other", "time", "states", "head"]
+    assert [layer.name for layer in layers] == [f"{module}.weight" for module in modules]
+
+
 class Odd(nn.Module):
     """A small network that ends in something odd."""
 
@@ -135,6 +141,12 @@ def _write(model, scores):
     return scores
 
 
+def _branch(model, scores):
+    for _ in range(int((scores < 1e9).sum())):
+        scores = scores @ torch.eye(CLASSES)
+    return scores
+
+
 @pytest.mark.parametrize(
     ("end", "said"),
     [
@@ -142,6 +154,8 @@ def _write(model, scores):
         (lambda model, scores: scores[:, :3], r"returns a tensor of shape \(2, 3\) for 2 samples in training mode"),
         (lambda model, scores: torch.from_numpy(scores.detach().numpy() * 2), "computes outside torch in training"),
         (lambda model, scores: (scores @ scores.t()) @ scores, "multiplies samples with each other"),
+        (_branch, "decides by the values of its inputs what it computes"),
+        (lambda model, scores: (scores.cfloat() @ torch.eye(CLASSES).cfloat()).real, "aten::mm of complex numbers"),
         (lambda model, scores: torch.linalg.pinv(scores).t(), "uses operators of unknown cost: aten::"),
         (_make_late, "makes the parameter late in its forward pass"),
         (_replace, "body.weight, which is replaced in the forward pass"),
@@ -158,6 +172,12 @@ def test_what_cannot_be_followed_is_refused(end, said):
 def test_a_lazy_layer_is_refused_by_name():
     with pytest.raises(UsageError, match=r"1\.weight of Sequential has no shape yet"):
         measure(nn.Sequential(nn.Flatten(), nn.LazyLinear(CLASSES)), SHAPE)
+
+
+def test_complex_weights_are_refused_by_name():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 8, dtype=torch.cfloat), nn.Linear(8, CLASSES))
+    with pytest.raises(UsageError, match=r"1\.weight of Sequential holds complex numbers \(torch\.complex64\)"):
+        measure(model, SHAPE)
 
 
 def test_parameters_that_share_memory_without_being_one_are_refused():

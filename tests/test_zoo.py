@@ -4,7 +4,7 @@ import pytest
 import torch
 import torchvision
 from networks import CLASSES, COUNTED, SHAPE, run_of
-from networks_refused import REFUSED, ByHand, Product
+from networks_refused import BY_HAND, REFUSED, ByHand, Product, Written
 from runs import record
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -123,7 +123,7 @@ def test_a_weight_that_cannot_be_masked_is_refused_by_name_unless_it_is_to_be_de
     names = str(caught.value).removeprefix("cannot mask ").partition(", which ")[0].split(", ")
     costs = measure(make(), SHAPE, names)
     assert "head.weight" in [layer.name for layer in costs.layers] or name == "embedded"
-    if name not in ("by_hand", "product", "orthogonal"):  # see docs/costs.md
+    if name not in ("by_hand", "product", "orthogonal", *BY_HAND):  # see docs/costs.md
         assert costs.dense == counted_by_torch(make(), SHAPE, training=False)
 
 
@@ -131,6 +131,7 @@ def test_a_recomputed_weight_that_stays_dense_is_charged_as_dense():
     model = Product()
     assert measure(model, SHAPE, ["tall", "wide"]).fixed == 2 * 192 * 16
     assert measure(ByHand(), SHAPE, ["matrix"]).fixed == 2 * 192 * 16
+    assert measure(Written(BY_HAND["cosines"]), SHAPE, ["matrix"]).fixed == 2 * 192 * 16
 
 
 @pytest.mark.parametrize("method", ["static", "rigl", "gmp"])

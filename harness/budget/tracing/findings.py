@@ -6,10 +6,17 @@ from dataclasses import dataclass, field
 RECOMPUTED = "is recomputed before it enters a product (a parametrisation, a normalisation, a mask of its own)"
 IN_PARTS = "enters a product in parts that are not whole rows"
 FLAT = "has one dimension but enters a product as a matrix"
-BY_HAND = "enters a product written as multiplication and sum"
 MIXED = "is scaled or chosen by the inputs before it enters a product"
 IN_ATTENTION = "enters attention itself, whose cost goes by shape"
 WRITTEN = "is written to in the forward pass"
+
+
+def by_hand(meets: str, reduces: str) -> str:
+    """Say that a weight enters a product of operators that do not say so."""
+    return (
+        f"enters a product written by hand, {meets} with the inputs and then {reduces} (counted and masked are linear "
+        f"layers, convolutions and matrix products)"
+    )
 
 
 @dataclass

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.budget.tracing import findings, operators
 from harness.budget.tracing.findings import Findings
+from harness.budget.tracing.meetings import UNKNOWN, Bearing, Operand, Operation
 from harness.budget.tracing.operators import Product
 from harness.budget.tracing.spans import Source, extent, run_of
 
@@ -28,12 +29,14 @@ class Facts:
         origins: Parameters that its values were computed from since the last product with the inputs.
         source: The parameter that it is or copies, if it does nothing else.
         mixed: Parameters of several dimensions that the inputs scaled element by element or chose matrices from.
+        bearing: Along which sides it varies with the inputs and with which weights.
     """
 
     data: bool = False
     origins: frozenset[str] = frozenset()
     source: Source | None = None
     mixed: frozenset[str] = frozenset()
+    bearing: Bearing = UNKNOWN
 
 
 class Follow(TorchDispatchMode):
@@ -48,13 +51,17 @@ class Follow(TorchDispatchMode):
         super().__init__()
         self.found = Findings()
         self._dimensions = {name: parameter.dim() for name, parameter in parameters.items()}
+        self._matrices = frozenset(name for name, parameter in parameters.items() if extent(parameter) > 1)
         self._samples = len(inputs)
         self._own = {_key(parameter): name for name, parameter in parameters.items()}
         self._facts: dict[int, Facts] = {}
         self._alive: dict[int, Any] = {}  # storages, so that no address is taken twice
         for name, parameter in parameters.items():
             source = Source(name, 0, parameter.numel())
-            self._learn(parameter, Facts(origins=frozenset([name]), source=source))
+            origins = frozenset([name])
+            self._learn(
+                parameter, Facts(origins=origins, source=source, bearing=Bearing(weights=origins & self._matrices))
+            )
         self._learn(inputs, Facts(data=True))
 
     def follows_from_inputs(self, tensor: Tensor) -> bool:
@@ -72,7 +79,7 @@ class Follow(TorchDispatchMode):
     ) -> Any:
         """Compute an operator and learn about its results."""
         kwargs = kwargs or {}
-        inputs = [*_tensors(args), *_tensors(tuple(kwargs.values()))]
+        inputs = _arguments(args, kwargs)
         before = {_key(tensor) for tensor in inputs}
         result = operators.normalised_without_values(func, args) or func(*args, **kwargs)
         facts = self._after(func, args, kwargs, inputs, result)
@@ -89,11 +96,15 @@ class Follow(TorchDispatchMode):
         self.found.touched.update(*(facts.origins for facts in known if facts.source))
         formula = operators.PRODUCTS.get(func.overloadpacket)
         if formula is not None:
+            if any(tensor.is_complex() for tensor in inputs):
+                self.found.unknown.add(f"{operators.name_of(func)} of complex numbers")
             return self._product(formula(result, *args, **kwargs))
         if operators.depends_on_shapes_only(func):
             return Facts()
+        operation = self._operation(func, args, kwargs, known, result=result)
+        bearing = operation.bearing() if operation else UNKNOWN
         if func.overloadpacket in operators.COPIES and (copied := self._copied(inputs[0], result)):
-            return copied
+            return replace(copied, bearing=bearing)
         data = any(facts.data for facts in known)
         if data and not operators.is_free(func):
             self.found.unknown.add(operators.name_of(func))
@@ -101,12 +112,32 @@ class Follow(TorchDispatchMode):
         if data and not func.is_view:
             chosen = self.found.looked_up if func.overloadpacket in operators.CHOICES else self.found.other_roles
             chosen.update(facts.source.parameter for facts in known if facts.source)
+        if operation:
+            self._reduce(func, operation, inputs, known)
         origins = frozenset().union(*(facts.origins for facts in known))
         mixed = self._mixed(func, inputs, known) if data else frozenset()
+        if operation and data and operation.outer():
+            mixed = mixed.union(*(facts.bearing.weights for facts in known))
+        return Facts(data, origins, mixed=mixed, bearing=bearing)
+
+    def _operation(self, func: Any, args: Any, kwargs: Any, known: list[Facts], *, result: Any) -> Operation | None:
+        """Return an operation with what its operands vary with; None if it gives nothing new, or is of constants."""
+        first = next(_tensors(result), None)
+        if first is None or func.is_view or not any(facts.data or facts.bearing.weights for facts in known):
+            return None
+        inputs = zip(_arguments(args, kwargs), known, strict=True)
+        operands = [Operand(tensor, facts.data, facts.bearing) for tensor, facts in inputs]
+        return Operation(func, args, kwargs, operands, first)
+
+    def _reduce(self, func: Any, operation: Operation, inputs: list[Tensor], known: list[Facts]) -> None:
+        """Refuse the weights that met the inputs element by element where what they gave is summed."""
+        meetings, macs = operation.by_hand()
+        for each in meetings:
+            self._refuse([each.parameter], findings.by_hand(each.operator, operators.name_of(func)))
         if func.overloadpacket in operators.SUMS and known[0].mixed:
-            self.found.macs += inputs[0].numel()
-            self._refuse(known[0].mixed, findings.BY_HAND)
-        return Facts(data, origins, mixed=mixed)
+            self._refuse(known[0].mixed, findings.by_hand("aten::mul", operators.name_of(func)))
+            macs = inputs[0].numel()
+        self.found.macs += macs
 
     def _mixed(self, func: Any, inputs: list[Tensor], known: list[Facts]) -> frozenset[str]:
         """Return the parameters that an operator mixes with the inputs, or passes on where they were mixed before."""
@@ -149,7 +180,8 @@ class Follow(TorchDispatchMode):
             self.found.pairs.add(frozenset(themselves))
         if any(facts.data for facts in known) or any(map(self._for_each_sample, product.operands, known)):
             return Facts(data=True)
-        return Facts(origins=frozenset().union(*(facts.origins for facts in known)))
+        origins = frozenset().union(*(facts.origins for facts in known))
+        return Facts(origins=origins, bearing=Bearing(weights=origins & self._matrices))
 
     def _for_each_sample(self, operand: Tensor, facts: Facts) -> bool:
         """Whether an operand is a parameter repeated for each sample, as learned queries are: an activation then."""
@@ -180,7 +212,8 @@ class Follow(TorchDispatchMode):
         old = self._of(tensor)
         if (name := self._own.get(_key(tensor))) and self._dimensions[name] > 1:
             self.found.refused.setdefault(name, findings.WRITTEN)
-        self._learn(tensor, Facts(old.data or facts.data, old.origins | facts.origins, None, facts.mixed))
+        bearing = old.bearing.beside(facts.bearing, data=(old.data, facts.data))
+        self._learn(tensor, Facts(old.data or facts.data, old.origins | facts.origins, None, facts.mixed, bearing))
 
     def _of(self, tensor: Tensor) -> Facts:
         return self._facts.get(_key(tensor), _CONSTANT)
@@ -202,6 +235,10 @@ def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterat
     """Yield the tensors that an operator writes into."""
     for place, name in operators.written_arguments(func):
         yield from _tensors(args[place] if place < len(args) else kwargs.get(name))
+
+
+def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    return [*_tensors(args), *_tensors(tuple(kwargs.values()))]
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -16,7 +16,10 @@ from harness.errors import UsageError, first_line
 
 
 def require_ordinary(model: nn.Module) -> None:
-    """Raise a `UsageError` if a network is scripted, has no parameters, one without a shape, or two in one memory."""
+    """Raise a `UsageError` if a network cannot be traced as it is.
+
+    It is scripted, has no parameters, one without a shape, one of complex numbers, or two in one memory.
+    """
     if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
         raise UsageError(
             f"{type(model).__name__} is or holds a scripted module, which cannot be followed: leave it plain"
@@ -25,6 +28,11 @@ def require_ordinary(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise UsageError(f"{name} of {type(model).__name__} has no shape yet (a lazy module): give it its sizes")
+        if parameter.is_complex():
+            raise UsageError(
+                f"{name} of {type(model).__name__} holds complex numbers ({parameter.dtype}), whose products cost "
+                f"several of real ones: allowed are real weights, such as one each for real and imaginary parts"
+            )
         start = int(parameter.storage_offset())
         stop = start + parameter.numel()
         for first, last, other in taken.setdefault(parameter.untyped_storage()._cdata, []):

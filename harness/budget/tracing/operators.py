@@ -96,6 +96,12 @@ SUMS = frozenset(getattr(aten, name) for name in ("sum", "mean", "nansum", "cums
 CHOICES = frozenset((aten.index, aten.index_select, aten.gather, aten.embedding, aten.take))
 """Operators that choose parts of their first input."""
 
+_SHIFTS = frozenset(
+    "add sub rsub subtract maximum minimum fmax fmin clamp where masked_fill copy fill eq ne lt le gt ge "
+    "logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not nextafter copysign".split()
+)
+"""Names of element-wise operators that scale nothing by anything."""
+
 VALUE = aten._local_scalar_dense
 """What ``item()`` and a branch on a tensor call."""
 
@@ -173,9 +179,26 @@ def is_free(operator: Any) -> bool:
     plain = name.rstrip("_")  # only the variant that is not in place is marked
     if name in _FREE or plain in _FREE or operator.overloadpacket in COPIES:
         return True
-    packet = getattr(aten, plain, None)
-    variants = [getattr(packet, overload) for overload in packet.overloads()] if packet is not None else []
-    return any(torch.Tag.pointwise in variant.tags or variant.is_view for variant in variants)
+    return any(torch.Tag.pointwise in variant.tags or variant.is_view for variant in _variants(plain))
+
+
+@cache
+def is_elementwise(operator: Any) -> bool:
+    """Whether torch says that an operator works element by element, in place or not."""
+    name = name_of(operator).partition("::")[2]
+    in_place = name.endswith("_") and any(torch.Tag.pointwise in each.tags for each in _variants(name.rstrip("_")))
+    return in_place or torch.Tag.pointwise in operator.tags
+
+
+def _variants(name: str) -> list[Any]:
+    packet = getattr(aten, name, None)
+    return [getattr(packet, overload) for overload in packet.overloads()] if packet is not None else []
+
+
+@cache
+def multiplies(operator: Any) -> bool:
+    """Whether an operator works element by element and may scale one operand by another: all but sums and choices."""
+    return is_elementwise(operator) and name_of(operator).partition("::")[2].rstrip("_") not in _SHIFTS
 
 
 @cache

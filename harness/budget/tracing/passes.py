@@ -184,6 +184,11 @@ def _per_sample(model: str, fewer: Findings, more: Findings) -> Pass:
     """Return what one further sample costs, and what was computed once, from passes on `BATCHES`."""
     few, many = BATCHES
     if many * fewer.macs < few * more.macs:
+        if fewer.decides or more.decides:
+            raise UsageError(
+                f"{model} decides by the values of its inputs what it computes (an item(), or a branch or loop on a "
+                f"tensor): what a sample costs depends on the data; compute the same for each"
+            )
         raise UsageError(f"{model} multiplies samples with each other: what one costs depends on how many there are")
     uses, shared = {}, set()
     for name in fewer.uses | more.uses:
