@@ -183,11 +183,11 @@ def recipe_for(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("first", ["rigl", "RigL2.py:RigL2"])
 def test_a_recipe_has_settings_of_a_plug_in_wherever_it_stands_in_a_suite(recipe_for, capsys, first):
-    recipe = recipe_for("RigL2")
+    recipe = recipe_for("RigL2", "at: 0.25")
     others = {"rigl": "RigL2.py:RigL2", "RigL2.py:RigL2": "rigl"}
     for _ in range(2):  # nor does it matter that the plug-in has been imported
         runs = [config.resolve([recipe, f"method={name}"]) for name in (first, others[first])]
-        assert {run.method.name: run.method.interval for run in runs}["RigL2"] == 40
+        assert {run.method.name: run.method for run in runs}["RigL2"].at == 0.25
     said = "'RigL2', which is no method of the project: only a plug-in of that name uses them; did you mean 'rigl'?\n"
     assert capsys.readouterr().err == (f"recipe for_RigL2 has settings for {said}" if first == "rigl" else "")
 
