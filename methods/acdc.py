@@ -64,6 +64,10 @@ class ACDC(Method):
                 f"two phases take {needed:g} of the training, which is over 1"
             )
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("distribution", "interval")
+
     def initial_density(self, target: float) -> float:
         """Start dense."""
         return 1.0

@@ -47,9 +47,7 @@ class Method:
         name: The name it is registered under.
         distribution: How the initial density is divided among layers: ``erk``, ``er``, ``uniform``, ``uniform_all``
             (the first convolution too), ``balanced`` (equally many weights in each), or by hand, as ``0.01,0.109``.
-            Runs refuse another than the default where `layer_densities` decides on nothing, as after a dense start.
-        interval: Iterations between topology events (delta T in the papers); 0 for none. Runs refuse any other of a
-            method whose default is 0.
+        interval: Iterations between topology events (delta T in the papers); 0 for none.
         masked: Whether the requested sparsity applies; False for dense training.
         prunes_globally: Whether layer densities follow the weights, so that a plan can only estimate them.
         exact: Whether a run ends with the requested number of weights; if not, the sparsity it reaches is a result.
@@ -89,6 +87,10 @@ class Method:
             raise ValueError(f"method.distribution: {self.distribution[:80]!r} is not one of {allowed}")
         if self.interval < 0:
             raise ValueError(f"method.interval: {self.interval} is negative")
+
+    def unread(self) -> tuple[str, ...]:
+        """Return which of ``distribution`` and ``interval`` decide on nothing, so that runs refuse to set them."""
+        return ()
 
     def initial_density(self, target: float) -> float:
         """Global density before the first step; ``target`` unless the method goes from dense to sparse."""

@@ -29,3 +29,7 @@ class Static(Method):
     family: ClassVar[str] = "baseline"
     summary: ClassVar[str] = "Random masks drawn at the start and never changed."
     look: ClassVar[Look | None] = Look(_GREY, "cross")
+
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("interval",)

@@ -26,6 +26,10 @@ class DenseComparison(Method):
     family: ClassVar[str] = "baseline"
     exact: ClassVar[bool] = False
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("distribution", "interval")
+
     def initial_density(self, target: float) -> float:
         """Dense."""
         return 1.0
@@ -63,6 +67,10 @@ class SmallDense(DenseComparison):
         super().__post_init__()
         if self.equal not in EQUAL:
             raise ValueError(f"method.equal: {self.equal[:80]!r} is not one of {', '.join(EQUAL)}")
+
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("interval",)
 
     def sparse_counts(self, shapes: Sequence[Shape], target: float) -> list[int]:
         """Active weights of the layers of the sparse net, at full width.

@@ -62,6 +62,10 @@ class Cyclic(AtInitialisation):
         if self.interval:
             raise ValueError(f"method.interval: {self.interval} is not 0; {self.name or 'cyclic'} changes no mask")
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return INITS[self.init]().unread()
+
     def layer_counts(self, shapes: Sequence[Shape], density: float, active: Sequence[int] | None = None) -> list[int]:
         """Active weights of the layers: exact for random masks, an estimate otherwise."""
         return self._init().layer_counts(shapes, density, active)

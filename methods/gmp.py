@@ -58,6 +58,10 @@ class GMPUniform(GMP):
     prune_start: float = 0.3125
     prune_end: float = 0.78125
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ()
+
     def layer_counts(self, shapes: Sequence[Shape], density: float, active: Sequence[int] | None = None) -> list[int]:
         """Active weights of the layers: exactly the target's total at each tick, and no layer's count ever grows."""
         return exact_counts(shapes, self.layer_densities(shapes, density), density, active)

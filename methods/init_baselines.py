@@ -51,6 +51,10 @@ class RandomInit(AtInitialisation):
 
     distribution: str = "uniform"
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("interval",)
+
     def prune(self, masks: Masks, target: float) -> None:
         """Draw the masks."""
         masks.initialise(self.layer_counts(masks.shapes, target))

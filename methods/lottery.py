@@ -57,6 +57,10 @@ class LotteryTicket(WeightRewinding):
         if not 0 < self.output <= 1:
             raise ValueError(f"method.output: {self.output} is not in (0, 1]")
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("interval",)
+
     def layer_densities(self, shapes: Sequence[Shape], density: float) -> list[float]:
         """Return densities by ``distribution``; the last layer's falls by its own share, and the others pay for it."""
         if self.output == 1 or len(shapes) == 1 or density == 1:

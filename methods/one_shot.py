@@ -41,6 +41,10 @@ class OneShot(Method):
         if self.interval:
             raise ValueError(f"method.interval: {self.interval} is not 0; {self.name or 'one_shot'} prunes at prune_at")
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("distribution", "interval")
+
     def initial_density(self, target: float) -> float:
         """Start dense."""
         return 1.0

@@ -30,6 +30,10 @@ class RandomPruning(GMP):
 
     prunes_globally: ClassVar[bool] = False
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("distribution",)
+
     def layer_densities(self, shapes: Sequence[Shape], density: float) -> list[float]:
         """Return the same density for every layer, the first convolution included."""
         return [density] * len(shapes)

@@ -61,6 +61,10 @@ class WeightRewinding(Method):
         if not 0 <= self.share < 1:
             raise ValueError(f"method.share: {self.share} is not in [0, 1)")
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("distribution", "interval")
+
     def initial_density(self, target: float) -> float:
         """Start dense."""
         return 1.0

@@ -57,6 +57,10 @@ class SRSTE(Method):
         if not 0 <= self.decay < 1:
             raise ValueError(f"method.decay: {self.decay} is not in [0, 1)")
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("distribution", "interval")
+
     def pattern(self, target: float) -> Pattern | None:
         """Return N:M at this density; None for the dense network.
 

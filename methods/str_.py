@@ -58,6 +58,10 @@ class STR(Method):
         if not 0 <= self.decay < 1:
             raise ValueError(f"method.decay: {self.decay} is not in [0, 1)")
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("distribution",)
+
     def initial_density(self, target: float) -> float:
         """Start dense."""
         return 1.0

@@ -1,16 +1,12 @@
 """A setting that a method does not read makes no second row of equal runs: it is refused by name."""
 
-from dataclasses import dataclass
-
 import pytest
 from runs import METHODS, same, small, train
 from test_suites import cells, suite_of
 
 from harness import config
-from harness.config.check_method import reads
 from harness.errors import UnfitError, UsageError
-from methods import Event, Method, methods
-from methods.parts.distributions import densities
+from methods import methods
 
 MASKED = [name for name in METHODS if methods()[name].masked]
 CHANGED = {"distribution": "uniform_all", "interval": 3}
@@ -20,7 +16,7 @@ CHANGED = {"distribution": "uniform_all", "interval": 3}
 @pytest.mark.parametrize("setting", CHANGED)
 def test_what_is_said_not_to_be_read_changes_nothing(name, setting):
     run = small(name, "steps:24")
-    if reads(run.method, setting) or (setting == "interval" and name in ("one_shot", "cyclic")):
+    if setting not in run.method.unread() or (setting == "interval" and name in ("one_shot", "cyclic")):
         return  # these two refuse any interval themselves
     other = small(name, "steps:24", **{setting: CHANGED[setting]})
     if name == "small_dense":
@@ -31,7 +27,7 @@ def test_what_is_said_not_to_be_read_changes_nothing(name, setting):
 @pytest.mark.parametrize("name", ["static", "set", "granet", "snfs", "mest", "top_kast", "srigl", "lth", "random_init"])
 def test_what_is_said_to_be_read_changes_the_run(name):
     run, other = small(name, "steps:4"), small(name, "steps:4", distribution="balanced")
-    assert reads(run.method, "distribution")
+    assert "distribution" not in run.method.unread()
     if name == "lth":
         shapes = [(8, 4), (8, 8), (4, 8)]
         assert run.method.layer_densities(shapes, 0.5) != other.method.layer_densities(shapes, 0.5)
@@ -112,38 +108,35 @@ def grid_runs(told):
     return list(grid.runs("mine", [], told.append))
 
 
-def layers_of(method, shapes, density):
-    return densities(method.distribution, shapes, density)
+def test_a_plug_in_reads_all_settings_unless_it_says_otherwise(tmp_path):
+    text = """
+from sparsebench import Method
+
+class {}(Method):
+    def unread(self):
+        return {}
+"""
+    answers = (
+        ("()", ""),
+        (
+            '("interval",)',
+            "method.interval 5 changes nothing of method 'Mine1', which reads distribution: leave it out",
+        ),
+        ("1 / 0", "ZeroDivisionError"),
+    )
+    for number, (line, said) in enumerate(answers):
+        path = tmp_path / f"mine{number}.py"
+        path.write_text(text.format(f"Mine{number}", line))
+        given = ["dataset=digits", "model=mlp", "recipe=digits", f"method={path}:Mine{number}", "method.interval=5"]
+        if not said:
+            assert config.resolve(given).method.interval == 5
+            continue
+        with pytest.raises(UsageError) as refused:
+            config.resolve(given)
+        assert said in str(refused.value)
 
 
-def test_methods_of_others_are_told_from_their_code_with_what_it_calls():
-    @dataclass
-    class Reads(Method):
-        prunes_globally = True
-
-        def layer_densities(self, shapes, density):
-            return layers_of(self, shapes, density)
-
-    @dataclass
-    class Ignores(Method):
-        interval: int = 5
-
-        def layer_densities(self, shapes, density):
-            return [density] * len(shapes)
-
-        def event(self, moment):
-            return Event()
-
-    @dataclass
-    class Inherits(Method):
-        def update(self, masks, moment, target):
-            self.layer_counts(masks.shapes, target)
-
-    assert [reads(kind(name="own"), "distribution") for kind in (Reads, Ignores, Inherits)] == [True, False, True]
-    assert [reads(kind(name="own"), "interval") for kind in (Reads, Ignores, Inherits)] == [False, True, False]
-
-
-def test_tune_refuses_a_range_of_one_before_it_trains(tmp_path):
+def test_tune_refuses_a_range_of_one_before_it_trains():
     from harness.tuning import apply
 
     run = config.resolve(["dataset=digits", "model=mlp", "recipe=digits", "method=gmp"])

@@ -41,6 +41,10 @@ class AtInitialisation(Method):
         if self.shuffle not in SHUFFLES:
             raise ValueError(f"method.shuffle: {self.shuffle[:80]!r} is not one of {', '.join(SHUFFLES)}")
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return ("distribution", "interval")
+
     def start(self, masks: Masks, target: float) -> None:
         """Prune to the target, and shuffle the masks if requested."""
         if target < 1:

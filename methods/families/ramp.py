@@ -32,6 +32,10 @@ class PruningRamp(Method):
                 f"method.prune_end: {self.prune_end} is not between prune_start ({self.prune_start}) and 1"
             )
 
+    def unread(self) -> tuple[str, ...]:
+        """See `Method.unread`."""
+        return () if self.init_density < 1 else ("distribution",)
+
     def initial_density(self, target: float) -> float:
         """Return ``init_density``, or the target if that is denser."""
         return max(self.init_density, target)
