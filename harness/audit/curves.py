@@ -1,11 +1,10 @@
 """The curve and the rounds of a record against its schedule: which points there are, and what each must say."""
 
 import math
-from typing import Any
 
-from harness.audit import declared, schedule
+from harness.audit import declared, schedule, scores, settings
 from harness.records import Record, metrics
-from harness.training.learning_rate import learning_rate
+from harness.training.learning_rate import of_recipe
 from methods.registry import is_own
 
 # Of a rate or of a share of the budget: what float64 leaves of a few operations.
@@ -34,8 +33,7 @@ def _whole(record: Record) -> list[str]:
             value = point.get("val_accuracy")
             if value is None and examples:
                 return [f"{part}: no val_accuracy at step {point['step']}"]
-            # float32 sums and quotients are right to about 1e-7
-            if value is not None and abs(value * examples - round(value * examples)) > 1e-3:
+            if value is not None and not scores.is_share(value, examples):
                 return [f"{part}: val_accuracy {value} at step {point['step']} is not a multiple of 1/{examples}"]
     return []
 
@@ -75,26 +73,9 @@ def _points(record: Record) -> list[str]:
         if place is None:
             return [f"curve: {len(steps)} points, the settings ask for {len(wanted)} evaluations"]
         return [f"curve: a point at step {steps[place]}, the settings ask for an evaluation at {wanted[place]}"]
+    recipe = settings.recipe(config)
     for point, (step, position) in zip(curve, expected, strict=True):
-        for name, value in (("progress", step / walk.total), ("lr", rate(config["recipe"], position))):
+        for name, value in (("progress", step / walk.total), ("lr", of_recipe(recipe, position))):
             if point[name] is None or not math.isclose(point[name], value, rel_tol=_ROUNDING, abs_tol=1e-12):
                 return [f"curve: {name} {point[name]} at step {step}, the settings give {value:.6g}"]
     return []
-
-
-def rate(recipe: dict[str, Any], position: float) -> float:
-    """Return the learning rate that a recipe has at a schedule position.
-
-    Raises:
-        KeyError, TypeError: The recipe lacks a part, or one is of the wrong type.
-    """
-    return learning_rate(
-        position,
-        recipe["lr"],
-        recipe["lr_shape"],
-        warmup=recipe["warmup_epochs"] / recipe["epochs"],
-        milestones=recipe.get("milestones") or (),
-        gamma=recipe.get("gamma", 0.1),
-        end=recipe.get("lr_end", 0.0),
-        until=recipe.get("lr_until", 1.0),
-    )

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from harness.audit import scores
 from harness.records import Record, reliability
 from harness.records.reliability_schema import BINS
 from harness.vocabulary import CORRUPTIONS
@@ -61,7 +62,7 @@ def refusals(record: Record) -> list[str]:
     images = data["test_examples"]
     every = {f"{name}[{place}]": value for name in CORRUPTIONS for place, value in enumerate(under[name])}
     for name, value in every.items():
-        if abs(value * images - round(value * images)) > 1e-3:
+        if not scores.is_share(value, images):
             found.append(f"reliability.corruptions.{name}: {value} is not a multiple of 1/{images}")
     if not math.isclose(under["mean"], sum(every.values()) / len(every), abs_tol=1e-9):
         found.append(f"reliability.corruptions.mean: {under['mean']} is not the mean of the accuracies")
@@ -70,8 +71,7 @@ def refusals(record: Record) -> list[str]:
 
 def _missing(record: Record) -> list[str]:
     """Refuse a record without the group where the rules that it was made under have it measured."""
-    rules = str(record["config"].get("rules", "0.0")).split(".")
-    measured = reliability.of_config(record["config"]) == "" and [int(part) for part in rules] >= _SINCE
+    measured = reliability.of_config(record["config"]) == "" and scores.made_under(record, _SINCE)
     return ["reliability: missing, which is measured of every classification"] if measured else []
 
 

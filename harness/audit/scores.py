@@ -13,8 +13,8 @@ from harness.records import Record, bits, metrics
 _ROUNDING = 1e-9
 # The exponential of a loss that is no longer a number of nats is beyond floats, and in no record.
 _LARGEST_EXPONENT = 700
-# Rules under which records of a classification say which samples are right, of data sets up to this size.
-_RIGHT_SINCE, _RIGHT_UP_TO = [1, 2], 1_000_000
+# Records of a classification say which samples are right of test sets up to this size.
+_RIGHT_UP_TO = 1_000_000
 _TOP = 5
 # A loss this much above the largest of training is none of a network that is right about every sample.
 _ABOVE_TRAINING = 10
@@ -82,14 +82,23 @@ def _shares(record: Record) -> list[str]:
     found = []
     for name, examples in examples_of.items():
         value = measured[name]
-        # float32 sums and quotients are right to about 1e-7
-        if value is not None and abs(value * examples - round(value * examples)) > 1e-3:
+        if value is not None and not is_share(value, examples):
             found.append(f"{name}: {value} is not a multiple of 1/{examples}, the number of examples")
     if measured["test_top5"] is None and data["classes"] > _TOP and _is_classification(record):
         found.append(f"test_top5: missing, which is measured where there are over {_TOP} classes")
     if measured["test_top5"] is not None and measured["test_top5"] < measured["test_accuracy"]:
         found.append("test_top5: less than test_accuracy")
     return found
+
+
+def made_under(record: Record, rules: list[int]) -> bool:
+    """Return whether a record was made under rules of a version, or of a later one."""
+    return [int(part) for part in str(record["config"].get("rules", "0.0")).split(".")] >= rules
+
+
+def is_share(value: float, examples: int) -> bool:
+    """Return whether some number of correct answers gives an accuracy."""
+    return abs(value * examples - round(value * examples)) <= 1e-3  # float32 sums and quotients are right to about 1e-7
 
 
 def _is_classification(record: Record) -> bool:
@@ -101,8 +110,7 @@ def _right(record: Record) -> list[str]:
     text, samples = record["metrics"].get("test_right"), record["config"]["dataset"]["test_examples"]
     if text is None:
         # Older than the field, or too long for a record.
-        rules = [int(part) for part in str(record["config"].get("rules", "0.0")).split(".")]
-        needed = rules >= _RIGHT_SINCE and samples <= _RIGHT_UP_TO and _is_classification(record)
+        needed = made_under(record, [1, 2]) and samples <= _RIGHT_UP_TO and _is_classification(record)
         return ["test_right: missing, which samples were classified correctly"] if needed else []
     try:
         right = int.from_bytes(bits.unpack(text, samples), "big").bit_count()

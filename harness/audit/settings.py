@@ -33,7 +33,11 @@ def refusals(record: Record) -> list[str]:
     for name in ("energy_joules", "throttled", "power_capped"):
         if record["provenance"]["gpu"] is None and record["cost"].get(name) is not None:
             found.append(f"{name}: {record['cost'][name]}, which is measured of a GPU, and there was none")
-    return [*found, *_recipe(config["recipe"])]
+    try:
+        check_recipe(recipe(config))
+    except UsageError as error:
+        found.append(f"config: {error}")
+    return found
 
 
 def _version(record: Record) -> list[str]:
@@ -45,12 +49,13 @@ def _version(record: Record) -> list[str]:
     return [f"code.results: {version}, of such a run it is {' or '.join(allowed)} (known here are 1 to {RESULTS})"]
 
 
-def _recipe(recipe: dict[str, Any]) -> list[str]:
+def recipe(config: dict[str, Any]) -> RecipeConfig:
+    """Return the recipe of a record, with today's defaults of what it does not say.
+
+    Raises:
+        KeyError, TypeError: There is none, or it lacks what has no default.
+    """
     known = {field.name for field in fields(RecipeConfig)}
     # How many threads are too many depends on the machine.
-    given = {name: value for name, value in recipe.items() if name in known} | {"threads": None}
-    try:
-        check_recipe(RecipeConfig(**given))
-    except UsageError as error:
-        return [f"config: {error}"]
-    return []
+    given = {name: value for name, value in config["recipe"].items() if name in known} | {"threads": None}
+    return RecipeConfig(**given)

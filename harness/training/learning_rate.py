@@ -61,7 +61,6 @@ class Rates:
     def __init__(self, recipe: RecipeConfig, course: Course) -> None:
         """Follow a course with a recipe."""
         self._recipe, self._course = recipe, course
-        self._warmup = recipe.warmup_epochs / recipe.epochs
 
     def of(self, iteration: Iteration) -> float:
         """Return the rate of the coming iteration."""
@@ -73,15 +72,19 @@ class Rates:
 
     def at(self, position: float, after: float | None = None) -> float:
         """Return the rate at a position; see `learning_rate`."""
-        recipe = self._recipe
-        return learning_rate(
-            position,
-            recipe.lr,
-            recipe.lr_shape,
-            after=after,
-            warmup=self._warmup,
-            milestones=recipe.milestones,
-            gamma=recipe.gamma,
-            end=recipe.lr_end,
-            until=recipe.lr_until,
-        )
+        return of_recipe(self._recipe, position, after)
+
+
+def of_recipe(recipe: RecipeConfig, position: float, after: float | None = None) -> float:
+    """Return the rate that a recipe has at a position; see `learning_rate`."""
+    return learning_rate(
+        position,
+        recipe.lr,
+        recipe.lr_shape,
+        after=after,
+        warmup=recipe.warmup_epochs / recipe.epochs,
+        milestones=recipe.milestones,
+        gamma=recipe.gamma,
+        end=recipe.lr_end,
+        until=recipe.lr_until,
+    )
