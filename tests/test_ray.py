@@ -61,7 +61,7 @@ def begun(start, tries=3):  # on a busy machine Ray may take longer than it wait
             if not tries:
                 raise
 
-head = {**few, "include_dashboard": False, "temp_dir": sys.argv[1]}
+head = {**few, "include_dashboard": False}
 cluster = begun(lambda: Cluster(True, head_node_args=head))
 second = begun(lambda: cluster.add_node(**few))
 print(json.dumps([cluster.address, second.all_processes["raylet"][0].process.pid]), flush=True)
@@ -100,20 +100,21 @@ def name(pid):
 def nodes(tmp_path_factory):
     """Two nodes, which end when this process does."""
     folder = tempfile.mkdtemp(prefix="ray-")  # the paths of sockets have to be short
+    Path(folder, "ray").mkdir()  # Ray writes the address of its cluster there before it makes the folder
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_agent_register_timeout_ms": "120000"}
     more = {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")), "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", NODES, folder],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, **quiet, **more},
-    )
-    said = next((line for line in process.stdout if line.startswith("[")), None)
-    assert said is not None, "Ray does not start here"
-    yield Nodes(*json.loads(said))
-    process.communicate("")
+    env = {**os.environ, **quiet, **more, "RAY_TMPDIR": folder}
+    command = [sys.executable, "-c", NODES]
+    with (
+        open(Path(folder, "errors"), "w+") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=env
+        ) as process,
+    ):
+        said = next((line for line in process.stdout if line.startswith("[")), None)
+        assert said is not None, f"Ray does not start here: {Path(folder, 'errors').read_text()}"
+        yield Nodes(*json.loads(said))
+        process.communicate("")
     shutil.rmtree(folder, ignore_errors=True)
 
 

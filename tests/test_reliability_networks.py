@@ -260,7 +260,7 @@ def test_the_board_shows_what_was_measured_off_its_main_table(output):
     text = (output / "leaderboard.md").read_text()
     assert shown.NOTE in text
     assert "| calibration error % |" in " ".join(text.split())
-    assert '"reliability":[["static","0.9"' in (output / "leaderboard.html").read_text()
+    assert '"rows":[["static","0.9"' in (output / "leaderboard.html").read_text()
     assert "ece" not in (output / "leaderboard.csv").read_text()
     assert made.tables[0].rows[0].score is not None
 

@@ -157,14 +157,18 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from harness.records import record_name
 
-    folder = tmp_path_factory.mktemp("generated")
+    folder = tmp_path_factory.mktemp("generated") / "records"
+    folder.mkdir()
     template = board(seeds=(0,), sparsities=(0.8, 0.9, 0.95, 0.98))
     for number in range(GENERATED):
         # Rows of ten seeds; a row is told from the next of its method and sparsity by its learning rate.
         row, seed = divmod(number, 10)
         base = template[row % len(template)]
-        recipe = {**base["config"]["recipe"], "lr": 0.1 + row // len(template)}
-        made = {**base, "seed": seed, "config": {**base["config"], "seed": seed, "recipe": recipe}}
+        before = base["config"]["recipe"]
+        recipe = {**before, "lr": before["lr"] + row // len(template)}
+        curve = [{**point, "lr": point["lr"] * recipe["lr"] / before["lr"]} for point in base["curve"]]
+        config = {**base["config"], "seed": seed, "recipe": recipe}
+        made = {**base, "seed": seed, "config": config, "curve": curve}
         (folder / record_name(resealed(made))).write_text(json.dumps(made))
     return folder
 
@@ -172,6 +176,12 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_a_folder_of_records_is_checked_fast(benchmark: BenchmarkFixture, generated: Path) -> None:
     command = Command(f"check of {GENERATED:,} records", ["check", str(generated)], 60)
+    _within(benchmark, command.name, command.limit, 1, lambda: _timed(HERE, command))
+
+
+@pytest.mark.slow
+def test_a_folder_of_records_is_made_a_board_fast(benchmark: BenchmarkFixture, generated: Path) -> None:
+    command = Command(f"leaderboard of {GENERATED:,} records", ["leaderboard", f"output={generated.parent}"], 15)
     _within(benchmark, command.name, command.limit, 1, lambda: _timed(HERE, command))
 
 

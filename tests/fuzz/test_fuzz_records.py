@@ -29,14 +29,13 @@ MANY = int(os.environ.get("FUZZ_RECORDS", "300"))
 
 
 def with_more(record):
-    """Return a record with what only some have: right images, other gradients, tuning, looks."""
+    """Return a record with what only some have: right images, tuning, reliability, looks."""
     images = record["config"]["dataset"]["test_examples"]
     right = np.arange(images) < round(record["metrics"]["test_accuracy"] * images)
     record["metrics"]["test_right"] = bits.pack(right)
     record["tuning"] = {"chosen": "default"}
     record["reliability"] = reliability.group(15, 0.1, 0.5, {name: [0.5, 0.4] for name in CORRUPTIONS})
     record["provenance"]["looks"] = {"margin": 0.5, "looks": [3, 5], "spending": [0.01, 0.04]}
-    record["topology"][0]["gradient"] = list(record["topology"][0]["active"])
     return record
 
 
