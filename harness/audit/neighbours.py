@@ -28,12 +28,32 @@ _Layers = str
 """What a config says of a net's masked layers and of the FLOPs of the rest, as text."""
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """What its neighbours need to know of a record.
+
+    Attributes:
+        key: Its key.
+        row: What runs that differ only in their seed have in common.
+        seed: Its seed.
+        done: Whether the run is done.
+        genuine: Whether name and head of the file are what its config says. A copy under another name is refused for
+            that; it does not cause the refusal of the record that it was copied from.
+        net: What the dense costs of a full net depend on.
+        full: The costs of a full net, if it is one.
+        reference: Those of the full net that a narrower one says it is compared with, if it does.
+        data: Its data set.
+        measured: Its task and metric.
+        same: What the layers of its net follow from.
+        layers: The layers of its net.
+    """
+
     key: str
     row: Row
     seed: int
+    done: bool
     genuine: bool
     net: str
+    full: _Net | None
     reference: _Net | None
     data: _Data | None
     measured: _Measured
@@ -41,70 +61,70 @@ class _Entry(NamedTuple):
     layers: _Layers
 
 
+def entry(file: str, record: Record, *, genuine: bool) -> Entry:
+    """Return what its neighbours need to know of a record that keeps its schema."""
+    full = None
+    if genuine and record["status"] == "done" and _is_full(record):
+        with suppress(*_BAD_CONFIG):  # which is refused for itself
+            full = _full(record)
+    return Entry(
+        key=record["key"],
+        row=_row(file, record),
+        seed=record["seed"],
+        done=record["status"] == "done",
+        genuine=genuine,
+        net=_net(record),
+        full=full,
+        reference=_reference(record),
+        data=_data(record),
+        measured=_measured(record),
+        same=_same_net(record),
+        layers=_layers(record),
+    )
+
+
 class Neighbours:
     """The keys, rows and seeds of the records of one folder."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._files: dict[str, list[str]] = defaultdict(list)
         self._seeds: dict[Row, set[int]] = defaultdict(set)
         self._nets: dict[str, set[_Net]] = defaultdict(set)
         self._measured: dict[_Data, Counter[_Measured]] = defaultdict(Counter)
         self._layers: dict[str, Counter[_Layers]] = defaultdict(Counter)
 
-    def add(self, file: str, record: Record, *, genuine: bool) -> None:
-        """Take in a record.
-
-        Args:
-            file: Its name, different for each.
-            record: A record that keeps its schema.
-            genuine: Whether name and head of the file are what its config says. A copy under another name is refused
-                for that; it does not cause the refusal of the record that it was copied from.
-        """
-        net, reference, data, measured = _net(record), _reference(record), _data(record), _measured(record)
-        same, layers = _same_net(record), _layers(record)
-        entry = _Entry(
-            record["key"],
-            _row(file, record),
-            record["seed"],
-            genuine,
-            net,
-            reference,
-            data,
-            measured,
-            same,
-            layers,
-        )
-        self._entries[file] = entry
-        if genuine and same and record["status"] == "done":
-            self._layers[same][layers] += 1
-        if genuine and data and measured:
-            self._measured[data][measured] += 1
-        if genuine and record["status"] == "done" and _is_full(record):
-            with suppress(*_BAD_CONFIG):  # which is refused for itself
-                self._nets[net].add(_full(record))
-        self._files[entry.key].append(file)
-        self._seeds[entry.row].add(entry.seed)
+    def add(self, file: str, new: Entry) -> None:
+        """Take in what is known of a record by the name of its file, different for each."""
+        self._entries[file] = new
+        self._files[new.key].append(file)
+        self._seeds[new.row].add(new.seed)
+        if new.genuine and new.same and new.done:
+            self._layers[new.same][new.layers] += 1
+        if new.genuine and new.data and new.measured:
+            self._measured[new.data][new.measured] += 1
+        if new.full:
+            self._nets[new.net].add(new.full)
 
     def refusals(self, file: str) -> list[str]:
         """Return what the neighbours of a record say against it; nothing about a file that was not added."""
         if file not in self._entries:
             return []
-        key, row, _, genuine, net, reference, data, measured, same, layers = self._entries[file]
+        own = self._entries[file]
         found = []
-        others = [other for other in self._files[key] if other != file]
-        if genuine:
+        others = [other for other in self._files[own.key] if other != file]
+        if own.genuine:
             others = [other for other in others if self._entries[other].genuine]
         if others:
-            found.append(f"key: {others[0]} has the same key {key}; a run has one result")
-        if len(seeds := self._seeds[row]) < SEEDS:
+            found.append(f"key: {others[0]} has the same key {own.key}; a run has one result")
+        if len(seeds := self._seeds[own.row]) < SEEDS:
             shown = ", ".join(map(str, sorted(seeds)))
             found.append(f"seeds: only {shown}; a submission has at least {SEEDS}, including those that failed")
-        if reference and self._nets[net] and reference not in self._nets[net]:
-            full = " or ".join(map(_words, sorted(self._nets[net])))
-            found.append(f"reference: {_words(reference)}; other records have {full}")
-        return found + self._other_layers(same, layers) + self._other_metrics(data, measured)
+        if own.reference and self._nets[own.net] and own.reference not in self._nets[own.net]:
+            full = " or ".join(map(_words, sorted(self._nets[own.net])))
+            found.append(f"reference: {_words(own.reference)}; other records have {full}")
+        return found + self._other_layers(own.same, own.layers) + self._other_metrics(own.data, own.measured)
 
     def _other_layers(self, same: str | None, layers: _Layers) -> list[str]:
         """Refuse layers, or FLOPs of the rest, that most records of the same net do not have; if none has most, all."""

@@ -63,11 +63,24 @@ def _own(record: Record) -> dict[str, Any]:
     return {name: record["config"][group].get(field) for name, group, field in names}
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """What the others of its folder need to know of a record.
+
+    Attributes:
+        row: What runs that differ only in their seed have in common.
+        seed: Its seed.
+        trials: Of its tuning, if there was one.
+        table: What the tuned rows of a table have in common.
+        choice: What one setting has to serve: a method in a table, whatever ranges its own settings had.
+        chosen: The setting.
+    """
+
     row: str
+    seed: int
     trials: int | None
-    table: str
-    choice: str  # what one setting has to serve: a method in a table, whatever ranges its own settings had
+    table: str = ""
+    choice: str = ""
+    chosen: str = ""
 
 
 class Rulesets:
@@ -75,56 +88,50 @@ class Rulesets:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._seeds: dict[str, set[int]] = defaultdict(set)
         self._trials: dict[str, Counter[int]] = defaultdict(Counter)
         self._choices: dict[str, set[str]] = defaultdict(set)
 
-    def add(self, file: str, record: Record) -> None:
-        """Take in a record that keeps its schema.
-
-        Args:
-            file: Its name, different for each.
-            record: The record.
-        """
-        try:
-            entry = _entry(record)
-            own = canonical(_own(record)) if entry.choice else ""
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return  # a config without its parts is in no row
-        self._entries[file] = entry
-        self._seeds[entry.row].add(record["seed"])
-        if entry.trials is not None:
-            self._trials[entry.table][entry.trials] += 1
-            self._choices[entry.choice].add(own)
+    def add(self, file: str, new: Entry) -> None:
+        """Take in what is known of a record by the name of its file, different for each."""
+        self._entries[file] = new
+        self._seeds[new.row].add(new.seed)
+        if new.trials is not None:
+            self._trials[new.table][new.trials] += 1
+            self._choices[new.choice].add(new.chosen)
 
     def refusals(self, file: str) -> list[str]:
         """Return what the others say against a record; nothing about a file that was not added."""
         if file not in self._entries:
             return []
-        row, trials, table, choice = self._entries[file]
-        found, seeds = [], self._seeds[row]
+        own = self._entries[file]
+        found, seeds = [], self._seeds[own.row]
         absent = [str(seed) for seed in REQUIRED if seed not in seeds]
         if absent and len(seeds) >= len(REQUIRED):  # of fewer seeds the neighbours are told already
             found.append(f"seeds: {', '.join(absent)} missing; a submission has the seeds 0, 1, 2 and on")
-        if trials is None:
+        if own.trials is None:
             return found
-        counts = self._trials[table]
+        counts = self._trials[own.table]
         usual = min(counts, key=lambda number: (-counts[number], number))
-        if trials != usual:
-            found.append(f"tuning: {trials} trials, but the other rows of its table have {usual}")
-        if len(self._choices[choice]) > 1:
+        if own.trials != usual:
+            found.append(f"tuning: {own.trials} trials, but the other rows of its table have {usual}")
+        if len(self._choices[own.choice]) > 1:
             found.append("tuning: other runs of the method have another choice; one serves all sparsities and seeds")
         return found
 
 
-def _entry(record: Record) -> _Entry:
-    row = record["runner"] + identity.row(record["config"])
-    trials = ruleset.trials(record)
-    if trials is None:
-        return _Entry(row, None, "", "")
-    table = _table(record)
-    return _Entry(row, trials, table, canonical([table, record["method"], trials]))
+def entry(record: Record) -> Entry | None:
+    """Return what the others need to know of a record that keeps its schema; none if its config is in no row."""
+    try:
+        row, trials = record["runner"] + identity.row(record["config"]), ruleset.trials(record)
+        if trials is None:
+            return Entry(row, record["seed"], None)
+        table = _table(record)
+        choice, chosen = canonical([table, record["method"], trials]), canonical(_own(record))
+    except (AttributeError, KeyError, TypeError, ValueError):  # a config without its parts
+        return None
+    return Entry(row, record["seed"], trials, table, choice, chosen)
 
 
 def _table(record: Record) -> str:

@@ -8,11 +8,26 @@ everything.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
+from typing import NamedTuple
 
-from harness.audit import counts, curves, kept, origin, plausible, reliability, rulesets, scores, settings, splits
-from harness.audit.neighbours import Neighbours
+from harness.audit import (
+    counts,
+    curves,
+    kept,
+    neighbours,
+    origin,
+    plausible,
+    reliability,
+    rulesets,
+    scores,
+    settings,
+    splits,
+)
 from harness.errors import UsageError
 from harness.records import Problem, Record, identity, is_trial, record_name, whole_budget
 from harness.records.folder import load_or_problem, record_paths
@@ -21,13 +36,33 @@ from harness.vocabulary import RULES
 
 Check = Callable[[Record], list[str]]
 
+_WORTH_A_PROCESS = 100
+"""Records whose check takes longer than the start of a process."""
 
-def check(paths: Iterable[Path], unchecked: dict[Path, list[str]] | None = None) -> dict[Path, list[str]]:
+
+class _Read(NamedTuple):
+    """What the file of one record says.
+
+    Attributes:
+        reasons: Why it is refused whatever the others are.
+        notes: What no check knows of its scores.
+        among: What its neighbours need to know of it, and what their rules do.
+    """
+
+    reasons: list[str]
+    notes: list[str]
+    among: tuple[neighbours.Entry, rulesets.Entry | None] | None
+
+
+def check(
+    paths: Iterable[Path], unchecked: dict[Path, list[str]] | None = None, workers: int = 1
+) -> dict[Path, list[str]]:
     """Check records, each together with the others of its folder, which is read once.
 
     Args:
         paths: Their files.
         unchecked: Filled with what no check knows of the scores of records, by path.
+        workers: Processes that read them. More than one are forked: of a process without other threads.
 
     Returns:
         For each path, in the same order, why the record is refused, one line per reason; empty if it passes.
@@ -39,24 +74,45 @@ def check(paths: Iterable[Path], unchecked: dict[Path, list[str]] | None = None)
     notes = {} if unchecked is None else unchecked
     found: dict[Path, list[str]] = {}
     for folder, inside in names.items():
-        found |= {folder / name: reasons for name, reasons in _check_in(folder, inside, notes).items()}
+        found |= {folder / name: reasons for name, reasons in _check_in(folder, inside, notes, workers).items()}
     return {path: found[path] for path in wanted}
 
 
-def _check_in(folder: Path, wanted: set[str], notes: dict[Path, list[str]]) -> dict[str, list[str]]:
+def _check_in(folder: Path, wanted: set[str], notes: dict[Path, list[str]], workers: int) -> dict[str, list[str]]:
     """Check records of one folder by name; only what their neighbours need to know of them is kept in memory."""
-    neighbours, ruled = Neighbours(), rulesets.Rulesets()
-    reasons: dict[str, list[str]] = {}
-    for name in sorted({path.name for path in record_paths(folder)} | wanted):
-        found = load_or_problem(folder / name)
-        if not isinstance(found, Problem):
-            neighbours.add(name, found, genuine=not (_name(name, found) or _tried(_head, found)))
-            ruled.add(name, found)
-        if name in wanted:
-            reasons[name] = [found.reason] if isinstance(found, Problem) else _reasons(folder / name, found)
-        if name in wanted and not reasons[name] and not isinstance(found, Problem):
-            notes[folder / name] = [one_line(note) for note in splits.unknown(found)]
-    return {name: [*lines, *neighbours.refusals(name), *ruled.refusals(name)] for name, lines in reasons.items()}
+    among, ruled = neighbours.Neighbours(), rulesets.Rulesets()
+    names = sorted({path.name for path in record_paths(folder)} | wanted)
+    found = dict(zip(names, _read_all([(folder / name, name in wanted) for name in names], workers), strict=True))
+    for name, read in found.items():
+        if read.among:
+            entry, rules = read.among
+            among.add(name, entry)
+            if rules:
+                ruled.add(name, rules)
+        if read.notes:
+            notes[folder / name] = read.notes
+    return {name: [*found[name].reasons, *among.refusals(name), *ruled.refusals(name)] for name in sorted(wanted)}
+
+
+def _read_all(files: list[tuple[Path, bool]], workers: int) -> list[_Read]:
+    """Read files, in processes if there are enough for each to be worth its start."""
+    workers = min(workers, len(files) // _WORTH_A_PROCESS)
+    if workers <= 1:
+        return [_read(file) for file in files]
+    with ProcessPoolExecutor(workers, get_context("fork"), signal, (SIGINT, SIG_IGN)) as pool:
+        return list(pool.map(_read, files, chunksize=len(files) // (4 * workers)))
+
+
+def _read(file: tuple[Path, bool]) -> _Read:
+    """Read the file of a record; check it as well if that is wanted."""
+    path, wanted = file
+    record = load_or_problem(path)
+    if isinstance(record, Problem):
+        return _Read([record.reason], [], None)
+    genuine = not (_name(path.name, record) or _tried(_head, record))
+    reasons = _reasons(path, record) if wanted else []
+    notes = [one_line(note) for note in splits.unknown(record)] if wanted and not reasons else []
+    return _Read(reasons, notes, (neighbours.entry(path.name, record, genuine=genuine), rulesets.entry(record)))
 
 
 def _reasons(path: Path, record: Record) -> list[str]:

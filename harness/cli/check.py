@@ -1,6 +1,7 @@
 """``sparsebench check``: check records."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def call(given: argparse.Namespace) -> int:
 
     refused = unchecked = 0
     notes: dict[Path, list[str]] = {}
-    found = submission.check(_paths(given.records), notes)
+    found = submission.check(_paths(given.records), notes, workers=len(os.sched_getaffinity(0)))
     for path, refusals in found.items():
         try:
             reasons = _rerun(path) if given.rerun and not refusals else refusals

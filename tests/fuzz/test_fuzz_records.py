@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import content
 
+from harness.audit.submission import check
 from harness.board import csv_text
 from harness.board.board import read
 from harness.records import RecordError, bits, record_name, reliability
@@ -94,6 +95,13 @@ def test_check_passes_the_good_ones_alone(folder):
     assert len(verdicts) == MANY + len(GOOD)
     passed = {name.rpartition("/")[2] for name, verdict in verdicts.items() if verdict == "passes"}
     assert passed == {record_name(record) for record in GOOD}
+
+
+def test_processes_find_what_one_finds(folder):
+    paths = sorted((folder / "records").iterdir())
+    alone, shared = {}, {}
+    assert check(paths, shared, workers=3) == check(paths, alone)
+    assert shared == alone
 
 
 def test_the_board_is_made_and_names_what_it_leaves_off(folder):
