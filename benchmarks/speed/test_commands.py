@@ -1,4 +1,4 @@
-"""(f) Whole commands from a cold start: what they take, in CPU seconds or by the clock, and what another commit takes."""
+"""(f) Whole commands from a cold start: what they take, of the CPU or by the clock, and what another commit takes."""
 
 import json
 import statistics
