@@ -1,5 +1,6 @@
 """What a model keeps beside its ``state_dict``: resumed to the bit, or refused by name."""
 
+import copy
 import random
 from collections import deque
 
@@ -9,6 +10,7 @@ from networks import CLASSES
 from runs import at_step, go_on, same, small, train, trainer
 from torch import nn
 
+import methods
 from harness.errors import UsageError
 from harness.tasks import models
 from harness.training import beside, report, reproducible, sealed
@@ -83,6 +85,21 @@ class Late(Net):
     def seen(self, inputs):
         self.count += self.training
         return inputs * (1 + self.count // 6)
+
+
+class Dearer(Net):
+    """Trains with more products after a while."""
+
+    def begin(self):
+        self.count, self.loop = 0, nn.Linear(INPUTS, INPUTS)
+
+    def seen(self, inputs):
+        if not self.training:
+            return self.loop(inputs)
+        self.count += 1
+        for _ in range(1 + self.count // 6):
+            inputs = self.loop(inputs)
+        return inputs
 
 
 class Deque(Net):
@@ -217,6 +234,21 @@ def test_a_run_is_resumed_to_the_bit(monkeypatch, tmp_path, make):
     assert beside.differing(ours, theirs) == []
 
 
+@pytest.mark.parametrize("rewind_to", [0.0, 0.3])
+def test_a_lottery_ticket_gets_what_its_model_kept_at_the_rewind_point(monkeypatch, rewind_to):
+    run, states = run_of(monkeypatch, InTraining), {}
+    run.method = methods.build({"name": "lth_rewind", "rounds": 1, "rewind_to": rewind_to})
+
+    def look(made):
+        if made.course.round == 1 or made.course.position >= rewind_to:
+            states.setdefault(made.course.round, copy.deepcopy(beside.state_dict(made.model)))
+        return False
+
+    train(run, look)
+    assert (states[0]["count"] == 0) is (rewind_to == 0)
+    assert beside.differing(states[0], states[1]) == []
+
+
 def test_only_what_may_have_changed_is_in_a_checkpoint(monkeypatch):
     made = train(run_of(monkeypatch, InTraining), at_step(3))
     assert sorted(made.state_dict()["beside"]) == ["count", "draw", "mean", "recent", "state"]
@@ -243,3 +275,12 @@ def test_a_network_that_its_state_dict_does_not_give_is_found_at_the_end(monkeyp
         depends and f"the outputs depend on {depends}, which training changed and the model's state_dict lacks"
     )
     assert report.network(made).state
+
+
+def test_a_network_that_computes_more_than_was_counted_is_found_at_the_end(monkeypatch):
+    run = run_of(monkeypatch, Dearer)
+    reproducible.require(run)
+    made = train(run)
+    assert reproducible.not_reproduced(run, made.model, made._splits.test) == (
+        "the model computes other products than were counted before it was trained, which changed count"
+    )

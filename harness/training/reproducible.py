@@ -17,7 +17,7 @@ from harness.machine.precision import placed
 from harness.tasks import models
 from harness.tasks.data import Batches
 from harness.tasks.score import answers, evaluating
-from harness.training.architecture import Architecture
+from harness.training.architecture import Architecture, measured
 from harness.training.beside import State, differing, load_state_dict, plain, state_dict
 
 _PASSES, _SAMPLES = 3, 4
@@ -88,7 +88,10 @@ def _require_kept(name: str, trained: nn.Module, fresh: nn.Module, inputs: Input
 
 
 def not_reproduced(run: RunConfig, trained: nn.Module, test: Batches) -> str | None:
-    """Say that a trained network gives other outputs once its ``state_dict`` is loaded into a new model, if it does.
+    """Say that a trained network is not the one that its ``state_dict`` gives, or that was counted, if so.
+
+    The first has other outputs once it is loaded into a new model; the second has changed what it computes, as by a
+    counter of its own, so that the ledger charged something else.
 
     Args:
         run: Its settings.
@@ -107,8 +110,18 @@ def not_reproduced(run: RunConfig, trained: nn.Module, test: Batches) -> str | N
             return None
         raise
     if _same(first, other, noise=10 * float((first - again).nan_to_num().abs().max())):
-        return None
+        return _counted_otherwise(run, state_dict(trained), more) if more else None
     return f"the outputs depend on {_listed(more) or 'state'}, which training changed and the model's state_dict lacks"
+
+
+def _counted_otherwise(run: RunConfig, kept: State, more: list[str]) -> str | None:
+    """Say that a model has other costs with what a trained one keeps beside its ``state_dict``, if it has."""
+    architecture = Architecture.of(run)
+    model = architecture.build(run.seed)
+    load_state_dict(model, kept)
+    if architecture.measure(model).described(0) == measured(run).described(0):
+        return None
+    return f"the model computes other products than were counted before it was trained, which changed {_listed(more)}"
 
 
 def _outputs(model: nn.Module, inputs: Inputs, number: int) -> Tensor:

@@ -71,7 +71,7 @@ class Trainer:
         self._step = Step(run, self.model, self.optimizer, self._topology, splits.train, ranks=ranks)
         self._promises = Promises(self.masks, 1 - run.sparsity, run.method, self._task)
         self._rewinding = run.method.rewinding(1 - run.sparsity)
-        self._rewind_point = RewindPoint(self._rewinding)
+        self._rewind_point = RewindPoint(self._rewinding, self.model, self.masks, self.optimizer)
         self._evaluations = run.evaluations
         if self._rewinding and run.budget.rounds == "shared":
             self._evaluations = math.ceil(run.evaluations / (self._rewinding.rounds + 1))
@@ -101,7 +101,7 @@ class Trainer:
             self.watch.book("topology")
             self.course.require_step()
         logged = saved = time.monotonic()
-        self._rewind_point.keep_if_due(self.course, self._tensors, self.optimizer)
+        self._rewind_point.keep_if_due(self.course)
         self._topology.require_agreement(self.course.ledger.steps)
         self._topology.say_empty(emit)
         while not self.course.clock.done:
@@ -114,7 +114,7 @@ class Trainer:
             self._step(next(self._picks), self._rates.of(iteration), iteration.event)
             self.watch.book("train")
             falls = self.course.take(iteration)
-            self._rewind_point.keep_if_due(self.course, self._tensors, self.optimizer)
+            self._rewind_point.keep_if_due(self.course)
             if falls:
                 self._change_topology(iteration)
                 self._topology.say_empty(emit)
@@ -173,10 +173,6 @@ class Trainer:
         self._picks = self._stream()
         generators.load_state_dict(state["random"])
 
-    def _tensors(self) -> dict[str, Tensor]:
-        """Return what rewinding of weights restores: parameters, buffers and what is learned beside them."""
-        return self.model.state_dict() | dict(self.masks.learned_tensors())
-
     def _stream(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield what batches are made of, from where the course stands."""
         while True:
@@ -189,8 +185,8 @@ class Trainer:
             self.history.note_round()
             self._evaluated = int(self.course.position * self._evaluations)
         self._topology.update(iteration)
-        if iteration.rewinds and self._rewind_point.restore(self._tensors(), self.optimizer):
-            self.masks.reapply()
+        if iteration.rewinds:
+            self._rewind_point.restore()
         self._topology.note(self.course.ledger.steps, iteration.event)
         self.watch.book("topology")
 
