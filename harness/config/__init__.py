@@ -3,7 +3,7 @@
 Importing it takes neither Hydra nor torch; Hydra is imported when a run is composed.
 """
 
-from harness.config.compose import checked, resolve, unused
+from harness.config.compose import checked, reseeded, resolve, unused
 from harness.config.names import GROUPS, choices
 from harness.config.plain import from_dict, to_dict
 from harness.config.schema import (
@@ -27,6 +27,7 @@ __all__ = [
     "checked",
     "choices",
     "from_dict",
+    "reseeded",
     "resolve",
     "several",
     "to_dict",

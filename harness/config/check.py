@@ -11,7 +11,7 @@ from harness.config.check_method import check_read
 from harness.config.check_model import check_init_fan, check_model
 from harness.config.check_recipe import at_most, check_recipe
 from harness.config.numbers import not_negative, positive
-from harness.config.schema import BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
+from harness.config.schema import APPLIED, BudgetConfig, DatasetConfig, RecipeConfig, RunConfig
 from harness.errors import UnfitError, UsageError, short, unknown
 from harness.records import reliability
 from harness.records.metrics import CLASSIFICATION
@@ -21,6 +21,7 @@ from methods import Method, Pattern, Probe, Rewinding, methods
 CHOICES = ("auto", *RUNNERS)
 _WORKERS_PER_CORE = 16
 _LARGEST = 2**63
+_APPLIED = {f"recipe.{name}" for name in APPLIED}
 LEAST_SIDE = 8
 """Pixels of the shorter side of an image that can be corrupted."""
 
@@ -191,9 +192,11 @@ def _shown(value: object) -> str:
 
 
 def _check_numbers(prefix: str, settings: dict[str, Any]) -> None:
-    """Refuse numbers that no record can hold."""
+    """Refuse numbers that no record can hold; what has been applied is in none."""
     for name, value in settings.items():
-        if isinstance(value, dict) or is_dataclass(value):
+        if isinstance(value, int | float):
+            if abs(value) >= _LARGEST:
+                told = f"{value:.4g} is not below {_LARGEST:.4g}, the largest number of a record"
+                raise UsageError(f"{prefix}{name} {told}")
+        elif (isinstance(value, dict) or is_dataclass(value)) and f"{prefix}{name}" not in _APPLIED:
             _check_numbers(f"{prefix}{name}.", value if isinstance(value, dict) else vars(value))
-        elif isinstance(value, int | float) and abs(value) >= _LARGEST:
-            raise UsageError(f"{prefix}{name} {value:.4g} is not below {_LARGEST:.4g}, the largest number of a record")

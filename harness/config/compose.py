@@ -13,6 +13,7 @@ from harness.config import check_model, lengths, recipes, subset
 from harness.config import overrides as reader
 from harness.config.check_recipe import check_unused, differing
 from harness.config.names import TUNED
+from harness.config.plain import copied
 from harness.config.schema import DatasetConfig, RunConfig
 from harness.config.values import Value
 from harness.errors import UsageError
@@ -47,11 +48,24 @@ def resolve(overrides: list[str]) -> RunConfig:
     inner = tuple((name, value) for name, value in sorted(given.values.items()) if "." in name)
     method: type = type(given.method)
     sources = (*_contents(given.plugins), *own_settings())
-    run = copy.deepcopy(_composed(method, tuple(sorted(given.groups.items())), inner, sources))
+    run = copied(_composed(method, tuple(sorted(given.groups.items())), inner, sources))
     for name, value in plain.items():
         setattr(run, name, value)
     run.plugins = given.plugins
     return checked(run)
+
+
+def reseeded(run: RunConfig, override: str) -> RunConfig:
+    """Return a run with another seed, which decides on no other setting, as in ``seed=1``.
+
+    Raises:
+        UsageError: The seed is none.
+    """
+    new: RunConfig = copied(run)
+    for name, value in reader.read([override]).values.items():
+        setattr(new, name, value)
+    limits.check_plain(new)
+    return new
 
 
 def checked(run: RunConfig) -> RunConfig:

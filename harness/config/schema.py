@@ -234,6 +234,9 @@ class RunConfig:
     reference: dict[str, int] = field(default_factory=dict)
 
 
+PLAIN = {bool, int, float, str, type(None)}
+"""Types of values that nothing can change, so that copies may share them."""
+
 APPLIED = ("methods", "dataset", "model")
 """What a recipe says of other groups: it has become their settings once a run is composed."""
 

@@ -75,12 +75,16 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
         grids, overrides = _chosen(grids, overrides)
     grids, rest = _replaced(grids, overrides)
     told: set[str] = set()
-    found = False
+    found: dict[tuple[str, ...], RunConfig] = {}
     for cell, optional in _cells(grids):
+        row = tuple(text for axis, text in cell.items() if axis != "seed")
         try:
-            run = config.resolve([*base, *cell.values(), *rest])
-            if run.method.name in optional:
-                _require_fit(run)
+            if row in found:
+                run = config.reseeded(found[row], cell["seed"])
+            else:
+                run = config.resolve([*base, *cell.values(), *rest])
+                if run.method.name in optional:
+                    _require_fit(run)
         except UnfitError as error:
             if cell.get("method", "").removeprefix("method=") not in optional:
                 raise
@@ -90,7 +94,7 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
                 told.add(why)
                 tell(why)
             continue
-        found = True
+        found[row] = run
         yield run
     if not found:
         raise UsageError(f"suite {name}: none of its methods can have these sparsities, models and budgets")
@@ -201,8 +205,9 @@ def _cells(grids: list[Grid]) -> list[tuple[dict[str, str], set[str]]]:
             cell = {axis: f"{axis}={_text(value)}" for axis, value in zip(axes, values, strict=True)}
             key = tuple(sorted(cell.items()))
             found[key] = (cell, optional & found[key][1] if key in found else optional)
-    seeds = list(dict.fromkeys(cell.get("seed") for cell, _ in found.values()))
-    return sorted(found.values(), key=lambda item: seeds.index(item[0].get("seed")))
+    seeds = dict.fromkeys(cell.get("seed") for cell, _ in found.values())
+    place = {seed: number for number, seed in enumerate(seeds)}
+    return sorted(found.values(), key=lambda item: place[item[0].get("seed")])
 
 
 def _expanded(grid: Grid) -> set[str]:
