@@ -20,6 +20,7 @@ SUITES = {  # tables, sparsities, seeds
     "fashion_mnist_cpu": (1, SPARSE, 3),
     "field_cpu": (1, FIELD, 5),
     "field_mlp": (1, FIELD, 5),
+    "field_mnist": (1, FIELD, 5),
     "imagenet": (1, [0.8, 0.9], 3),
     "imagenet_rigl": (1, [0.8, 0.9], 3),
     "language_cpu": (1, [0.3, 0.5, 0.8, 0.9, 0.95], 3),
