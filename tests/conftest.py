@@ -33,15 +33,27 @@ SLOW = (
 """What starts processes, containers and browsers, or trains many networks: left out by ``--fast``."""
 
 
-@pytest.fixture
-def forgotten():
-    """Forget, after a test, the plug-ins that it has registered."""
+def _forget_plugins():
     from harness import plugins
 
-    yield
     for module in [name for name in sys.modules if name.startswith("plugin_")]:
         plugins._forget(module)
     plugins._module.cache_clear()
+
+
+@pytest.fixture
+def forgotten():
+    """Forget, after a test, the plug-ins that it has registered."""
+    yield
+    _forget_plugins()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forgotten_by_other_files():
+    """Forget the plug-ins of a file before the next: tests that go through all methods would meet them."""
+    yield
+    if "harness.plugins" in sys.modules:
+        _forget_plugins()
 
 
 @pytest.fixture

@@ -213,6 +213,22 @@ def test_whatever_a_stranger_hands_in_the_answer_is_a_list_of_lines(tmp_path, ch
     assert all(line.isprintable() and 0 < len(line) < 10_000 for line in found)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cost": {"steps": 2**62}}, "events of a training, more than the 1,000,000 of any record"),
+        ({"cost": {"steps": 2**62}, "config": {"evaluations": 2**62}}, "evaluations of a training, more than"),
+    ],
+)
+def test_numbers_without_end_are_refused_at_once(tmp_path, change, said):
+    record = copy.deepcopy(ORIGINAL)
+    for part, values in change.items():
+        record[part].update(values)
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(record))
+    assert any(said in line for line in check_one(path))
+
+
 def test_the_checker_needs_neither_torch_nor_hydra(tmp_path):
     for record in triple():
         (tmp_path / record_name(record)).write_text(text(record))

@@ -330,7 +330,7 @@ def test_the_command_prints_or_writes_a_comparison_or_says_in_one_line_why_not(o
 @pytest.mark.parametrize("model", ["convnet", "lenet_300_100"])
 def test_the_committed_rows_can_be_compared(model):
     first, second = (
-        sides.read(letter, f"model={model} method={method} sparsity=0.95", ROOT / "results")
+        sides.read(letter, f"dataset=fashion_mnist model={model} method={method} sparsity=0.95", ROOT / "results")
         for letter, method in (("A", "gmp"), ("B", "static"))
     )
     page = comparison.page(first, second)

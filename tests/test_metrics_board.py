@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import vl_convert
 from boards import of, only_table
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from records import make, resealed, scored
 from rich.console import Console
@@ -173,6 +173,7 @@ def test_the_least_is_the_best():
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.integers(300, 900), min_size=3, max_size=3), min_size=2, max_size=9))
 def test_a_metric_and_its_mirror_image_give_the_same_board(values):
+    assume(len(set(map(sum, values))) == len(values))  # rounding decides between equal means
     methods = ("static", "set", "rigl", "gmp", "granet", "set_itop", "rigl_itop", "gmp_uniform", "granet_s0")
     made = []
     for metric in (OVERLAP, RISK):

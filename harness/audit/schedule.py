@@ -16,9 +16,19 @@ from harness.audit import declared, recount
 from harness.budget import kinds
 from harness.budget.kinds import Reference
 from harness.budget.schedule import Schedule
+from harness.errors import UsageError
 from harness.records import Record, whole_budget
 from harness.records.identity import canonical
 from methods import Method, Moment
+
+
+_MOST = 10**6
+"""Events, or evaluations, of a pass that are worked out: a record holds each that there was."""
+
+
+def _require_few(what: str, number: int) -> None:
+    if number > _MOST:
+        raise UsageError(f"the settings ask for {number:.3g} {what} of a training, more than the {_MOST:,} of any record")
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,7 @@ class Way:
             last = number == len(self.passes) - 1
             steps = {end} if not last else set()
             if method.interval:
+                _require_few("events", (end - begin) // method.interval)
                 steps |= set(range((begin // method.interval + 1) * method.interval, end, method.interval))
             for mark in method.marks():
                 if self.position(begin) < mark:
@@ -140,6 +151,7 @@ def evaluations(walk: Way, count: int) -> tuple[tuple[int, float], ...]:
     again, found = walk.schedule.rewinding, []
     if again and not walk.each:
         count = math.ceil(count / (again.rounds + 1))
+    _require_few("evaluations", min(count, walk.total))
     for begin, end in walk.passes:
         done = int(walk.position(begin) * count)
         while True:
