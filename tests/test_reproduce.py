@@ -15,7 +15,7 @@ from harness.plan import grid
 from harness.plan.sources import of_run
 from harness.records import identity, record_name, write
 from harness.reproduce import checked, sheets, verdicts
-from harness.reproduce.ours import cells, matching
+from harness.reproduce.ours import Records, cells, fill, matching
 from harness.reproduce.paper import Line, Published, read, words
 from harness.tasks import data
 from methods import methods
@@ -518,3 +518,9 @@ def test_the_committed_tables_follow_from_the_committed_records():
     assert (ROOT / "results" / "reproductions.csv").read_text(encoding="utf-8") == sheets.csv_text(run)
     assert (ROOT / "results" / "reproductions.md").read_text(encoding="utf-8") == sheets.markdown(run)
     assert sheets.summary(run) in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_records_from_before_and_after_a_source_was_locked_are_one_row():
+    dense, *_ = cells(grid.runs("mnist1d_lottery", ["method=dense"]))
+    fill([dense], Records(ROOT / "results" / "papers" / "records"))
+    assert sorted(dense.row.runs) == list(range(10))

@@ -21,14 +21,14 @@ from harness.records import Record, whole_budget
 from harness.records.identity import canonical
 from methods import Method, Moment
 
-
 _MOST = 10**6
 """Events, or evaluations, of a pass that are worked out: a record holds each that there was."""
 
 
 def _require_few(what: str, number: int) -> None:
     if number > _MOST:
-        raise UsageError(f"the settings ask for {number:.3g} {what} of a training, more than the {_MOST:,} of any record")
+        told = f"the settings ask for {number:.3g} {what} of a training"
+        raise UsageError(f"{told}, more than the {_MOST:,} of any record")
 
 
 @dataclass(frozen=True)

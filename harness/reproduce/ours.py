@@ -146,7 +146,9 @@ class Records:
                 elif reason := self._refusals.get(path.name):
                     self._refused[path.name] = reason
                 else:
-                    found[path.name] = record
+                    # The board keeps apart what was made of sources before and after they were locked, which are equal.
+                    code, digests, _ = self._now[cell.text]
+                    found[path.name] = {**record, "code": {**record["code"], **{part: code[part] for part in digests}}}
         return found
 
     def _otherwise(self, cell: Cell, record: Record) -> str:
