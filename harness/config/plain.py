@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
-from harness.config.schema import APPLIED, PARTS, PLAIN, RunConfig
+from harness.config.schema import APPLIED, PARTS, PLAIN, RecipeConfig, RunConfig
 from harness.vocabulary import RULES, TRACKERS
 
 NEWER: dict[str, dict[str, Any]] = {
@@ -60,15 +60,13 @@ def _values(part: Any, but: Collection[str] = ()) -> dict[str, Any]:
     return found
 
 
-def copied(part: Any, shared: Collection[str] = ()) -> Any:
+def copied(part: Any) -> Any:
     """Return a copy of a config, or of a part of it, that shares what nothing changes; `copy.deepcopy` takes longer."""
     new = copy.copy(part)
-    values = vars(new)
+    values, shared = vars(new), APPLIED if isinstance(part, RecipeConfig) else ()
     for name, value in values.items():
-        if type(value) in PLAIN or name in shared:
-            continue
-        inner = APPLIED if name == "recipe" else ()
-        values[name] = copied(value, inner) if dataclasses.is_dataclass(value) else copy.deepcopy(value)
+        if type(value) not in PLAIN and name not in shared:
+            values[name] = copied(value) if dataclasses.is_dataclass(value) else copy.deepcopy(value)
     return new
 
 

@@ -83,8 +83,8 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
                 run = config.reseeded(found[row], cell["seed"])
             else:
                 run = config.resolve([*base, *cell.values(), *rest])
-                if run.method.name in optional:
-                    _require_fit(run)
+            if run.method.name in optional:
+                _require_fit(run)
         except UnfitError as error:
             if cell.get("method", "").removeprefix("method=") not in optional:
                 raise
