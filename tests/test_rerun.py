@@ -49,7 +49,7 @@ def test_what_this_machine_lacks_refuses_no_record(trained, tmp_path, monkeypatc
     paths = [tmp_path / f"{name}.json" for name in ("first", "second")]
     for path in paths:
         write(trained, path)
-    monkeypatch.setattr(submission, "check", lambda paths, *_: {path: [] for path in paths})
+    monkeypatch.setattr(submission, "check", lambda paths, *_, **__: {path: [] for path in paths})
     answers = iter([UsageError("no data here"), []])
 
     def again(*_):
