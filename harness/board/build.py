@@ -9,7 +9,7 @@ from harness import collection
 from harness.board import stamp
 from harness.board.board import Board, read
 from harness.board.markdown import markdown
-from harness.board.readme import grids, update_readme
+from harness.board.documents import grids, update_readme
 from harness.board.sheet import csv_text
 from harness.board.standing import words as standing
 from harness.errors import UsageError

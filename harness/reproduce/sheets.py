@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.board import escape
 from harness.board.markdown import grid
-from harness.board.readme import update_readme
+from harness.board.documents import update_readme
 from harness.records import write_atomic
 from harness.reports import html
 from harness.reports.page import UNKNOWN, Page, Section, Table
