@@ -17,7 +17,7 @@ from harness.places import ROOT
 from harness.plan import grid, sources
 from harness.plan.existing import Existing
 from harness.plan.planned import plan
-from harness.records import cell_name, identity, load
+from harness.records import cell_name, identity, load, lock
 from harness.records.identity import HISTORY, Identity, image_environment, local_environment
 
 # Those that git tracks: a newcomer's own runs lie among them.
@@ -133,17 +133,25 @@ def _committed_suite():
         yield dataclasses.replace(run, device="cpu", graph=False)
 
 
-def test_a_run_whose_code_was_locked_after_it_was_made_is_not_trained_again(tmp_path):
+@pytest.mark.parametrize("part", ["method", "model", "shared"])
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_run_whose_code_was_locked_after_it_was_made_is_not_trained_again(tmp_path, part, which, monkeypatch):
     path = next(path for path in COMMITTED if "-mlp-" in path.name)
     record = load(path)
-    made = {**record, "code": {**record["code"], "model": "a" * 64}}
-    wanted = identity.of_record({**made, "code": {**made["code"], "model": None}})
-    (tmp_path / path.name).write_text(json.dumps(made))
-    existing, cell = Existing(tmp_path), path.name.rpartition("-")[0]
-    assert existing.find(cell, [wanted], {"model": "a" * 64}).settles
-    found = existing.find(cell, [wanted], {"model": "b" * 64})
-    assert not found.settles
-    assert any("model" in each for each in found.differences)
+    name = "" if part == "shared" else record["config"][part]["name"]
+    passed = [*lock.passed(part, name), "e" * 64]
+    monkeypatch.setattr(lock, "passed", lambda of, named="": passed if (of, named) == (part, name) else [])
+    plain = {**record, "code": {**record["code"], "method": None, "model": None, "shared": None}}
+    wanted = identity.of_record(plain)
+    changed = dataclasses.replace(wanted, code={**wanted.code, part: "b" * 64})
+    for digest, settles in ((passed[which], True), ("b" * 64, False)):
+        made = {**plain, "code": {**plain["code"], part: digest}}
+        assert identity.of_record(made).key != wanted.key  # a record's key says what it was made with
+        (tmp_path / path.name).write_text(json.dumps(made))
+        found = Existing(tmp_path).find(path.name.rpartition("-")[0], [wanted])
+        assert found.settles == settles
+        assert any(part in each for each in found.differences) != settles
+    assert Existing(tmp_path).find(path.name.rpartition("-")[0], [changed]).settles  # made with code that never was
 
 
 def test_a_version_changes_the_runs_that_it_says_and_no_others():
@@ -160,7 +168,7 @@ def test_a_version_changes_the_runs_that_it_says_and_no_others():
 
 def test_the_lock_holds_the_present_sources():
     """Where this fails and the golden runs pass, `make golden` renews the lock; else the results version is raised."""
-    assert sources.LOCK.read_text() == sources.lock_text(), "sources changed: run the golden runs, then make golden"
+    assert lock.LOCK.read_text() == sources.lock_text(), "sources changed: run the golden runs, then make golden"
 
 
 def test_a_docstring_or_a_move_changes_no_digest_and_code_does(tmp_path, monkeypatch):

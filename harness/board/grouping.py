@@ -96,7 +96,7 @@ def same_program(one: Identity, other: Identity) -> bool:
     A run that ended early may not have come to know its data.
     """
     same_data = one.data == other.data or None in (one.data, other.data)
-    return one.code == other.code and one.environment == other.environment and same_data
+    return one.locked.code == other.locked.code and one.environment == other.environment and same_data
 
 
 def ways(record: Record) -> list[Made]:
@@ -104,7 +104,7 @@ def ways(record: Record) -> list[Made]:
 
     They differ in the version of results: a run of version 1 that version 2 would repeat to the bit is of both.
     """
-    made = of_record(record)
+    made = of_record(record).locked
     return [_made(made, version) for version in _versions(made)]
 
 

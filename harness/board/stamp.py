@@ -59,7 +59,7 @@ def _version(library: str) -> str:
 def _sources() -> list[Path]:
     places = [ROOT / "harness" / name for name in _SOURCES]
     files = [path for place in places for path in (place.rglob("*") if place.is_dir() else (place,))]
-    return sorted(path for path in files if path.suffix in (".py", ".js", ".css", ".html"))
+    return sorted(path for path in files if path.suffix in (".py", ".lock", ".js", ".css", ".html"))
 
 
 def _content(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,23 +51,20 @@ class Existing:
                 if dash and key.endswith(".json"):
                     self._names[cell].append(name)
 
-    def find(self, cell: str, identities: Sequence[Identity], digests: Mapping[str, str] | None = None) -> Found | None:
+    def find(self, cell: str, identities: Sequence[Identity]) -> Found | None:
         """Return the record of the first of these identities that has one, else the nearest record of the cell.
 
         Args:
             cell: The beginning of the record's name.
             identities: Those that would do, of the same code, the preferred one first.
-            digests: Of the code of the run; see `Identity.locked`.
         """
-        names, code = self._names.get(cell, []), identities[0].code
-        read = {name: found for name in names if (found := self._identity(name)) is not None}
-        known = {name: (made.locked(code, digests or {}), status) for name, (made, status) in read.items()}
+        known = {name: found for name in self._names.get(cell, []) if (found := self._identity(name)) is not None}
         for wanted in identities:
             for name, (identity, status) in known.items():
                 if _same(wanted, identity):
                     return Found(self._folder / name, status)
         others = [
-            Found(self._folder / name, status, tuple(identities[0].differences(identity)))
+            Found(self._folder / name, status, tuple(identities[0].differences(identity.locked)))
             for name, (identity, status) in known.items()
         ]
         return min(others, key=lambda found: len(found.differences), default=None)
@@ -80,7 +77,8 @@ class Existing:
 
 def _same(wanted: Identity, made: Identity) -> bool:
     """Return whether a record is of the wanted run; where data are absent, nothing can speak against the record's."""
-    return wanted.key == (made if wanted.data else replace(made, data=None)).key
+    ways = made, made.locked  # its code may have been locked since
+    return wanted.key in [(each if wanted.data else replace(each, data=None)).key for each in ways]
 
 
 def _identity(path: Path) -> tuple[Identity, str] | None:

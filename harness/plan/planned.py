@@ -172,7 +172,7 @@ class _Planner:
         if folder not in self._existing:
             self._existing[folder] = Existing(Path(folder))
         cell = cell_name(run.dataset.name, run.model.name, run.method.name, run.sparsity, run.seed)
-        found = self._existing[folder].find(cell, identities, vars(sources))
+        found = self._existing[folder].find(cell, identities)
         return Planned(run, identities[0], sources, choice, found)
 
     def _choice(self, run: RunConfig) -> Choice:

@@ -1,8 +1,8 @@
 """The sources that decide on results, and those that the golden runs have passed with.
 
-``sources.lock`` is committed: the digests of shared code, methods and models. Code that agrees with it needs no digest
-in a key, for the results version says all. A change of code that leaves every golden run as it was keeps the version
-and only renews the lock (``make golden``); a test fails until that is done.
+The lock (`harness.records.lock`) holds digests of shared code, methods and models. Code that agrees with it needs no
+digest in a key, for the results version says all. A change of code that leaves every golden run as it was keeps the
+version and only renews the lock (``make golden``); a test fails until that is done.
 """
 
 import json
@@ -14,11 +14,10 @@ from typing import Any
 
 from harness.config import RunConfig
 from harness.places import ROOT
+from harness.records import lock
 from harness.records.source import source_digest, tree_digest
 from harness.tasks import models
 from methods import methods
-
-LOCK = Path(__file__).with_name("sources.lock")
 
 _SHARED = (
     "harness/generators.py",
@@ -50,13 +49,17 @@ class Sources:
             run: The run.
             results: The version that last changed such a run (`harness.records.identity.results_version`).
         """
-        locked = _locked()
         return {
             "results": results,
-            "method": None if locked["methods"].get(run.method.name) == self.method else self.method,
-            "model": None if locked["models"].get(run.model.name) == self.model else self.model,
-            "shared": None if locked["shared"] == self.shared else self.shared,
+            "method": _unless_locked(self.method, "method", run.method.name),
+            "model": _unless_locked(self.model, "model", run.model.name),
+            "shared": _unless_locked(self.shared, "shared"),
         }
+
+
+def _unless_locked(digest: str, part: str, name: str = "") -> str | None:
+    """Return the digest of code as it is now; None if it is the one with which the golden runs passed last."""
+    return None if lock.passed(part, name)[:1] == [digest] else digest
 
 
 def of_run(run: RunConfig) -> Sources:
@@ -80,13 +83,19 @@ def _extends(path: Path) -> bool:
 
 
 def lock_text() -> str:
-    """Return what the lock must hold for the present code."""
+    """Return what the lock must hold for the present code: its digests, and after them those that were there before."""
+    ours = {name: source_digest(one) for name, one in sorted(methods().items()) if _is_ours(type(one))}
+    built = {name: source_digest(make) for name, make in sorted(models.MODELS.items()) if _is_ours(make)}
     found = {
-        "shared": shared(),
-        "methods": {name: source_digest(one) for name, one in sorted(methods().items()) if _is_ours(type(one))},
-        "models": {name: source_digest(make) for name, make in sorted(models.MODELS.items()) if _is_ours(make)},
+        "shared": _renewed(shared(), "shared"),
+        "methods": {name: _renewed(digest, "method", name) for name, digest in ours.items()},
+        "models": {name: _renewed(digest, "model", name) for name, digest in built.items()},
     }
     return json.dumps(found, indent=1) + "\n"
+
+
+def _renewed(digest: str, part: str, name: str = "") -> list[str]:
+    return [digest, *(earlier for earlier in lock.passed(part, name) if earlier != digest)]
 
 
 def _is_ours(thing: type | Callable[..., Any]) -> bool:
@@ -97,11 +106,5 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
-@cache
-def _locked() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(LOCK.read_text())
-    return found
-
-
 if __name__ == "__main__":  # `make golden`, once the golden runs have passed
-    LOCK.write_text(lock_text())
+    lock.LOCK.write_text(lock_text())

@@ -7,7 +7,7 @@ docstrings, the names and places of files, where data lie, how a run is schedule
 `RESULTS` is the version of everything the project itself computes. The golden runs of the tests fail when a change
 alters a result; then the version is raised and `HISTORY` (`harness.records.changes`) describes the change and the
 runs that it affects, and all others keep their keys. The digests of the sources that the golden runs passed with are
-committed (`harness.plan.sources`): code that differs from them, be it a method from outside or an experiment in a
+committed (`harness.records.lock`): code that differs from them, be it a method from outside or an experiment in a
 checkout, is identified by its own digest as well.
 
 Schema 1 records are carried over: see `harness.records.schema_1`.
@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from harness.records import schema_1
+from harness.records import lock, schema_1
 from harness.records.changes import HISTORY
 from harness.records.record import whole_budget
 
@@ -66,17 +66,16 @@ class Identity:
         """What the seeds of one row share, as text."""
         return _row(self.settings)
 
-    def locked(self, wanted: Mapping[str, str | None], digests: Mapping[str, str]) -> "Identity":
-        """Return this identity with its code written as a run of the same code has it now.
+    @cached_property
+    def locked(self) -> "Identity":
+        """This identity with code that golden runs have passed with written as the project's own.
 
         Code that was not in the lock when it made a record has its digest there, and may be locked since.
-
-        Args:
-            wanted: The `code` of the run.
-            digests: Of the code of the run, by the names in `code`.
         """
-        same = {part: wanted[part] for part, digest in digests.items() if self.code[part] == digest}
-        return replace(self, code={**self.code, **same}) if same else self
+        names = {part: str((self.settings.get(part) or {}).get("name")) for part in ("method", "model")}
+        parts = (*names, "shared")
+        own = {part: None for part in parts if self.code[part] in lock.passed(part, names.get(part, ""))}
+        return replace(self, code={**self.code, **own}) if own else self
 
     def differences(self, other: "Identity") -> list[str]:
         """Say why ``other``, a run of the same cell of a suite, is not this one; one line each, nothing if it is."""

@@ -99,7 +99,7 @@ class Records:
         self._folder = folder
         self._left: dict[str, str] = {}
         self._refused: dict[str, str] = {}
-        self._now: dict[str, tuple[dict[str, str | None], dict[str, str], str | None]] = {}
+        self._now: dict[str, tuple[dict[str, str | None], str | None]] = {}
 
     @cached_property
     def _paths(self) -> list[Path]:
@@ -146,9 +146,7 @@ class Records:
                 elif reason := self._refusals.get(path.name):
                     self._refused[path.name] = reason
                 else:
-                    # The board keeps apart what was made of sources before and after they were locked, which are equal.
-                    code, digests, _ = self._now[cell.text]
-                    found[path.name] = {**record, "code": {**record["code"], **{part: code[part] for part in digests}}}
+                    found[path.name] = record
         return found
 
     def _otherwise(self, cell: Cell, record: Record) -> str:
@@ -157,13 +155,12 @@ class Records:
             from harness.plan.sources import of_run  # it imports models, which takes torch
             from harness.tasks import data
 
-            sources = of_run(cell.run)
-            code = sources.code(cell.run, "")
+            code = of_run(cell.run).code(cell.run, "")
             fingerprint = data.fingerprint(config.to_dict(cell.run)["dataset"])
-            self._now[cell.text] = code, vars(sources), None if fingerprint == data.ABSENT else fingerprint
-        code, digests, now = self._now[cell.text]
-        made = of_record(record).locked(code, digests)
-        alike = all(made.code[part] == code[part] for part in digests)
+            self._now[cell.text] = code, None if fingerprint == data.ABSENT else fingerprint
+        code, now = self._now[cell.text]
+        made = of_record(record).locked
+        alike = all(made.code[part] == code[part] for part in ("method", "model", "shared"))
         if not alike or made.code["results"] != results_version(made.settings):
             return "code"
         return "data" if None not in (now, made.data) and now != made.data else ""
