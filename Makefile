@@ -90,7 +90,7 @@ reproduce: $(READY) ## a paper's table, PAPER=name: trains what is missing, then
 plan: $(READY) ## what a run or SUITE=name will cost, and what is done; trains nothing
 	@$(BIN)/sparsebench plan $(if $(value SUITE),--suite $(call given,SUITE)) $(until) $(chosen)
 
-leaderboard: $(READY) ## records -> results/leaderboard.{csv,md,html} and the README's table
+leaderboard: $(READY) ## records -> results/leaderboard.{csv,md,html} and the tables in README and docs/results.md
 	@$(BIN)/sparsebench leaderboard $(output) $(ARGS)
 
 test: $(READY) ## every test that this machine can run, on all CPUs; says what was skipped and why

@@ -9,7 +9,7 @@ import pytest
 from boards import of, only_table
 from records import GPU, METHODS, board, make
 
-from harness.board import csv_text, markdown, published, readme_table, reference, wording
+from harness.board import csv_text, markdown, published, reference, results_table, wording
 from harness.board.tables import in_words
 from harness.records import record_name
 
@@ -228,8 +228,8 @@ def test_every_published_number_is_read():
     assert {"granet", "rigl", "gmp", "gmp_uniform", "lth_rewind", "lr_rewind", "dense"} <= {n.ours for n in numbers}
 
 
-def test_the_readme_table_names_hardware_and_versions_and_marks_local_runs():
-    text = readme_table(board())
+def test_the_results_table_names_hardware_and_versions_and_marks_local_runs():
+    text = results_table(board())
     assert "AMD EPYC 9B45, 2 cores; torch 2.11.0" in text
     assert "granet (local)" in text
     assert "3 seeds, ± half a 95 % interval" in text

@@ -8,7 +8,7 @@ from records import LAYERS, make, resealed
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from harness.board import baselines, controls, csv_text, findings, markdown, readme_table
+from harness.board import baselines, controls, csv_text, findings, markdown, results_table
 from harness.board.page import data as page_data
 from harness.board.page.html import html
 from harness.board.spending import planned
@@ -185,13 +185,13 @@ def test_every_view_says_it_and_none_where_there_is_nothing_to_say():
     records = [*snip(HIGH), *snip(LOW, "layerwise"), *small(MIDDLE)]
     table = only_table(records)
     said = (baselines.told(table), controls.told(table))
-    for text in (markdown(of(records)), readme_table(records)):
+    for text in (markdown(of(records)), results_table(records)):
         assert all(words.replace("_", r"\_") in text or words in text for words in said)
     shown = page_data.data(of(records), "records")["tables"][0]
     assert shown["controls"] == controls.told(table)
     assert any(name == "Against small_dense" for name, _ in shown["answers"][0]["lines"])
     plain = [*runs("rigl", HIGH), *runs("static", LOW)]
-    assert "Controls of pruning" not in markdown(of(plain)) + readme_table(plain)
+    assert "Controls of pruning" not in markdown(of(plain)) + results_table(plain)
     assert "small_dense" not in html(of(plain), "records").partition('id="data"')[2].partition("</script>")[0]
     assert not any("small_dense" in name for name, _ in findings.answer(only_table(plain), only_table(plain).levels[0]))
     assert csv_text(of(records))

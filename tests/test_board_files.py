@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import GPU, board, make
 
-from harness.board import Board, aggregate, build, csv_text, markdown, readme_table, reference, stamp, update_readme
+from harness.board import Board, aggregate, build, csv_text, markdown, reference, results_table, stamp, update
 from harness.board import make as make_board
 from harness.board.page import html as page
 from harness.board.page import picture
+from harness.board.standing import words
 from harness.errors import UsageError
 from harness.records import load_files, record_name, write
 from harness.reproduce import sheets
@@ -57,7 +58,7 @@ def test_a_board_that_is_up_to_date_is_not_computed(tmp_path, monkeypatch):
     write_all(tmp_path / "records", board(seeds=(0,)))
     (tmp_path / "records" / "torn.json").write_text('{"schema": 1')
     (tmp_path / "README.md").write_text("<!-- results:start -->\n<!-- results:end -->\n")
-    everything = (tmp_path / "records", tmp_path, tmp_path / "README.md")
+    everything = (tmp_path / "records", tmp_path, [tmp_path / "README.md"])
     made = make_board(*everything)
     assert made.problems
     assert "granet" in (tmp_path / "README.md").read_text()
@@ -98,7 +99,7 @@ def test_no_records_make_an_empty_board_that_says_what_to_do(tmp_path):
     assert (summary.records, summary.tables) == (0, 0)
     assert "No records yet" in (tmp_path / "leaderboard.md").read_text()
     assert (tmp_path / "leaderboard.csv").read_text().startswith("dataset,model,recipe")
-    assert readme_table([]).startswith("No results yet")
+    assert results_table([]).startswith("No results yet")
 
 
 def test_the_page_links_to_reproductions_that_lie_beside_it(tmp_path):
@@ -125,12 +126,26 @@ def test_an_output_that_cannot_be_written_is_told_in_a_line(tmp_path):
 def test_readme_is_changed_only_between_its_markers(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("# Top\n<!-- results:start -->\nold\n<!-- results:end -->\nbottom\n")
-    assert update_readme(readme, "new | table")
+    assert update(readme, {"results": "new | table"})
     assert readme.read_text() == "# Top\n<!-- results:start -->\n\nnew | table\n\n<!-- results:end -->\nbottom\n"
-    assert not update_readme(readme, "new | table")
+    assert not update(readme, {"results": "new | table"})
     readme.write_text("# no markers\n")
     with pytest.raises(UsageError, match="results:start"):
-        update_readme(readme, "x")
+        update(readme, {"results": "x"})
+    readme.write_text("<!-- results:start -->\n")
+    with pytest.raises(UsageError, match="and no <!-- results:end -->"):
+        update(readme, {"results": "x"})
+
+
+def test_a_document_gets_what_it_has_markers_for(tmp_path):
+    write_all(tmp_path / "records", board())
+    readme, details = tmp_path / "README.md", tmp_path / "details.md"
+    readme.write_text("<!-- standing:start --><!-- standing:end -->\n")
+    details.write_text("<!-- results:start --><!-- results:end -->\n")
+    make_board(tmp_path / "records", tmp_path, [readme, details])
+    assert words.NONE in readme.read_text()
+    assert "| rigl" not in readme.read_text()
+    assert "| rigl" in details.read_text()
 
 
 def test_ten_thousand_records_make_a_board_of_a_page_that_opens(ten_thousand, tmp_path):
@@ -166,4 +181,4 @@ def test_no_change_of_one_value_makes_the_board_crash(tmp_path):
     assert markdown(made)
     assert page.html(made, "records")
     assert picture.pareto(made)
-    assert readme_table(files.values())
+    assert results_table(files.values())

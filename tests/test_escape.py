@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import make
 
-from harness.board import csv_text, escape, markdown, readme_table, update_readme, wording
+from harness.board import csv_text, escape, markdown, results_table, update, wording
 from harness.board.page import html as page
 from harness.records import Problem
 from harness.records.metrics import ACCURACY
@@ -45,7 +45,7 @@ def test_a_hostile_name_is_text_in_every_format(name, tmp_path):
     shown = {
         "csv": csv_text(made),
         "markdown": markdown(made),
-        "readme": readme_table(made.files.values()),
+        "readme": results_table(made.files.values()),
         "page": page.html(made, "records"),
     }
     for form, text in shown.items():
@@ -65,9 +65,9 @@ def test_a_hostile_name_is_text_in_every_format(name, tmp_path):
         assert set(widths) <= {2 + len(wording.headers(ACCURACY)), 2 + len(wording.FAILURE_HEADERS), 4, 5}
     readme = tmp_path / "README.md"
     readme.write_text("<!-- results:start -->\n<!-- results:end -->\nbottom\n")
-    update_readme(readme, shown["readme"])
+    update(readme, {"results": shown["readme"]})
     once = readme.read_text()
-    assert not update_readme(readme, shown["readme"])
+    assert not update(readme, {"results": shown["readme"]})
     assert once.count("bottom") == 1
 
 

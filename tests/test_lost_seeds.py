@@ -5,7 +5,7 @@ import re
 from boards import of, only_table
 from records import make
 
-from harness.board import markdown, notes, readme_table
+from harness.board import markdown, notes, results_table
 
 
 def runs(method, accuracies):
@@ -23,7 +23,7 @@ def test_a_row_that_lost_a_seed_is_marked_and_not_ranked():
     gone = [lost("gmp", seed) for seed in range(3)]
     records = [*steady, *worse, *lossy, *gone]
     assert [row.method for row in only_table(records).rows] == ["rigl", "static", "set", "gmp"]
-    text = readme_table(records)
+    text = results_table(records)
     assert re.search(r"rigl +\| \*\*80.10 ± 0.25\*\* \[1\] ", text)
     assert re.search(r"set +\| 85.00 ± 0.00, 1 of 3 seeds lost, not ranked ", text)
     assert re.search(r"gmp +\| 3 of 3 seeds lost ", text)
@@ -37,5 +37,5 @@ def test_where_every_row_lost_seeds_none_is_bold():
     records = [*runs("set", (0.8, 0.8)), lost("set", 2), *runs("rigl", (0.7, 0.7)), lost("rigl", 2)]
     table = only_table(records)
     assert [row.place for row in table.rows] == [None, None]
-    assert "**8" not in readme_table(records)
+    assert "**8" not in results_table(records)
     assert table.levels[0].family is None

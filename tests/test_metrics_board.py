@@ -28,7 +28,7 @@ from harness.board import (
     notes,
     pareto,
     published,
-    readme_table,
+    results_table,
     sequential,
     spending,
     standing,
@@ -328,7 +328,7 @@ def test_markdown_and_readme_name_the_metric_and_its_direction():
     assert "with a margin of 1 % of its bits per byte" in text
     assert notes.OTHERS in text
     assert "top-1" not in text.split("## Standing")[0].split("## digits")[1]
-    readme = readme_table([*BEST, *WORSE])
+    readme = results_table([*BEST, *WORSE])
     assert "bits per byte on the test set (lower is better), last epoch, 3 seeds" in readme
     assert readme.index("| gmp") < readme.index("| static")
     assert notes.OTHERS not in markdown(of([make()]))

@@ -1,4 +1,4 @@
-"""The results that are committed: every record holds up, and board and README are what the records give.
+"""The results that are committed: every record holds up, and board and documents are what the records give.
 
 Read from the commit rather than from the folder, where `make bench` may have put rows of its own since.
 """
@@ -10,6 +10,8 @@ import pytest
 
 from harness import board
 from harness.audit.submission import check
+from harness.board import documents
+from harness.board.board import read
 from harness.board.build import REPRODUCTIONS
 from harness.records import load_files
 
@@ -58,5 +60,7 @@ def test_the_committed_board_is_what_the_records_give_byte_for_byte(folder):
         assert path.read_bytes() == committed(f"results/{path.name}"), f"{path.name} is stale: make leaderboard"
 
 
-def test_the_readme_holds_the_generated_table(records):
-    assert board.readme_table(records.values()).strip() in committed("README.md").decode()
+def test_the_documents_hold_the_generated_tables(folder):
+    shown = documents.contents(read(folder))
+    assert shown["standing"] in committed("README.md").decode()
+    assert shown["results"] in committed("docs/results.md").decode()

@@ -8,7 +8,7 @@ import pytest
 from records import GPU, make, resealed
 
 from harness.audit.submission import check
-from harness.board import Board, aggregate, csv_text, markdown, readme_table, wording
+from harness.board import Board, aggregate, csv_text, markdown, results_table, wording
 from harness.board.page import data as page_data
 from harness.board.page import plots
 from harness.records import record_name, write
@@ -78,7 +78,7 @@ def test_throttled_seconds_are_in_no_mean_with_others_and_marked_in_every_view()
     board = of([fine, hot])
     (line,) = csv.DictReader(io.StringIO(csv_text(board)))
     assert line["wall_clock_seconds"] == ""
-    for text in (line["hardware"], markdown(board), readme_table([fine, hot])):
+    for text in (line["hardware"], markdown(board), results_table([fine, hot])):
         assert f"{NAME} (throttled)" in text
 
 

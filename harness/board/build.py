@@ -1,6 +1,7 @@
 """From records to the board's files; nothing is computed or written if nothing has changed."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 from harness import collection
 from harness.board import stamp
 from harness.board.board import Board, read
+from harness.board.documents import contents, update
 from harness.board.markdown import markdown
-from harness.board.documents import grids, update_readme
 from harness.board.sheet import csv_text
 from harness.board.standing import words as standing
 from harness.errors import UsageError
@@ -41,7 +42,7 @@ class Summary:
     written: tuple[Path, ...]
 
 
-def make(records_dir: Path | str, output_dir: Path | str, readme: Path | str | None = None) -> Summary:
+def make(records_dir: Path | str, output_dir: Path | str, documents: Sequence[Path] = ()) -> Summary:
     """Make the board of a folder of records.
 
     The files are a pure function of the records, and of whether `REPRODUCTIONS` lies beside them. A file whose content
@@ -50,18 +51,18 @@ def make(records_dir: Path | str, output_dir: Path | str, readme: Path | str | N
     Args:
         records_dir: Where the records are (``*.json``).
         output_dir: Where `FILES` go.
-        readme: A file whose results, between two markers, are brought up to date as well.
+        documents: Files in which the results between markers are brought up to date as well.
 
     Returns:
         What was read and written; unreadable records are among its problems and left off the board.
 
     Raises:
-        UsageError: The output cannot be written, ``readme`` has no markers, or the cells of the standing are declared
+        UsageError: The output cannot be written, a document has no markers, or the cells of the standing are declared
             wrongly.
     """
     output = Path(output_dir)
     written = tuple(output / name for name in FILES)
-    watched = (*written, *([Path(readme)] if readme else []))
+    watched = (*written, *documents)
     try:
         linked = (output / REPRODUCTIONS).is_file()
         made_from = f"{stamp.inputs(records_dir)}{' linked' if linked else ''}"
@@ -69,13 +70,13 @@ def make(records_dir: Path | str, output_dir: Path | str, readme: Path | str | N
         if known is None:
             with collection.paused():
                 board = read(records_dir)
-                contents = _contents(board, Path(records_dir), output, linked)
+                made = _files(board, Path(records_dir), output, linked)
             known = _found(board)
-            for path, content in zip(written, contents, strict=True):
+            for path, content in zip(written, made, strict=True):
                 if not path.exists() or path.read_text(encoding="utf-8") != content:
                     write_atomic(path, content)
-            if readme:
-                update_readme(readme, grids(board.tables))
+            for document in documents:
+                update(document, contents(board))
             write_atomic(output / stamp.NAME, stamp.text(made_from, stamp.outputs(watched), known))
     except OSError as error:
         raise UsageError(f"cannot write the board to {output_dir}: {error.strerror}") from None
@@ -92,7 +93,7 @@ def _found(board: Board) -> dict[str, Any]:
     }
 
 
-def _contents(board: Board, records: Path, output: Path, linked: bool) -> tuple[str, str, str, str, str]:
+def _files(board: Board, records: Path, output: Path, linked: bool) -> tuple[str, str, str, str, str]:
     """Return the content of each of `FILES`."""
     from harness.board.page import html, picture  # they load a plotting engine, which reading a board does not need
 

@@ -1,19 +1,26 @@
-"""README's results: a compact grid per task and budget, written between two markers."""
+"""Results in the project's documents: compact tables, written between two markers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from harness.board import aggregate, baselines, captions, controls, escape, findings, notes, wording
+from harness.board.board import Board
 from harness.board.markdown import grid
+from harness.board.standing import words
 from harness.board.tables import Row, Table
 from harness.errors import UsageError
 from harness.records import Record, record_name, write_atomic
 
-START, END = "<!-- results:start -->", "<!-- results:end -->"
+NONE = "No results yet: `make bench` makes the first."
 
 
-def readme_table(records: Iterable[Record]) -> str:
-    """Return the table that README shows: methods down, sparsities across, one grid per task and budget.
+def contents(board: Board) -> dict[str, str]:
+    """Return what documents show of a board, by the name of its markers."""
+    return {"results": grids(board.tables), "standing": _ranks(board)}
+
+
+def results_table(records: Iterable[Record]) -> str:
+    """Return the compact tables of records: methods down, sparsities across, one grid per task and budget.
 
     Args:
         records: The records, of any status.
@@ -24,7 +31,14 @@ def readme_table(records: Iterable[Record]) -> str:
 def grids(tables: Iterable[Table]) -> str:
     """Return the same for the tables of a board."""
     shown = [_grid(table) for table in tables if any(row.runs for row in table.rows)]
-    return "\n\n".join(shown) or "No results yet: `make bench` makes the first."
+    return "\n\n".join(shown) or NONE
+
+
+def _ranks(board: Board) -> str:
+    """Return the standing without its matrix, or why there is none."""
+    told = [escape.markdown(line) for line in words.about(board.standing) if line != words.MATRIX]
+    figured = [grid(headers, rows) for headers, rows in words.grids(board.standing) if "rank" in headers]
+    return "\n\n".join([*figured, *told]) if board.tables else NONE
 
 
 def _grid(table: Table) -> str:
@@ -58,26 +72,33 @@ def _grid(table: Table) -> str:
     return "\n\n".join([f"**{escape.markdown(table.title)}**", grid(headers, rows), *below])
 
 
-def update_readme(path: Path | str, text: str, markers: tuple[str, str] = (START, END)) -> bool:
-    """Replace what stands between two markers of a file.
+def update(path: Path | str, shown: Mapping[str, str]) -> bool:
+    """Replace what stands between markers of a file, ``<!-- NAME:start -->`` and ``<!-- NAME:end -->``.
 
     Args:
-        path: The README; it must hold both markers, ``<!-- results:start -->`` and ``<!-- results:end -->`` by default.
-        text: What goes between them.
-        markers: The first and the second.
+        path: The file; it must hold at least one pair of markers.
+        shown: What goes between them, by their names; those that the file lacks are left out.
 
     Returns:
         Whether the file changed.
 
     Raises:
-        UsageError: The markers are missing.
+        UsageError: The file has none of the markers, or the first of a pair alone.
     """
-    old = Path(path).read_text(encoding="utf-8")
-    before, start, rest = old.partition(markers[0])
-    _, end, after = rest.partition(markers[1])
-    if not (start and end):
-        raise UsageError(f"{path} has no {markers[0]} … {markers[1]} to write results between")
-    new = f"{before}{start}\n\n{text.strip()}\n\n{end}{after}"
+    old = new = Path(path).read_text(encoding="utf-8")
+    found = False
+    for name, text in shown.items():
+        first, second = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+        before, start, rest = new.partition(first)
+        _, end, after = rest.partition(second)
+        if start and not end:
+            raise UsageError(f"{path} has {first} and no {second} after it")
+        if start:
+            new, found = f"{before}{start}\n\n{text.strip()}\n\n{end}{after}", True
+    if not found:
+        raise UsageError(
+            f"{path} has no {' or '.join(f'<!-- {name}:start -->' for name in shown)} to write results below"
+        )
     if new != old:
         write_atomic(path, new)
     return new != old

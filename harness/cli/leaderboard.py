@@ -9,6 +9,8 @@ from harness.console import printable, say
 from harness.errors import UsageError
 from harness.places import ROOT
 
+DOCUMENTS = ("README.md", "docs/results.md")
+
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -26,9 +28,9 @@ def call(given: argparse.Namespace) -> int:
     from harness.board.page import picture
     from harness.cli import tables
 
-    # The README shows the project's own results; those of another folder are somebody's experiment.
+    # The documents show the project's own results; those of another folder are somebody's experiment.
     own = folder.resolve() == (ROOT / "results").resolve()
-    tables.board(board.make(records, folder, ROOT / "README.md" if own else None))
+    tables.board(board.make(records, folder, [ROOT / name for name in DOCUMENTS] if own else []))
     if find_spec(picture.ENGINE) is None:
         say(f"pareto.svg holds words instead of the plot: {extras.missing(picture.ENGINE)}")
     return DONE

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.board import escape
+from harness.board.documents import update
 from harness.board.markdown import grid
-from harness.board.documents import update_readme
 from harness.records import write_atomic
 from harness.reports import html
 from harness.reports.page import UNKNOWN, Page, Section, Table
@@ -16,7 +16,6 @@ from harness.reproduce.paper import Paper
 from harness.reproduce.results import Result, RowResult
 
 FILES = ("reproductions.csv", "reproductions.md", "reproductions.html")
-START, END = "<!-- reproductions:start -->", "<!-- reproductions:end -->"
 HEADERS = ("method", "sparsity", "settings", "published", "ours", "seeds", "difference", "verdict", "why or note")
 ORDER_HEADERS = ("published order", "verdict", "ours")
 
@@ -61,7 +60,7 @@ def write(results: Sequence[Result], folder: Path, readme: Path | None = None) -
         if not path.exists() or path.read_text(encoding="utf-8") != content:
             write_atomic(path, content)
     if readme is not None:
-        update_readme(readme, summary(run), (START, END))
+        update(readme, {"reproductions": summary(run)})
     return written
 
 
