@@ -310,6 +310,8 @@ def test_what_results_say_of_signals(tables):
     by_sparsity = {each.sparsity: each for each in table.levels}
     resolved = {each.sparsity: round(100 * smallest_difference(each.family)) for each in table.levels}
     assert [resolved[at] for at in (0.3, 0.5, 0.8, 0.9)] == [8, 8, 8, 16]
+    assert resolved[0.95] > 100
+    assert "At 0.95 (3 seeds, 351 pairs): more than 100.00 points" in findings.resolution(table)
     # "26 of 28 rows may lead at 30 % and 25 at 50 %"
     leading = {at: [row for row in each.ranked if row.place.may_lead] for at, each in by_sparsity.items()}
     assert [(len(leading[at]), len(by_sparsity[at].ranked)) for at in (0.3, 0.5)] == [(26, 28), (25, 28)]

@@ -24,7 +24,7 @@ def _resolution(level: Level, metric: Metric) -> str:
     family = level.family
     pairs = "1 pair" if family.tested == 1 else f"{family.tested} pairs"
     tested = ", ".join([f"{family.seeds} seeds", pairs, *([str(level.look)] if level.look else [])])
-    smallest = f"{metric.shown(smallest_difference(family))} {metric.unit}"
+    smallest = _smallest(level, metric)
     most = max(family.spending, default=100_000)
     needed = [
         f"{points(target, level, metric)} take {f'more than {most} seeds' if seeds is None else f'{seeds} seeds'}"
@@ -32,6 +32,14 @@ def _resolution(level: Level, metric: Metric) -> str:
         for seeds in [seeds_for(family, target * family.whole)]
     ]
     return f"At {level.sparsity:g} ({tested}): {smallest}; {', '.join(needed)}."
+
+
+def _smallest(level: Level, metric: Metric) -> str:
+    """Return the smallest difference that a level can show, in words; shares cannot differ by more than 1."""
+    assert level.family is not None
+    found = smallest_difference(level.family)
+    bound = "more than " if metric.share and found > 1 else ""
+    return f"{bound}{metric.shown(1.0 if bound else found)} {metric.unit}"
 
 
 def points(size: float, level: Level, metric: Metric) -> str:
@@ -100,9 +108,8 @@ def answer(table: Table, level: Level) -> list[tuple[str, str]]:
         ("No method is shown to be better than", _may_lead(level)),
     ]
     if level.family is not None:
-        metric, smallest = table.metric, smallest_difference(level.family)
-        lines.append((f"Cheapest shown within {points(MARGIN, level, metric)} of each", cheapest(level)))
-        lines.append(("Smallest difference it can show", f"{metric.shown(smallest)} {metric.unit}"))
+        lines.append((f"Cheapest shown within {points(MARGIN, level, table.metric)} of each", cheapest(level)))
+        lines.append(("Smallest difference it can show", _smallest(level, table.metric)))
     if dense := levels.reference(table):
         lines.append(("Against dense", against(level, dense)))
     lines += [(f"Against {name}", words) for name, words in baselines.of_level(table, level)]
