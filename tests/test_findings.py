@@ -8,7 +8,7 @@ import pytest
 from boards import of, only_table
 from records import make
 
-from harness.board import csv_text, findings, levels, markdown, pareto, readme_table, wording
+from harness.board import csv_text, findings, levels, markdown, pareto, results_table, wording
 from harness.board.page import data as page_data
 from harness.board.spending import planned
 
@@ -184,5 +184,5 @@ def test_local_rows_are_told_apart_from_the_ranked():
     told = findings.local(only_table([*ranked, *local]))
     assert told.startswith("Made outside of a container, and tested apart: local at 0.9: gmp 70.10, shown to be worse")
     assert findings.local(only_table(ranked)) == ""
-    for text in (markdown(of([*ranked, *local])), readme_table([*ranked, *local])):
+    for text in (markdown(of([*ranked, *local])), results_table([*ranked, *local])):
         assert told in text
