@@ -2,17 +2,23 @@
 
 import copy
 import random
+import shlex
+import subprocess
 from itertools import combinations
 
 import pytest
 from boards import of
+from site_pages import blocks
 from test_results import NAMES, committed
 
 from harness.board import breakdown, findings, levels, standing, wording
 from harness.board.pairs import compare
 from harness.board.resolution import seeds_for, smallest_difference
 from harness.board.statistics import difference
-from harness.places import TREE
+from harness.cli.main import parse as parse_command
+from harness.places import ROOT, TREE
+from harness.plan import grid
+from harness.records import cell_name, record_name, whole_budget
 from harness.records.store import parse
 
 pytestmark = pytest.mark.skipif(not NAMES, reason="no git checkout with committed records")
@@ -115,6 +121,21 @@ def test_adding_rows_far_below_un_separates_no_more_than_holm_leaves(tables, spr
 
 def _shown(family, rows=None):
     return sum(p <= 0.05 for pair, p in family.p.items() if rows is None or max(pair) < rows)
+
+
+def test_the_commands_of_the_page_make_the_runs_of_the_tables(records):
+    (block,) = [each for each in blocks((ROOT / "docs" / "results.md").read_text()) if each.language == "sh"]
+    found = set()
+    for command in block.commands:
+        printed = subprocess.run([*shlex.split(command), "-n"], cwd=ROOT, capture_output=True, text=True, check=True)
+        given = parse_command(shlex.split(printed.stdout.splitlines()[-1])[1:])
+        for run in grid.runs(given.suite, given.overrides, lambda _: None):
+            cell = cell_name(run.dataset.name, run.model.name, run.method.name, run.sparsity, run.seed)
+            found.add((cell, run.budget.kind, run.budget.amount, run.budget.rounds))
+    for record in records:
+        budget = whole_budget(record["budget"])
+        cell = record_name(record).rpartition("-")[0]
+        assert (cell, budget["kind"], budget["amount"], budget["rounds"]) in found
 
 
 def test_what_results_say_of_three_epochs_and_three_seeds(tables):
