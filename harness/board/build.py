@@ -75,8 +75,9 @@ def make(records_dir: Path | str, output_dir: Path | str, documents: Sequence[Pa
             for path, content in zip(written, made, strict=True):
                 if not path.exists() or path.read_text(encoding="utf-8") != content:
                     write_atomic(path, content)
+            shown = contents(board) if documents else {}
             for document in documents:
-                update(document, contents(board))
+                update(document, shown)
             write_atomic(output / stamp.NAME, stamp.text(made_from, stamp.outputs(watched), known))
     except OSError as error:
         raise UsageError(f"cannot write the board to {output_dir}: {error.strerror}") from None
