@@ -14,6 +14,7 @@ FIELD = [0.5, 0.8, 0.9, 0.95, 0.98]
 SUITES = {  # tables, sparsities, seeds
     "cifar10": (2, SPARSE, 3),
     "cifar100": (2, SPARSE, 3),
+    "cifar10_cpu": (1, [0.9, 0.95], 3),
     "deploy": (3, SPARSE, 1),
     "equal_flops": (3, SPARSE, 3),
     "fashion_mnist": (1, SPARSE, 3),
@@ -29,7 +30,11 @@ SUITES = {  # tables, sparsities, seeds
     "smoke": (1, [0.9], 3),
     "vit_cpu": (1, [0.3, 0.5, 0.8, 0.9, 0.95], 3),
 }
-CHOSEN = {"rewinding": ["dense", "gmp", "lth_rewind", "lr_rewind"], "deploy": ["static"]}
+CHOSEN = {
+    "cifar10_cpu": ["dense", "small_dense", "static", "snip", "set", "rigl", "gmp", "granet"],
+    "deploy": ["static"],
+    "rewinding": ["dense", "gmp", "lth_rewind", "lr_rewind"],
+}
 """Methods of the suites that do not train all."""
 
 
