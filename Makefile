@@ -93,7 +93,7 @@ plan: $(READY) ## what a run or SUITE=name will cost, and what is done; trains n
 leaderboard: $(READY) ## records -> results/leaderboard.{csv,md,html} and the tables in README and docs/results.md
 	@$(BIN)/sparsebench leaderboard $(output) $(ARGS)
 
-test: $(READY) ## every test that this machine can run, on all CPUs; says what was skipped and why
+test: $(READY) ## every test that this machine can run, on up to eight CPUs; says what was skipped and why
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: $(READY) ## ruff, mypy and who may import whom
