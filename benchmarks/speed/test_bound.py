@@ -51,7 +51,7 @@ def test_images_a_second_against_the_bound(benchmark: BenchmarkFixture, case: Ca
 
 def test_images_a_second_of_packed_runs_against_the_bound(benchmark: BenchmarkFixture) -> None:
     found = benchmark.pedantic(packing.best, args=(configured(PACKED.net),), rounds=1)
-    images = max(found.images_per_second.values(), default=0.0)
+    images = max(found.samples_per_second.values(), default=0.0)
     _tell(benchmark, f"images/s of {found.jobs} runs at a time / bound of the H100, {PACKED.net}", PACKED, images)
 
 
