@@ -14,7 +14,7 @@ FIELD = [0.5, 0.8, 0.9, 0.95, 0.98]
 SUITES = {  # tables, sparsities, seeds
     "cifar10": (2, SPARSE, 3),
     "cifar100": (2, SPARSE, 3),
-    "cifar10_cpu": (1, [0.9, 0.95], 3),
+    "cifar10_resnet20": (1, [0.9, 0.95], 3),
     "deploy": (3, SPARSE, 1),
     "equal_flops": (3, SPARSE, 3),
     "fashion_mnist": (1, SPARSE, 3),
@@ -31,7 +31,7 @@ SUITES = {  # tables, sparsities, seeds
     "vit_cpu": (1, [0.3, 0.5, 0.8, 0.9, 0.95], 3),
 }
 CHOSEN = {
-    "cifar10_cpu": ["dense", "small_dense", "static", "snip", "set", "rigl", "gmp", "granet"],
+    "cifar10_resnet20": ["dense", "small_dense", "static", "snip", "set", "rigl", "gmp", "granet"],
     "deploy": ["static"],
     "rewinding": ["dense", "gmp", "lth_rewind", "lr_rewind"],
 }
