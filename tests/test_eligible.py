@@ -127,6 +127,23 @@ def test_a_lucky_row_neither_leads_nor_changes_what_is_shown_of_others(lucky, wh
     assert f"not ranked: {why}" in markdown(of([*ABOVE, *lucky]))
 
 
+def test_local_rows_are_ranked_by_the_same_rules_where_no_row_was_made_in_a_container():
+    local = [record | {"runner": "local"} for record in copy.deepcopy([*ABOVE, *BELOW, *runs("set", (0.95, 0.951))])]
+    assert ranks(local) == {"rigl": "1", "static": "2", "set": "–"}
+    assert rows(local)["set"].unranked == "of the seeds 0 to 2, 2 is not done"
+    said = "No row was made in a container: local rows are ranked among themselves, and none is verified."
+    assert said in markdown(of(local))
+    assert {row["verified"] for row in csv.DictReader(io.StringIO(csv_text(of(local))))} == {"no"}
+    assert said not in markdown(of(ABOVE))
+
+
+def test_one_verified_row_ends_the_ranks_of_local_ones():
+    verified = runs("gmp", (0.7, 0.7, 0.7))
+    local = [record | {"runner": "local"} for record in copy.deepcopy([*ABOVE, *BELOW])]
+    assert ranks([*local, *verified]) == {"rigl": "–", "static": "–", "gmp": "1"}
+    assert rows([*local, *verified])["rigl"].unranked == "not made in a container"
+
+
 def test_copies_of_a_method_made_locally_change_no_test():
     """F4: three of them were enough to tie what was told apart."""
     copies = [record | {"runner": "local", "key": f"{i}" * 16} for i, record in enumerate([*ABOVE, *BELOW])]

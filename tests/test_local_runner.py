@@ -176,6 +176,16 @@ def test_a_user_without_a_name_gets_one(monkeypatch):
     assert processes._environment()["USER"] == f"uid{os.getuid()}"
 
 
+def test_a_python_that_cannot_be_started_is_named(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("")
+    code = f"import sys; sys.executable = {str(python)!r}; from harness.cli.main import main; sys.exit(main())"
+    words = ["run", "method=static", "dataset=digits", "budget=steps:2", "runner=local", f"output={tmp_path / 'out'}"]
+    ended = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1] == f"sparsebench: {python}: cannot be used (Permission denied)"
+
+
 def test_a_run_is_trained_where_the_standard_streams_are_closed(tmp_path):
     code = PROGRAM.format(tests=str(Path(__file__).parent), root=str(ROOT))
     command = f'exec "$0" -c "$1" {tmp_path} steps:4 <&- >&- 2>&-'

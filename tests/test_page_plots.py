@@ -115,6 +115,7 @@ def test_disturbed_seconds_are_marked_and_not_drawn(browser, tmp_path):
         each["config"]["packed"] = 2
     with Opened(browser, write_board(tmp_path, records)) as opened:
         assert all(text.endswith(" †") for text in opened.column("wall-clock"))
+        assert all(text.endswith(" †") for text in opened.column("energy") if text != "–")
         assert opened.page.inner_text("#disturbed-note").startswith("† These runs shared the machine")
         assert "Nothing to compare" in opened.page.inner_text("#seconds-note.warning")
         panel = opened.page.locator("figure:has(#by-seconds)")

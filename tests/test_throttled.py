@@ -71,9 +71,11 @@ def test_at_the_power_limit_a_gpu_is_not_throttled():
 def test_throttled_seconds_are_in_no_mean_with_others_and_marked_in_every_view():
     fine, hot = throttled(0.0, 0), throttled(0.3, 1)
     fine["cost"]["seconds"]["total"], hot["cost"]["seconds"]["total"] = 10.0, 90.0
+    fine["cost"]["energy_joules"], hot["cost"]["energy_joules"] = 2000.0, 8000.0
     row = only_table([fine, hot]).rows[0]
     assert {name: usage.seconds for name, usage in row.usage.items()} == {NAME: 10.0, f"{NAME} (throttled)": 90.0}
     assert wording.cells(row)["wall-clock"] == "10.0 s; 90.0 s †"
+    assert wording.cells(row)["energy"] == "2 kJ; 8 kJ †"
     assert row.score.n == 2  # what a run learnt does not depend on its clocks
     board = of([fine, hot])
     (line,) = csv.DictReader(io.StringIO(csv_text(board)))

@@ -46,6 +46,9 @@ def tables(files: Files) -> list[Table]:
         groups[key][_canonical(row)][name] = record
     for key, table in found.items():
         table.rows = [_row(candidates) for candidates in groups[key].values()]
+        verified = any(row.runner == "docker" for row in table.rows)
+        for row in table.rows:
+            row.apart = verified and row.runner != "docker"
         _tell_methods_apart(table.rows)
         levels.rank(table)
     ordered = [found[key] for key in sorted(found, key=lambda key: (_order(found[key]), key))]

@@ -1,8 +1,9 @@
-"""Local rows beside the ranked ones: each is tested against the leader, in no family but its own.
+"""Local rows beside verified ones: each is tested against the leader, in no family but its own.
 
-A local row has no rank, leads nothing and changes no test of others. It is compared with the ranked row of the best
-mean, on the seeds that this row is ranked by. That row was picked by what it shows, so the p-value is multiplied by the
-number of ranked rows: whichever of them led, a statement on one local row is wrong at most 5 % of the time.
+Beside verified rows a local one has no rank, leads nothing and changes no test of others. It is compared with the
+ranked row of the best mean, on the seeds that this row is ranked by. That row was picked by what it shows, so the
+p-value is multiplied by the number of ranked rows: whichever of them led, a statement on one local row is wrong at most
+5 % of the time.
 """
 
 from typing import NamedTuple
@@ -46,7 +47,7 @@ def tested(table: Table, level: Level) -> list[Apart]:
     """Test each local row of a level that has a ranked one; the best mean first."""
     if not level.ranked:
         return []
-    local = [row for row in table.rows if row.runner != "docker" and row.sparsity == level.sparsity and row.runs]
+    local = [row for row in table.rows if row.apart and row.sparsity == level.sparsity and row.runs]
     return [_against(row, level, scale_of(table)) for row in local if row.name != "dense"]
 
 

@@ -104,7 +104,7 @@ def of_table(table: Table) -> list[Breakdown]:
         return []
     rows: dict[str, list[Row]] = {}
     for row in sorted(table.rows, key=lambda row: row.sparsity):
-        if row.name != levels.REFERENCE and row.runner == "docker":
+        if row.name != levels.REFERENCE and not row.apart:
             rows.setdefault(row.method, []).append(row)
     said = {method: found for method, found in rows.items() if any(id(row) in gaps or row.failed for row in found)}
     return [_breakdown(method, found, gaps) for method, found in sorted(said.items())]

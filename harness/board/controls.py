@@ -44,10 +44,8 @@ class Control:
 
 
 def of_table(table: Table) -> list[Control]:
-    """Test every control of a table that was made in a container, by sparsity and method."""
-    rows = [
-        row for row in table.rows if row.runner == "docker" and row.sparsity > 0 and OFF.keys() <= row.settings.keys()
-    ]
+    """Test every control of a table that is not tested apart, by sparsity and method."""
+    rows = [row for row in table.rows if not row.apart and row.sparsity > 0 and OFF.keys() <= row.settings.keys()]
     pairs = [(row, _own(row, rows)) for row in rows if _is_one(row)]
     pairs.sort(key=lambda pair: (pair[0].sparsity, pair[0].method))
     reasons = [_why_not(row, own) for row, own in pairs]

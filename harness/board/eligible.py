@@ -4,6 +4,8 @@ A row is ranked if its runs were made in a container, each of its required seeds
 was ended by what the method did, and code, data and image are those of the rest of its table. (Budget, task and device
 are the same by construction: they tell tables apart.) What is not ranked leads nothing and is in no family of tests.
 
+A table without a row made in a container, as on a cluster that has no engine, ranks its local rows, by the same rules.
+
 A run that `diverged` or is `invalid` says something of its method: that is the seed's result, and a repetition does not
 replace it. A run that was `interrupted`, ran out of time or memory, or `failed` says nothing, for the machine may have
 been at fault; it is repeated on the same seed, and until it is done the row lacks a required seed.
@@ -47,7 +49,7 @@ def judge(rows: Sequence[Row], first_look: Mapping[float, int] | None = None) ->
         _one_for_each_method(here)
     usual = _usual([row for row in rows if not row.unranked])
     for row in rows:
-        if usual is not None and row.runner == "docker" and (row.failed or not row.unranked):
+        if usual is not None and not row.apart and (row.failed or not row.unranked):
             row.foreign = grouping.otherwise_made(row.example, usual)
             row.unranked = row.unranked or row.foreign
 
@@ -58,7 +60,7 @@ def required_seeds(rows: Iterable[Row]) -> int:
     One row can thus neither lower what all others are tested with, nor raise what they need. A seed on which the
     method failed counts as one that it has.
     """
-    counts = sorted((_settled(row) for row in rows if row.runner == "docker"), reverse=True)
+    counts = sorted((_settled(row) for row in rows if not row.apart), reverse=True)
     counts = [count for count in counts if count >= FEWEST_SEEDS]
     return counts[len(counts) // 2] if counts else FEWEST_SEEDS
 
@@ -71,7 +73,7 @@ def _settled(row: Row) -> int:
 
 def _alone(row: Row) -> str:
     """Return why a row is not ranked, whatever the others are; nothing if it may be."""
-    if row.runner != "docker":
+    if row.apart:
         return "; ".join(filter(None, ("not made in a container", falls_short(row))))
     if row.failed:
         return failures(row)
@@ -111,7 +113,7 @@ def _one_for_each_method(rows: Sequence[Row]) -> None:
     """Leave each method of a level one row that may be ranked; the others are variants and say which it is."""
     variants: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row.runner == "docker":
+        if not row.apart:
             variants[row.name].append(row)
     for same in variants.values():
         started = [row for row in same if row.runs or row.failed] or same  # else the machine alone has spoken

@@ -132,7 +132,7 @@ def _plans(table: Table, here: dict[float, list[Row]], plan: Plan | None, scale:
 
 def _carried(rows: list[Row]) -> Plan | None:
     """Return the plan that most records of a level carry."""
-    found = [spending.carried(run) for row in rows if row.runner == "docker" for run in row.runs.values()]
+    found = [spending.carried(run) for row in rows if not row.apart for run in row.runs.values()]
     return spending.commonest([plan for plan in found if plan])
 
 

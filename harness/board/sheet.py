@@ -36,7 +36,7 @@ def _against_dense(table: Table) -> dict[int, dict[str, Any]]:
     of_method = {each.method: each for each in breakdown.of_table(table)}
     found: dict[int, dict[str, Any]] = {}
     for row in table.rows:
-        gap, shown = gaps.get(id(row)), of_method.get(row.method) if row.runner == "docker" else None
+        gap, shown = gaps.get(id(row)), of_method.get(row.method) if not row.apart else None
         cells: list[float | None] = [gap.below, gap.half_width] if gap else [None, None]
         cells += [shown.holds, shown.breaks, shown.train_flops_ratio] if shown else [None, None, None]
         found[id(row)] = dict(zip(_TO_DENSE, map(units.exact, cells), strict=True))

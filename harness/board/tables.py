@@ -23,8 +23,7 @@ THROTTLED = 0.01
 class Usage(NamedTuple):
     """What runs took on one kind of hardware: means over its runs, None where unknown.
 
-    Attributes:
-        undisturbed: Whether they had it to themselves, at full clocks: only such times can be compared.
+    Only what is undisturbed can be compared: of runs that had it to themselves, at full clocks.
     """
 
     runs: int
@@ -50,6 +49,7 @@ class Row:
         statuses: How often each status is the last word on a seed.
         newer: How many later runs of other code, data or environment ended without a verdict, by status.
         superseded: How many records are replaced by a newer one of the same run, or by newer code.
+        apart: Whether it is local in a table that has verified rows: tested apart, with no rank.
         required: How many seeds, counted from 0, its level requires.
         unranked: Why it is not ranked, in words; empty if it is, or would be if it were no reference.
         place: Its rank interval; None where it is not ranked.
@@ -71,6 +71,7 @@ class Row:
     newer: dict[str, int]
     superseded: int
     example: Record
+    apart: bool = False
     required: int = 0
     unranked: str = ""
     place: Place | None = None
@@ -156,7 +157,6 @@ class Table:
 
     Attributes:
         recipe: The recipe's name, with what tells it from another recipe of that name.
-        device: ``cpu`` or ``cuda``.
         task: The resolved ``dataset``, ``model`` and ``recipe``.
         levels: The tests and ranks of each sparsity.
         alone: Whether no other table has the same task and budget on another device.

@@ -89,15 +89,16 @@ def per_hardware(row: Row) -> dict[str, str]:
     def told(say: Callable[[float | None], str], part: str) -> str:
         return "; ".join(say(getattr(usage, part)) for usage in used.values()) or "–"
 
+    def marked(say: Callable[[float | None], str], part: str) -> str:
+        values = ((usage, getattr(usage, part)) for usage in used.values())
+        shown = [say(found) + ("" if usage.undisturbed or found is None else " †") for usage, found in values]
+        return "; ".join(shown) or "–"
+
     used: dict[str, Usage] = row.usage
-    durations = [
-        units.seconds(usage.seconds) + ("" if usage.undisturbed or usage.seconds is None else " †")
-        for usage in used.values()
-    ]
     return {
-        "wall-clock": "; ".join(durations) or "–",
+        "wall-clock": marked(units.seconds, "seconds"),
         "peak memory": told(units.memory, "peak_memory_bytes"),
-        "energy": told(units.energy, "energy_joules"),
+        "energy": marked(units.energy, "energy_joules"),
         "hardware": "; ".join(used) or "–",
     }
 

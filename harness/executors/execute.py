@@ -115,7 +115,8 @@ def _train(planned: Planned, request: dict[str, Any], folder: Path, tell: Tell) 
     except RefusedError as refused:
         return _empty(request, refused.status, refused.reason)
     except OSError as error:
-        raise unwritable(f"output {folder}: cannot be used", error) from None
+        started = isinstance(error.filename, str) and not Path(error.filename).is_relative_to(folder)  # e.g. Python
+        raise unwritable(f"{error.filename if started else f'output {folder}'}: cannot be used", error) from None
 
 
 def _hand_over(checkpoint: Path, successor: Planned, tell: Tell) -> None:

@@ -42,8 +42,8 @@ class State:
         if all(planned.choice.name == "docker" for planned in self.runs):
             return ""
         return (
-            "UNTIL takes its looks at the rows of this suite, local ones among them; the board ranks those alone that "
-            "were made in a container"
+            "UNTIL takes its looks at the rows of this suite, local ones among them; the board ranks local rows only "
+            "in a table in which no row was made in a container"
         )
 
 

@@ -29,7 +29,7 @@ class Measure(NamedTuple):
 def measure(table: Table) -> Measure | None:
     """Return how the errors of a table are measured; None where its metric has no bound to measure from."""
     metric = table.metric
-    results = [result(run) for row in table.rows if row.runner == "docker" for run in row.runs.values()]
+    results = [result(run) for row in table.rows if not row.apart for run in row.runs.values()]
     best = metric.highest if metric.higher else metric.lowest
     if best is None and not metric.higher and min(results, default=0.0) >= 0:
         best = 0.0

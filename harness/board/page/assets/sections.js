@@ -45,7 +45,7 @@ function showAnswers() {
   const note = at("answers-hidden");
   note.hidden = answers.length > 0 && !others.length;
   note.textContent = !answers.length ? "Only the dense reference has been run on this task."
-    : `No answer from ${made} runs at ${others.map((answer) => percent(answer.sparsity)).join(", ")}: only rows made in a container are ranked.`;
+    : `No answer from ${made} runs at ${others.map((answer) => percent(answer.sparsity)).join(", ")}: ${made === "verified" ? "no row of this table was made in a container" : "only rows made in a container are ranked"}.`;
 }
 // The first press of a level, when all are shown, leaves it alone; the next ones add to it or take away.
 function toggleLevel(level) {
