@@ -46,9 +46,8 @@ def tables(files: Files) -> list[Table]:
         groups[key][_canonical(row)][name] = record
     for key, table in found.items():
         table.rows = [_row(candidates) for candidates in groups[key].values()]
-        verified = any(row.runner == "docker" for row in table.rows)
-        for row in table.rows:
-            row.apart = verified and row.runner != "docker"
+        for each in table.rows:
+            each.apart = each.runner != "docker" and not table.local
         _tell_methods_apart(table.rows)
         levels.rank(table)
     ordered = [found[key] for key in sorted(found, key=lambda key: (_order(found[key]), key))]

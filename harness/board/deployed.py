@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from harness.board import units
-from harness.board.tables import Row, Table, mean_of_known
+from harness.board.statistics import mean_of_known
+from harness.board.tables import Row, Table
 from harness.records import Problem, Record
 from harness.records.deployment_schema import BATCHES
 from harness.records.deployments import FOLDER, Deployment, conditions

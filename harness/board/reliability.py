@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.board import wording
-from harness.board.tables import Row, Table, mean_of_known
+from harness.board.statistics import mean_of_known
+from harness.board.tables import Row, Table
 from harness.records import Problem, Record, RecordError, metrics, reliability
 from harness.records.folder import problem
 from harness.records.metrics import ACCURACY

@@ -1,7 +1,7 @@
 """What can be said of one row's few seeds, and of two rows' on the seeds that they share: means with intervals."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 LEVEL = 0.05
@@ -49,3 +49,13 @@ def difference(first: Mapping[int, float], second: Mapping[int, float], statemen
     """Return the mean difference over common seeds, first minus second, with its 95 % interval; None without any."""
     common = sorted(first.keys() & second.keys())
     return estimate([first[seed] - second[seed] for seed in common], statements) if common else None
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are known, None if none is."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    total, n = sum(known), len(known)
+    # A count stays exact: 3e18 training FLOPs have more digits than a float.
+    return total // n if isinstance(total, int) and total % n == 0 else total / n

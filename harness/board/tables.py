@@ -1,12 +1,11 @@
 """The board as values: tables of rows, made by `harness.board.aggregate` and shown by every view of the board."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from harness.board.ranks import Place
-from harness.board.statistics import Estimate, estimate
+from harness.board.statistics import Estimate, estimate, mean_of_known
+from harness.board.usage import Usage, by_hardware
 from harness.budget.kinds import words
 from harness.records import Record, metrics, whole_budget
 from harness.records.deployments import Deployment
@@ -15,22 +14,6 @@ from harness.records.ruleset import PUBLISHED
 
 if TYPE_CHECKING:
     from harness.board.levels import Level
-
-THROTTLED = 0.01
-"""The share of samples with a throttled GPU above which a run's time is not the method's own."""
-
-
-class Usage(NamedTuple):
-    """What runs took on one kind of hardware: means over its runs, None where unknown.
-
-    Only what is undisturbed can be compared: of runs that had it to themselves, at full clocks.
-    """
-
-    runs: int
-    undisturbed: bool
-    seconds: float | None
-    peak_memory_bytes: float | None
-    energy_joules: float | None
 
 
 @dataclass
@@ -136,19 +119,7 @@ class Row:
     @property
     def usage(self) -> dict[str, Usage]:
         """Time, memory and energy by hardware: these are never averaged across machines."""
-        groups: dict[str, list[Record]] = defaultdict(list)
-        for run in self.runs.values():
-            groups[hardware(run)].append(run)
-        return {
-            name: Usage(
-                len(runs),
-                not disturbances(runs[0]),  # the same for all: disturbances are part of the hardware's name
-                mean_of_known(run["cost"]["seconds"]["total"] for run in runs),
-                mean_of_known(run["cost"]["peak_memory_bytes"] for run in runs),
-                mean_of_known(run["cost"]["energy_joules"] for run in runs),
-            )
-            for name, runs in sorted(groups.items())
-        }
+        return by_hardware(self.runs.values())
 
 
 @dataclass
@@ -192,6 +163,11 @@ class Table:
         return metrics.of_dataset(self.task["dataset"])
 
     @property
+    def local(self) -> bool:
+        """Whether none of its rows was made in a container: then local ones are ranked."""
+        return all(row.runner != "docker" for row in self.rows)
+
+    @property
     def title(self) -> str:
         """The table's name."""
         device = "" if self.alone else f" · on {self.device}"
@@ -218,33 +194,3 @@ def in_words(budget: dict[str, Any]) -> str:
     times = f"{stretch:g} × " if stretch != 1 else ""
     rounds = " each round" if budget["rounds"] == "each" else ""
     return f"{times}{words(kind, amount)}{rounds}"
-
-
-def hardware(record: Record) -> str:
-    """Say on what a run ran, the accelerator or else the processor, and what disturbed its time there."""
-    gpu = record["provenance"]["gpu"]
-    name = gpu["name"] if gpu else record["provenance"]["cpu"] or "unknown hardware"
-    if gpu and gpu["count"] > 1:
-        name += f" ×{gpu['count']}"
-    return f"{name} ({', '.join(found)})" if (found := disturbances(record)) else name
-
-
-def disturbances(record: Record) -> list[str]:
-    """Say why a run's time is not its own: it shared the machine with others, or its GPU was slowed down."""
-    packed = record["config"].get("packed") or 1
-    throttled = record["cost"].get("throttled") or 0
-    return [
-        *([f"shared by {packed:g} runs"] if packed > 1 else []),
-        *(["shared with other work"] if packed == 1 and record["cost"].get("core") is not None else []),
-        *(["throttled"] if throttled > THROTTLED else []),
-    ]
-
-
-def mean_of_known(values: Iterable[float | None]) -> float | None:
-    """Return the mean of the values that are known, None if none is."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    total, n = sum(known), len(known)
-    # A count stays exact: 3e18 training FLOPs have more digits than a float.
-    return total // n if isinstance(total, int) and total % n == 0 else total / n

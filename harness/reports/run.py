@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.board import units, wording
-from harness.board.tables import disturbances, hardware, in_words
+from harness.board.tables import in_words
+from harness.board.usage import disturbances, hardware
 from harness.console import shown
 from harness.records import Record, is_trial, metrics, ruleset
 from harness.records.metrics import ACCURACY

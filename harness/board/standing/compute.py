@@ -71,6 +71,7 @@ class Standing:
         shown: For each of these pairs, in how many cells the first is shown to be better by the test of its level.
         metrics: What the runs of its cells are compared by.
         boundless: Metrics of tables that fill no cell, since nothing says how far from the best a result is.
+        local: Tasks with a table that has no row made in a container.
     """
 
     declared: Declared
@@ -80,6 +81,7 @@ class Standing:
     shown: dict[Pair, int] = field(default_factory=dict)
     metrics: set[Metric] = field(default_factory=set)
     boundless: set[Metric] = field(default_factory=set)
+    local: set[str] = field(default_factory=set)
 
     @property
     def placed(self) -> list[Line]:
@@ -106,6 +108,7 @@ def make(tables: Sequence[Table], declared: Declared) -> Standing | None:
     made = Standing(declared, len(filled))
     made.metrics = {table.metric for _, (table, _) in chosen}
     made.boundless = {table.metric for _, (table, _) in chosen if errors.measure(table) is None}
+    made.local = {f"{table.dataset}/{table.model}" for _, (table, _) in chosen if table.local}
     names = sorted({name for each in filled for name in each.rows})
     made.lines = [_line(name, filled, len(declared.cells)) for name in names]
     placed = [line.method for line in made.placed]

@@ -23,6 +23,8 @@ def about(standing: Standing | None) -> list[str]:
     declared, placed = standing.declared, standing.placed
     cells = f"{_count(len(declared.cells), 'cell')} of {_count(declared.tasks, 'task')}, {declared.ruleset}"
     lines = [f"Version {declared.version} of the cells: {cells}; {standing.found} with records here."]
+    if standing.local:
+        lines.append(f"Local, as no row of the table was made in a container: {', '.join(sorted(standing.local))}.")
     few = declared.tasks < FEWEST_TASKS
     if few:
         lines.append(
