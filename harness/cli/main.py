@@ -16,7 +16,7 @@ from harness.errors import UsageError, unknown
 COMMANDS = {
     "run": "train one run and update the board",
     "suite": "train a grid of runs, skipping those that are done, and update the board",
-    "reproduce": "train a paper's table as far as it is missing, and judge each row beside what was published",
+    "reproduce": "train the missing runs of a paper's table, and judge each row beside what was published",
     "status": "show where a suite stands: done, running where since when, waiting, failed; time left and cost",
     "plan": "show runs, what they will cost and which are done; train nothing",
     "tune": "choose hyper-parameters on the validation split, with as many trials for every method",

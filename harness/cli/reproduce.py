@@ -1,4 +1,4 @@
-"""``sparsebench reproduce``: a paper's table, trained as far as it is missing, with a verdict on each row."""
+"""``sparsebench reproduce``: trains the missing runs of a paper's table, with a verdict on each row."""
 
 import argparse
 from collections.abc import Sequence
