@@ -90,7 +90,12 @@ def test_the_resolutions_are_those_of_the_audit(tables):
 
 def test_every_committed_row_is_ranked(tables, on_gpu):
     said = {model: findings.unranked(table) for model, table in on_gpu.items()}
-    assert said == {"resnet20": "", "vit_tiny": "", "gpt_tiny": "Not ranked: str: reaches 0 %."}
+    unfinished = "static, snfs, srigl, small_dense, snip: of the seeds 0 to 2, 2 is not done"
+    assert said == {
+        "resnet20": "",
+        "vit_tiny": f"Not ranked: {unfinished}.",
+        "gpt_tiny": "Not ranked: str: reaches 0 %.",
+    }
     assert all(table.local for table in on_gpu.values())
     assert not any(table.local for table in tables)
     mlp, signals = "Not ranked: str: reaches 90.28 %.", "Not ranked: sr_ste: reaches 48.99 %; str: reaches 89.47 %."
@@ -408,6 +413,8 @@ def test_what_results_say_of_the_vision_transformer(on_gpu):
     lost = [100 * one for name in ("magnitude_init", "one_shot") for one in _row(only, name).scores.values()]
     assert (min(lost), round(max(lost))) == (10, 15)
     assert sorted(round(100 * one) for one in _row(only, "lr_rewind").scores.values()) == [68, 74, 76]
+    two = {row.method: round(100 * row.score.mean, 1) for row in on_gpu["vit_tiny"].rows if len(row.runs) == 2}
+    assert (two["static"], two["small_dense"]) == (84.6, 84.4)
     assert (len(only.better(_row(only, "lth"))), len(only.better(_row(only, "short_dense")))) == (9, 10)
 
 

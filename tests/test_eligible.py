@@ -11,7 +11,7 @@ import pytest
 from boards import of, only_table
 from records import GPU, make
 
-from harness.board import apart, csv_text, markdown, wording
+from harness.board import apart, csv_text, levels, markdown, wording
 from harness.board.eligible import required_seeds
 from harness.records import record_name
 
@@ -131,7 +131,7 @@ def test_local_rows_are_ranked_by_the_same_rules_where_no_row_was_made_in_a_cont
     local = [record | {"runner": "local"} for record in copy.deepcopy([*ABOVE, *BELOW, *runs("set", (0.95, 0.951))])]
     assert ranks(local) == {"rigl": "1", "static": "2", "set": "–"}
     assert rows(local)["set"].unranked == "of the seeds 0 to 2, 2 is not done"
-    said = "No row was made in a container: local rows are ranked among themselves, and none is verified."
+    said = "No method was run in a container: local rows are ranked among themselves, and none is verified."
     assert said in markdown(of(local))
     assert {row["verified"] for row in csv.DictReader(io.StringIO(csv_text(of(local))))} == {"no"}
     assert said not in markdown(of(ABOVE))
@@ -142,6 +142,21 @@ def test_one_verified_row_ends_the_ranks_of_local_ones():
     local = [record | {"runner": "local"} for record in copy.deepcopy([*ABOVE, *BELOW])]
     assert ranks([*local, *verified]) == {"rigl": "–", "static": "–", "gmp": "1"}
     assert rows([*local, *verified])["rigl"].unranked == "not made in a container"
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed", "timeout", "done"])
+def test_a_container_that_gave_no_result_or_trained_dense_leaves_local_rows_their_ranks(status):
+    local = [record | {"runner": "local"} for record in copy.deepcopy([*ABOVE, *BELOW])]
+    dense = [make("dense", 0.0, seed, accuracy=0.95, runner="local") for seed in range(3)]
+    what = ("dense", 0.0) if status == "done" else ("gmp", 0.9)
+    accuracy = 0.95 if status == "done" else None
+    verified = [make(*what, seed, runner="docker", status=status, accuracy=accuracy) for seed in range(3)]
+    found = only_table([*local, *dense, *verified])
+    shown = {(row.method, row.runner): wording.rank(row) for row in found.rows}
+    assert (shown["rigl", "local"], shown["static", "local"]) == ("1", "2")
+    assert levels.reference(found).runner == "local"
+    (other,) = (row for row in found.rows if row.runner == "docker")
+    assert other.unranked == "made in a container, unlike what is ranked"
 
 
 def test_copies_of_a_method_made_locally_change_no_test():

@@ -81,10 +81,22 @@ def test_answers_from_runs_other_than_those_requested_are_hidden_and_the_page_sa
         opened.page.select_option("#mark", "local")
         assert opened.page.locator("#answers .card").count() == 0
         note = opened.page.inner_text("#answers-hidden")
-        assert "No answer from local runs at 90 %, 95 %, 98 %: only rows made in a container are ranked." in note
+        assert "No answer from local runs at 90 %, 95 %, 98 %: this table ranks verified rows." in note
         opened.page.select_option("#mark", "verified")
         assert opened.page.locator("#answers .card").count() == 3
         assert not opened.page.locator("#answers-hidden").is_visible()
+
+
+def test_a_table_of_local_rows_answers_for_them(browser, tmp_path):
+    records = [*board(seeds=(0, 1, 2), sparsities=(0.9,)), *board(seeds=(0, 1), sparsities=(0.95,))]
+    with Opened(browser, write_board(tmp_path, records)) as opened:
+        assert opened.page.inner_text("#local").startswith("No method was run in a container")
+        opened.page.select_option("#mark", "local")
+        assert opened.page.locator("#answers h3").all_inner_texts() == ["At 90 % sparse", "At 95 % sparse"]
+        opened.page.select_option("#mark", "verified")
+        assert opened.page.locator("#answers h3").all_inner_texts() == ["At 95 % sparse"]  # where no method is ranked
+        note = opened.page.inner_text("#answers-hidden")
+        assert note == "No answer from verified runs at 90 %: this table ranks local rows."
 
 
 def test_a_row_opens_its_curves_by_mouse_and_by_keyboard(browser, full):

@@ -2,7 +2,7 @@
 
 import pytest
 from pages import NARROW, OVERLAPS, PLOTS, WIDE, Opened, write_board
-from records import METHODS, board, make
+from records import GPU, METHODS, board, make
 
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
@@ -113,9 +113,10 @@ def test_disturbed_seconds_are_marked_and_not_drawn(browser, tmp_path):
     records = board(seeds=(0, 1), sparsities=(0.9,))
     for each in records:
         each["config"]["packed"] = 2
+        each["cost"]["energy_joules"], each["provenance"]["gpu"] = 2000.0, GPU
     with Opened(browser, write_board(tmp_path, records)) as opened:
         assert all(text.endswith(" †") for text in opened.column("wall-clock"))
-        assert all(text.endswith(" †") for text in opened.column("energy") if text != "–")
+        assert all(text.endswith(" kJ †") for text in opened.column("energy"))
         assert opened.page.inner_text("#disturbed-note").startswith("† These runs shared the machine")
         assert "Nothing to compare" in opened.page.inner_text("#seconds-note.warning")
         panel = opened.page.locator("figure:has(#by-seconds)")

@@ -7,7 +7,7 @@ from boards import of, only_table
 from records import make, resealed
 
 from harness.audit.submission import check
-from harness.board.levels import REFERENCE
+from harness.board.tables import REFERENCE
 from harness.records import record_name, ruleset
 from harness.records.record import text
 from harness.records.validate import validate

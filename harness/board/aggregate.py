@@ -47,7 +47,7 @@ def tables(files: Files) -> list[Table]:
     for key, table in found.items():
         table.rows = [_row(candidates) for candidates in groups[key].values()]
         for each in table.rows:
-            each.apart = each.runner != "docker" and not table.local
+            each.apart = (each.runner == "docker") == table.local
         _tell_methods_apart(table.rows)
         levels.rank(table)
     ordered = [found[key] for key in sorted(found, key=lambda key: (_order(found[key]), key))]

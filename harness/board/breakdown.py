@@ -18,7 +18,7 @@ from harness.board.levels import Level
 from harness.board.pairs import Family, compare
 from harness.board.scale import Scale, scale_of
 from harness.board.statistics import t_quantile
-from harness.board.tables import Row, Table
+from harness.board.tables import REFERENCE, Row, Table
 
 MARGIN = 0.01
 """One point, of what is whole."""
@@ -104,7 +104,7 @@ def of_table(table: Table) -> list[Breakdown]:
         return []
     rows: dict[str, list[Row]] = {}
     for row in sorted(table.rows, key=lambda row: row.sparsity):
-        if row.name != levels.REFERENCE and not row.apart:
+        if row.name != REFERENCE and not row.apart:
             rows.setdefault(row.method, []).append(row)
     said = {method: found for method, found in rows.items() if any(id(row) in gaps or row.failed for row in found)}
     return [_breakdown(method, found, gaps) for method, found in sorted(said.items())]

@@ -4,7 +4,8 @@ A row is ranked if its runs were made in a container, each of its required seeds
 was ended by what the method did, and code, data and image are those of the rest of its table. (Budget, task and device
 are the same by construction: they tell tables apart.) What is not ranked leads nothing and is in no family of tests.
 
-A table without a row made in a container, as on a cluster that has no engine, ranks its local rows, by the same rules.
+A table in which no method has a result from a container, as on a cluster without an engine, ranks its local rows by the
+same rules. Dense is no method in this: it has no rank.
 
 A run that `diverged` or is `invalid` says something of its method: that is the seed's result, and a repetition does not
 replace it. A run that was `interrupted`, ran out of time or memory, or `failed` says nothing, for the machine may have
@@ -74,7 +75,8 @@ def _settled(row: Row) -> int:
 def _alone(row: Row) -> str:
     """Return why a row is not ranked, whatever the others are; nothing if it may be."""
     if row.apart:
-        return "; ".join(filter(None, ("not made in a container", falls_short(row))))
+        where = "made in a container, unlike what is ranked" if row.runner == "docker" else "not made in a container"
+        return "; ".join(filter(None, (where, falls_short(row))))
     if row.failed:
         return failures(row)
     return lacks(row) or falls_short(row)

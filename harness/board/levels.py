@@ -15,10 +15,7 @@ from harness.board.scale import Scale, scale_of
 from harness.board.sequential import Followed, Look
 from harness.board.spending import Plan
 from harness.board.statistics import LEVEL
-from harness.board.tables import Row, Table, result
-
-REFERENCE = "dense"
-"""The method that is no competitor: it has no rank, and others are compared with it."""
+from harness.board.tables import REFERENCE, Row, Table, result
 
 
 @dataclass

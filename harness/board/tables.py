@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from harness.board.levels import Level
 
 
+REFERENCE = "dense"
+"""The method that is no competitor: it has no rank, and others are compared with it."""
+
+
 @dataclass
 class Row:
     """One method at one sparsity in one table.
@@ -32,7 +36,7 @@ class Row:
         statuses: How often each status is the last word on a seed.
         newer: How many later runs of other code, data or environment ended without a verdict, by status.
         superseded: How many records are replaced by a newer one of the same run, or by newer code.
-        apart: Whether it is local in a table that has verified rows: tested apart, with no rank.
+        apart: Whether it is local in a table that ranks verified rows, or the reverse: it has no rank.
         required: How many seeds, counted from 0, its level requires.
         unranked: Why it is not ranked, in words; empty if it is, or would be if it were no reference.
         place: Its rank interval; None where it is not ranked.
@@ -164,8 +168,9 @@ class Table:
 
     @property
     def local(self) -> bool:
-        """Whether none of its rows was made in a container: then local ones are ranked."""
-        return all(row.runner != "docker" for row in self.rows)
+        """Whether no method, dense aside, has a result from a container: then local rows are ranked."""
+        verified = (row for row in self.rows if row.runner == "docker" and row.name != REFERENCE)
+        return not any(row.runs or row.failed for row in verified)
 
     @property
     def title(self) -> str:

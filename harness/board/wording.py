@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 from harness.board import published, sampling, units
 from harness.board.escape import Markdown
-from harness.board.levels import REFERENCE
 from harness.board.published import Published
-from harness.board.tables import Row, Table, in_words
+from harness.board.tables import REFERENCE, Row, Table, in_words
 from harness.board.usage import Usage
 from harness.records import Record, metrics
 from harness.records.metrics import ACCURACY, Metric

@@ -115,8 +115,9 @@ def _train(planned: Planned, request: dict[str, Any], folder: Path, tell: Tell) 
     except RefusedError as refused:
         return _empty(request, refused.status, refused.reason)
     except OSError as error:
-        started = isinstance(error.filename, str) and not Path(error.filename).is_relative_to(folder)  # e.g. Python
-        raise unwritable(f"{error.filename if started else f'output {folder}'}: cannot be used", error) from None
+        place = Path(error.filename) if isinstance(error.filename, str) else folder  # or a Python that cannot start
+        ours = place.is_relative_to(folder) or folder.is_relative_to(place)
+        raise unwritable(f"{f'output {folder}' if ours else place}: cannot be used", error) from None
 
 
 def _hand_over(checkpoint: Path, successor: Planned, tell: Tell) -> None:
@@ -235,8 +236,7 @@ def _record(request: dict[str, Any], folder: Path, ending: Ending) -> Record:
     except (OSError, RecordError) as error:
         return _empty(request, ending.status or "failed", ending.reason or f"the run left no valid record: {error}")
     if record["key"] != request["key"]:
-        reason = ending.reason or "the run left a record of another run"
-        return _empty(request, ending.status or "failed", reason)
+        return _empty(request, ending.status or "failed", ending.reason or "the run left a record of another run")
     if ending.status is not None:
         record.update(status=ending.status, reason=ending.reason)
     return record

@@ -1,10 +1,10 @@
 """Seeds until resolved: which runs of a suite the next looks of a plan need (`harness.board.sequential`).
 
 Each level is tested as the board tests it, on the suite's own rows. Those that are trained outside a container count as
-well: the board ranks none of them, but they take as many seeds. All rows get the seeds of the first look. After that a
-level gets the seeds of its next look, for the rows that have an undecided pair, until every pair is decided, the level
-can show the margin, or the last look is taken. Everything follows from the records, so an interrupted suite resumes
-where it was.
+well: beside verified rows the board ranks none of them, but they take as many seeds. All rows get the seeds of the
+first look. After that a level gets the seeds of its next look, for the rows that have an undecided pair, until every
+pair is decided, the level can show the margin, or the last look is taken. Everything follows from the records, so an
+interrupted suite resumes where it was.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 from harness.board import aggregate, levels
-from harness.board.levels import REFERENCE, Level
+from harness.board.levels import Level
 from harness.board.spending import Plan
-from harness.board.tables import Row, Table
+from harness.board.tables import REFERENCE, Row, Table
 from harness.config import RunConfig
 from harness.errors import UsageError
 from harness.plan import grid
@@ -43,7 +43,7 @@ class State:
             return ""
         return (
             "UNTIL takes its looks at the rows of this suite, local ones among them; the board ranks local rows only "
-            "in a table in which no row was made in a container"
+            "in tables without verified ones"
         )
 
 

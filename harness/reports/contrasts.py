@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.board import units, wording
-from harness.board.tables import mean_of_known
+from harness.board.statistics import mean_of_known
 from harness.board.usage import hardware
 from harness.console import shown
 from harness.records import ruleset

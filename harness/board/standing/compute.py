@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.board import eligible
-from harness.board.levels import REFERENCE, Level
+from harness.board.levels import Level
 from harness.board.standing import draws, errors
 from harness.board.standing.declared import Cell, Declared
-from harness.board.tables import Row, Table
+from harness.board.tables import REFERENCE, Row, Table
 from harness.config import recipes
 from harness.records.metrics import Metric
 

@@ -39,13 +39,13 @@ function showAnswers() {
   const atLevel = answers.filter((answer) => state.levels.size === 0 || state.levels.has(answer.sparsity));
   const made = at("mark").value;
   const [shown, others] = [[], []];
-  for (const answer of atLevel) (!made || answer.mark === made ? shown : others).push(answer);
+  for (const answer of atLevel) (!made || !answer.mark || answer.mark === made ? shown : others).push(answer);
   fill("answers", ...shown.map((answer) => make("div", { class: "card" }, make("h3", {}, `At ${answer.level}`),
     make("dl", {}, ...answer.lines.flatMap(([name, words]) => [make("dt", {}, name), make("dd", {}, words)])))));
   const note = at("answers-hidden");
   note.hidden = answers.length > 0 && !others.length;
   note.textContent = !answers.length ? "Only the dense reference has been run on this task."
-    : `No answer from ${made} runs at ${others.map((answer) => percent(answer.sparsity)).join(", ")}: ${made === "verified" ? "no row of this table was made in a container" : "only rows made in a container are ranked"}.`;
+    : `No answer from ${made} runs at ${others.map((answer) => percent(answer.sparsity)).join(", ")}: this table ranks ${others[0]?.mark} rows.`;
 }
 // The first press of a level, when all are shown, leaves it alone; the next ones add to it or take away.
 function toggleLevel(level) {
