@@ -59,7 +59,7 @@ def _grid(table: Table) -> str:
     rows = []
     with_dense = any(0.0 in line for line in lines.values())
     for (method, runner), line in sorted(lines.items(), key=order):
-        name = method if runner == "docker" or table.local else f"{method} (local)"
+        name = method if runner == "docker" else f"{method} (local)"
         # the dense reference has no sparsity, so it has a column of its own
         dense = [wording.score(line.get(0.0))] if with_dense else []
         sparse = [wording.ranked_score(line.get(level)) for level in levels]
