@@ -152,6 +152,20 @@ def test_a_method_that_lacks_a_cell_is_listed_and_not_placed(six, missing):
             assert one == other or made.wins[one, other] == full.wins[one, other]
 
 
+def test_a_task_of_local_rows_fills_its_cell_and_is_named(two):
+    values = drawn(6, "ab")
+    found = [each | {"runner": "local"} if each["dataset"] == "b" else each for each in records(values)]
+    made, verified = standing.make(of(found).tables, two), stand(values, two)
+    assert made.wins == verified.wins
+    assert (made.local, verified.local) == ({"b/convnet"}, set())
+    assert "Local, as the table ranks rows made outside of a container: b/convnet." in words.about(made)
+    assert not any("Local" in line for line in words.about(verified))
+    told = [
+        {row["local_tasks"] for row in csv.DictReader(io.StringIO(words.csv_text(one)))} for one in (made, verified)
+    ]
+    assert told == [{"b/convnet"}, {""}]
+
+
 def test_a_failure_on_a_seed_that_is_not_required_keeps_from_a_place(two):
     values = drawn(2, "ab")
     made = standing.make(of([*records(values), run("set", "a", 9, None)]).tables, two)

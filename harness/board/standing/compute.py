@@ -71,7 +71,7 @@ class Standing:
         shown: For each of these pairs, in how many cells the first is shown to be better by the test of its level.
         metrics: What the runs of its cells are compared by.
         boundless: Metrics of tables that fill no cell, since nothing says how far from the best a result is.
-        local: Tasks with a table that has no row made in a container.
+        local: Tasks whose tables rank local rows.
     """
 
     declared: Declared

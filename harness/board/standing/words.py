@@ -24,7 +24,9 @@ def about(standing: Standing | None) -> list[str]:
     cells = f"{_count(len(declared.cells), 'cell')} of {_count(declared.tasks, 'task')}, {declared.ruleset}"
     lines = [f"Version {declared.version} of the cells: {cells}; {standing.found} with records here."]
     if standing.local:
-        lines.append(f"Local, as no row of the table was made in a container: {', '.join(sorted(standing.local))}.")
+        lines.append(
+            f"Local, as the table ranks rows made outside of a container: {', '.join(sorted(standing.local))}."
+        )
     few = declared.tasks < FEWEST_TASKS
     if few:
         lines.append(
@@ -101,7 +103,17 @@ def _count(number: int, thing: str) -> str:
 def csv_text(standing: Standing | None) -> str:
     """Return the standing as CSV: a line per submitted method, and three columns per placed method for the matrix."""
     others = [line.method for line in standing.placed] if standing else []
-    names = ["version", "tasks", "cells", "method", "cells_with_results", "placed", "not_placed_because", "wins"]
+    names = [
+        "version",
+        "tasks",
+        "local_tasks",
+        "cells",
+        "method",
+        "cells_with_results",
+        "placed",
+        "not_placed_because",
+        "wins",
+    ]
     names += ["improvability", "improvability_low", "improvability_high", "rank_first", "rank_last"]
     names += ["area", *(f"profile_{factor:g}" for factor in FACTORS)]
     names += [f"{what} {other}" for other in others for what in ("wins_over", "shown_better_than", "shown_worse_than")]
@@ -115,7 +127,8 @@ def csv_text(standing: Standing | None) -> str:
 
 def _cells(standing: Standing, line: Line) -> list[str]:
     declared = standing.declared
-    cells = [str(declared.version), str(declared.tasks), str(len(declared.cells)), line.method, str(line.cells)]
+    cells = [str(declared.version), str(declared.tasks), ", ".join(sorted(standing.local)), str(len(declared.cells))]
+    cells += [line.method, str(line.cells)]
     cells += [yes_no(not line.why), line.why, units.exact(line.wins), *_figures(line.figures)]
     for other in standing.placed:
         pair = (line.method, other.method)
