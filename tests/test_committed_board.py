@@ -5,6 +5,7 @@ import os
 import random
 import shlex
 import subprocess
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -235,6 +236,12 @@ def test_what_readme_says_over_five_tasks(every, tables, on_gpu):
     assert (ranked["gmp_uniform"], ranked["lth_rewind"]) == ((1, 9), (5, 11))
     never = [name for name in ranked if not any(made.shown[other, name] for other in ranked if other != name)]
     assert sorted(never) == ["gmp", "granet_s0", "lr_rewind"]
+    # "Over the four verified tasks alone"
+    cells = tuple(each._replace(weight=each.weight * 5 / 4) for each in made.declared.cells if each.device == "cpu")
+    verified = standing.make(tables, replace(made.declared, tasks=4, cells=cells))
+    alone = {line.method: (line.figures.interval.first, line.figures.interval.last) for line in verified.placed}
+    assert (alone["static"], alone["rigl"], alone["granet"]) == ((7, 11), (5, 11), (1, 5))
+    assert verified.local == set()
     shown = made.shown
     assert (shown["gmp", "rigl"], shown["granet", "rigl"]) == (9, 7)
     assert (shown["gmp", "granet"], shown["granet", "gmp"]) == (1, 0)
