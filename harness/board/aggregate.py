@@ -46,8 +46,9 @@ def tables(files: Files) -> list[Table]:
         groups[key][_canonical(row)][name] = record
     for key, table in found.items():
         table.rows = [_row(candidates) for candidates in groups[key].values()]
+        local = table.local
         for each in table.rows:
-            each.apart = (each.runner == "docker") == table.local
+            each.apart = (each.runner == "docker") == local
         _tell_methods_apart(table.rows)
         levels.rank(table)
     ordered = [found[key] for key in sorted(found, key=lambda key: (_order(found[key]), key))]
