@@ -17,7 +17,7 @@ RUN = ["key", "method", "dataset", "model", "sparsity", "seed"]
 def folder(tmp_path_factory):
     """A few committed records, one of them with what only some runs have."""
     folder = tmp_path_factory.mktemp("records")
-    for path in sorted(RECORDS.glob("*-0.9-s[01]-*.json"))[:6]:
+    for path in sorted(RECORDS.glob("fashion_mnist-convnet-*-0.9-s[01]-*.json"))[:6]:
         (folder / path.name).write_bytes(path.read_bytes())
     changed = json.loads(path.read_text())
     changed["metrics"]["active_neurons"] = {name: number for number, name in enumerate(_names(changed))}
