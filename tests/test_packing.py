@@ -79,6 +79,18 @@ def test_a_run_of_several_processes_takes_the_cores_of_all_and_has_its_gpus_alon
     assert [planned.run.packed for (planned,) in share(chains, jobs, print)[1]] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("threads", "jobs", "crowded"), [(None, 2, True), (None, 1, False), (1, 2, False), (1, 3, True)]
+)
+def test_more_threads_than_cores_are_told_before_anything_is_trained(threads, jobs, crowded, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    chains, told = [[Planned(run(recipe={"threads": threads}), None, None, None, None)] for _ in range(jobs)], []
+    share(chains, jobs, told.append)
+    each = "1 thread" if threads else "2 threads"
+    said = f"{jobs} runs at a time on {each} each crowd 2 cores and can be several times slower: fewer at a time "
+    assert told == [f"{said}avoid that, or recipe.threads=1, which is part of a run's key"][:crowded]
+
+
 def test_a_run_that_cannot_start_is_left_to_say_so_itself(capsys):
     found = best(run(recipe={"threads": 1, "augment": "twirl"}), most=2, seconds=0.1)
     assert found == Packing(1)

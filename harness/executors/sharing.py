@@ -1,9 +1,11 @@
 """Decides how many runs share this machine at a time."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from harness.config import RunConfig
 from harness.executors import packing
 from harness.machine import gpus
 from harness.plan.planned import Planned
@@ -17,7 +19,7 @@ def share(chains: Sequence[Sequence[Planned]], jobs: int | None, tell: Callable[
     Args:
         chains: What is to be trained, finished runs among it.
         jobs: Chains at a time; None for as many as are fastest here, by trying (`harness.executors.packing`).
-        tell: Takes a line on each try.
+        tell: Takes a line on each try, and on processors that have too few cores for so many.
 
     Returns:
         The number at a time, and the chains with ``packed`` set.
@@ -29,6 +31,8 @@ def share(chains: Sequence[Sequence[Planned]], jobs: int | None, tell: Callable[
         most = math.ceil(len(chains) / places)
         jobs = places * packing.best(missing[0], most=most, tell=tell).jobs if missing else 1
     packed = math.ceil(jobs / places)
+    if missing and not on_cuda and jobs > 1:
+        _warn(missing[0], jobs, tell)
 
     def mark(planned: Planned) -> Planned:  # others of its node may be of other jobs, which who sent it knows
         if planned.run.device == "cuda" and planned.run.nproc > 1:  # has its GPUs alone
@@ -36,3 +40,15 @@ def share(chains: Sequence[Sequence[Planned]], jobs: int | None, tell: Callable[
         return replace(planned, run=replace(planned.run, packed=max(packed, planned.run.packed)))
 
     return jobs, [[mark(planned) for planned in chain] for chain in chains]
+
+
+def _warn(run: RunConfig, jobs: int, tell: Callable[[str], None]) -> None:
+    """Say that so many runs want more threads than there are cores: each then waits for threads of the others."""
+    cores = len(os.sched_getaffinity(0))
+    each = run.nproc * run.recipe.threads if run.recipe.threads else cores
+    if jobs * each > cores:
+        threads = "1 thread" if each == 1 else f"{each} threads"
+        tell(
+            f"{jobs} runs at a time on {threads} each crowd {cores} cores and can be several times slower: fewer at a "
+            f"time avoid that, or recipe.threads={max(1, cores // jobs)}, which is part of a run's key"
+        )
