@@ -13,7 +13,7 @@ from harness.board.levels import Level
 from harness.board.pairs import FEWEST_SEEDS, compare
 from harness.board.scale import Scale, scale_of
 from harness.board.statistics import LEVEL
-from harness.board.tables import Row, Table, result
+from harness.board.tables import REFERENCE, Row, Table, result
 
 
 class Apart(NamedTuple):
@@ -48,7 +48,7 @@ def tested(table: Table, level: Level) -> list[Apart]:
     if not level.ranked:
         return []
     local = [row for row in table.rows if row.apart and row.sparsity == level.sparsity and row.runs]
-    return [_against(row, level, scale_of(table)) for row in local if row.name != "dense"]
+    return [_against(row, level, scale_of(table)) for row in local if row.name != REFERENCE]
 
 
 def told(table: Table) -> list[str]:

@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from harness.board.tables import Table, result
+from harness.board.tables import REFERENCE, Table, result
 from harness.records.metrics import ACCURACY
 
 
@@ -29,7 +29,7 @@ def scale_of(table: Table) -> Scale:
         return Scale()
     rows = [row for row in table.rows if row.runs]
     rows = [row for row in rows if not row.apart] or rows  # verified ones alone may all have failed
-    rows = [row for row in rows if row.name == "dense"] or rows
+    rows = [row for row in rows if row.name == REFERENCE] or rows
     # of all runs, whether or not their rows turn out to be ranked
     means = [math.fsum(map(result, row.runs.values())) / len(row.runs) for row in rows]
     best: float = max(means, key=table.metric.gain, default=1.0)

@@ -86,19 +86,16 @@ def times(row: Row) -> str:
 def per_hardware(row: Row) -> dict[str, str]:
     """Return time, memory and energy of a row by column name; one value per kind of hardware."""
 
-    def told(say: Callable[[float | None], str], part: str) -> str:
-        return "; ".join(say(getattr(usage, part)) for usage in used.values()) or "–"
-
-    def marked(say: Callable[[float | None], str], part: str) -> str:
+    def told(say: Callable[[float | None], str], part: str, disturbed: str = " †") -> str:
         values = ((usage, getattr(usage, part)) for usage in used.values())
-        shown = [say(found) + ("" if usage.undisturbed or found is None else " †") for usage, found in values]
+        shown = [say(found) + ("" if usage.undisturbed or found is None else disturbed) for usage, found in values]
         return "; ".join(shown) or "–"
 
     used: dict[str, Usage] = row.usage
     return {
-        "wall-clock": marked(units.seconds, "seconds"),
-        "peak memory": told(units.memory, "peak_memory_bytes"),
-        "energy": marked(units.energy, "energy_joules"),
+        "wall-clock": told(units.seconds, "seconds"),
+        "peak memory": told(units.memory, "peak_memory_bytes", disturbed=""),
+        "energy": told(units.energy, "energy_joules"),
         "hardware": "; ".join(used) or "–",
     }
 

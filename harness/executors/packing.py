@@ -125,7 +125,12 @@ def _carried(run: RunConfig) -> int:
     cores = len(os.sched_getaffinity(0))
     if run.device == "cuda":  # a run of several processes has its GPUs alone
         return MOST_ON_A_GPU if run.nproc == 1 else 1
-    return max(1, cores // (run.nproc * (run.recipe.threads or cores)))
+    return max(1, cores // threads(run, cores))
+
+
+def threads(run: RunConfig, cores: int) -> int:
+    """Return how many threads a run takes: the recipe's in each of its processes, else all cores, which they share."""
+    return run.nproc * run.recipe.threads if run.recipe.threads else cores
 
 
 def _measure(run: RunConfig, jobs: int, seconds: float, gpu: gpus.Gpu | None) -> float:

@@ -45,7 +45,7 @@ def share(chains: Sequence[Sequence[Planned]], jobs: int | None, tell: Callable[
 def _warn(run: RunConfig, jobs: int, tell: Callable[[str], None]) -> None:
     """Say that so many runs want more threads than there are cores: each then waits for threads of the others."""
     cores = len(os.sched_getaffinity(0))
-    each = run.nproc * run.recipe.threads if run.recipe.threads else cores
+    each = packing.threads(run, cores)
     if jobs * each > cores:
         threads = "1 thread" if each == 1 else f"{each} threads"
         tell(
