@@ -1,7 +1,9 @@
 """Errors that a user can act on."""
 
 import difflib
+import traceback
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 _NEAR = 0.65  # of difflib: one letter of three may differ; snip is not set_itop
 _LONGEST = 80  # characters of a value in a message
@@ -14,6 +16,10 @@ class UsageError(ValueError):
 
 class UnfitError(UsageError):
     """A method that cannot be trained at this sparsity, on this model or under this budget, whatever its settings."""
+
+
+class BuilderError(UsageError):
+    """The function that makes a model raised an error, as one may for too few channels."""
 
 
 def unknown(kind: str, value: object, allowed: Iterable[str], meant: Mapping[str, str] | None = None) -> UsageError:
@@ -49,6 +55,21 @@ def message(error: BaseException) -> str:
         return str(error).encode(errors="backslashreplace").decode()
     except Exception:
         return ""
+
+
+def reason(error: BaseException, path: Path | str) -> str:
+    """Say in one line what went wrong in code of others, and on which line of its file.
+
+    Args:
+        error: What it raised, or what was raised over something that it returned.
+        path: The file.
+    """
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    text = str(error.msg) if isinstance(error, SyntaxError) else message(error)
+    where = f"line {lines[-1]}: " if lines else ""
+    return where + " ".join(f"{type(error).__name__}: {text}".split())[:300]
 
 
 def short(value: object) -> str:

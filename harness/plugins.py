@@ -11,14 +11,13 @@ import importlib.util
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.errors import UsageError, message, short, unknown
+from harness.errors import UsageError, reason, short, unknown
 from harness.records.source import asked_for, is_plain, source_digest
 from methods import Method, entry_points, registry
 
@@ -143,21 +142,6 @@ def unusable(method: Method, error: Exception) -> UsageError:
     """Build the error for a method that raised, or returned what nothing can be made of, before its run."""
     why = reason(error, inspect.getfile(type(method)))
     return UsageError(f"method {method.name!r} cannot be planned: {why}")
-
-
-def reason(error: BaseException, path: Path | str) -> str:
-    """Say in one line what went wrong in a plug-in, and on which line of its file.
-
-    Args:
-        error: What its code raised, or what was raised over something that it returned.
-        path: The file.
-    """
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines.append(error.lineno)
-    text = str(error.msg) if isinstance(error, SyntaxError) else message(error)
-    where = f"line {lines[-1]}: " if lines else ""
-    return where + " ".join(f"{type(error).__name__}: {text}".split())[:300]
 
 
 def _split(group: str, text: str) -> tuple[Path, str]:

@@ -4,7 +4,7 @@ from harness.budget.inputs import Inputs
 from harness.tasks.models import MODELS
 
 SIGNALS, TEXT = Inputs((1, 40)), Inputs((32,), 256)
-_OTHERS = {"conv1d": SIGNALS, "gru": SIGNALS, "gpt_tiny": TEXT, "gpt_small": TEXT, "llama_60m": TEXT}
+_OTHERS = {"conv1d": SIGNALS, "gru": SIGNALS, "gpt_nano": TEXT, "gpt_tiny": TEXT, "gpt_small": TEXT, "llama_60m": TEXT}
 
 
 def inputs_of(name, side=32):

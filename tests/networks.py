@@ -56,6 +56,30 @@ class Attentive(nn.Module):
         return self.head(rows.mean(1))
 
 
+class Grouped(nn.Module):
+    """Attention and products as language models call them: with a scale, a mask, and keys for two heads each."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.value = nn.Linear(24, 32), nn.Linear(24, 16), nn.Linear(24, 16)
+        self.bias = nn.Parameter(torch.zeros(64))
+        self.mix, self.head = nn.Parameter(torch.randn(32, 32) * 0.2), nn.Linear(32, CLASSES)
+
+    def forward(self, images):
+        rows = images.transpose(1, 2).flatten(2)
+        query, key, value = (
+            layer(rows).view(*rows.shape[:2], -1, 8).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        mask = self.bias.view(8, 8).masked_fill(torch.ones(8, 8, dtype=torch.bool, device=rows.device).triu(1), -1e9)
+        tokens = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=0.1, enable_gqa=True)
+        tokens = F.scaled_dot_product_attention(tokens, key, value, is_causal=True, scale=0.2, enable_gqa=True)
+        key, value = key.repeat_interleave(2, 1).flatten(0, 1), value.repeat_interleave(2, 1)
+        scores = torch.baddbmm(mask.expand(len(key), -1, -1), key, tokens.flatten(0, 1).mT, beta=0.5, alpha=0.1)
+        mixed = (scores.view(len(rows), 4, 8, 8).softmax(-1) @ value).transpose(1, 2).flatten(2)
+        mean = mixed.mean(1)
+        return self.head(torch.addmm(mean, mean, self.mix, beta=0.5, alpha=2.0))
+
+
 class Latent(nn.Module):
     """Learned queries, projected for each image, that attend to rows of pixels."""
 
@@ -223,6 +247,7 @@ COUNTED = {
     "bare": Bare,
     "attention": lambda: Attentive(need_weights=False),
     "attention_with_weights": lambda: Attentive(need_weights=True),
+    "grouped": Grouped,
     "encoder": Encoder,
     "lstm_cell": lambda: Recurrent(nn.LSTMCell),
     "gru_cell": lambda: Recurrent(nn.GRUCell),

@@ -131,7 +131,7 @@ def test_local_rows_are_ranked_by_the_same_rules_where_no_row_was_made_in_a_cont
     local = [record | {"runner": "local"} for record in copy.deepcopy([*ABOVE, *BELOW, *runs("set", (0.95, 0.951))])]
     assert ranks(local) == {"rigl": "1", "static": "2", "set": "–"}
     assert rows(local)["set"].unranked == "of the seeds 0 to 2, 2 is not done"
-    said = "No method was run in a container: local rows are ranked among themselves, and none is verified."
+    said = "No method has a result from a container: local rows are ranked among themselves, and none is verified."
     assert said in markdown(of(local))
     assert {row["verified"] for row in csv.DictReader(io.StringIO(csv_text(of(local))))} == {"no"}
     assert said not in markdown(of(ABOVE))

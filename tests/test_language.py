@@ -169,7 +169,9 @@ def test_the_models_have_the_published_sizes_but_for_the_vocabulary():
     assert sizes["llama_60m"] + 2 * (32_000 - 256) * 512 == 58_073_600
 
 
-@pytest.mark.parametrize(("name", "device"), [("gpt_tiny", "cpu"), ("gpt_small", "meta"), ("llama_60m", "meta")])
+@pytest.mark.parametrize(
+    ("name", "device"), [("gpt_nano", "cpu"), ("gpt_tiny", "meta"), ("gpt_small", "meta"), ("llama_60m", "meta")]
+)
 def test_the_ledger_is_torch_s_count_and_a_tied_head_is_a_product_too(name, device):
     model = built(name, 64, 1.0, device)
     found = measure(model, inputs(64))
@@ -177,10 +179,10 @@ def test_the_ledger_is_torch_s_count_and_a_tied_head_is_a_product_too(name, devi
         model.to("meta")(torch.zeros(2, 64, dtype=torch.int64, device="meta"))
     assert found.dense == counter.get_total_flops() / 2
     assert found.training([layer.weights for layer in found.layers]) == 3 * found.dense
-    maskable = {"gpt_tiny": 786_432, "gpt_small": 84_934_656, "llama_60m": 25_296_896 + 256 * 512}
+    maskable = {"gpt_nano": 196_608, "gpt_tiny": 786_432, "gpt_small": 84_934_656, "llama_60m": 25_296_896 + 256 * 512}
     assert sum(layer.weights for layer in found.layers) == maskable[name]
     # What no mask makes cheaper: scores and weighted values of attention, and the head if it is the embedding.
-    form = {"gpt_tiny": (4, 128), "gpt_small": (12, 768), "llama_60m": (8, 512)}[name]
+    form = {"gpt_nano": (4, 64), "gpt_tiny": (4, 128), "gpt_small": (12, 768), "llama_60m": (8, 512)}[name]
     attention = 2 * form[0] * 2 * 64**2 * form[1]
     assert found.fixed == attention + (0 if name == "llama_60m" else 2 * 64 * 256 * form[1])
 

@@ -90,7 +90,7 @@ def test_answers_from_runs_other_than_those_requested_are_hidden_and_the_page_sa
 def test_a_table_of_local_rows_answers_for_them(browser, tmp_path):
     records = [*board(seeds=(0, 1, 2), sparsities=(0.9,)), *board(seeds=(0, 1), sparsities=(0.95,))]
     with Opened(browser, write_board(tmp_path, records)) as opened:
-        assert opened.page.inner_text("#local").startswith("No method was run in a container")
+        assert opened.page.inner_text("#local").startswith("No method has a result from a container")
         opened.page.select_option("#mark", "local")
         assert opened.page.locator("#answers h3").all_inner_texts() == ["At 90 % sparse", "At 95 % sparse"]
         opened.page.select_option("#mark", "verified")

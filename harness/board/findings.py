@@ -51,7 +51,7 @@ def points(size: float, level: Level, metric: Metric) -> str:
 def local(table: Table) -> str:
     """Say how each local row stands to the leader of its level, or that all rows are local; nothing without any."""
     if table.local and any(row.place for row in table.rows):
-        return "No method was run in a container: local rows are ranked among themselves, and none is verified."
+        return "No method has a result from a container: local rows are ranked among themselves, and none is verified."
     told = apart.told(table)
     return f"Made outside of a container, and tested apart: {'; '.join(told)}." if told else ""
 

@@ -17,10 +17,10 @@ READING = [
     (
         "Ranked are rows made in a container, with each required seed done (0, 1, 2, … as far as most rows of the "
         "level have them, at least three), on the code, data and image of most rows of the table; of the variants of "
-        "a method, the one nearest to its defaults. A table in which no method was run in a container ranks its local "
-        "rows by the same rules. All others are listed with the reason, lead nothing and change no test. A run that "
-        "diverged or broke the rules is its seed's result and keeps its row from a rank; one that was interrupted, "
-        "failed, or ran out of time or memory is to be repeated."
+        "a method, the one nearest to its defaults. A table in which no method has a result from a container ranks its "
+        "local rows by the same rules. All others are listed with the reason, lead nothing and change no test. A run "
+        "that diverged or broke the rules is its seed's result and keeps its row from a rank; one that was "
+        "interrupted, failed, or ran out of time or memory is to be repeated."
     ),
     (
         "Accuracy is the mean test accuracy of the last epoch over seeds, ± half a 95 % t-interval. The interval is "

@@ -16,7 +16,7 @@ from harness.budget.epoch import budget_samples, steps_per_epoch
 from harness.budget.kinds import Reference, kind
 from harness.budget.parts import select
 from harness.config import RunConfig
-from harness.errors import UnfitError, UsageError, first_line, unknown
+from harness.errors import BuilderError, UnfitError, UsageError, first_line, unknown
 from harness.plan.price import Price, price
 from harness.records import identity
 from harness.tasks import models
@@ -141,11 +141,8 @@ def _size(equal: str, costs: Costs, active: Sequence[int]) -> int:
 def _measured_at(run: RunConfig, width: int) -> Costs:
     try:
         return measured(_at(run, width))
-    except UsageError:
-        raise
-    except Exception as error:  # whatever a stranger's model raises when it has too few channels
-        why = f"{type(error).__name__}: {first_line(error)}"
-        raise UnfitError(f"model {run.model.name!r} cannot have width {width / len(_WIDTHS):g}: {why}") from None
+    except BuilderError as error:
+        raise UnfitError(f"model {run.model.name!r} cannot have width {width / len(_WIDTHS):g}: {error}") from None
 
 
 def _at(run: RunConfig, width: int) -> RunConfig:

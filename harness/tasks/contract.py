@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import generators, plugins
-from harness.errors import UsageError
+from harness import generators
+from harness.errors import UsageError, reason
 from harness.tasks import state
 from harness.tasks.base import Score, Task
 from harness.tasks.score import evaluating, problem
@@ -180,7 +180,7 @@ def _named(task: Task, part: str) -> Iterator[None]:
             warnings.filterwarnings("error", message="Using a target size")
             yield
     except Exception as error:  # its author's code
-        why = plugins.reason(error, inspect.getfile(type(task)))
+        why = reason(error, inspect.getfile(type(task)))
         raise _broken(task, part, f"fails: {why}") from None
 
 

@@ -98,7 +98,7 @@ class Follow(TorchDispatchMode):
         if formula is not None:
             if any(tensor.is_complex() for tensor in inputs):
                 self.found.unknown.add(f"{operators.name_of(func)} of complex numbers")
-            return self._product(formula(result, *args, **kwargs))
+            return self._product(formula(result, *args))
         if operators.depends_on_shapes_only(func):
             return Facts()
         operation = self._operation(func, args, kwargs, known, result=result)

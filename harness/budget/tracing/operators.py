@@ -79,7 +79,10 @@ PRODUCTS: dict[Any, Callable[..., Product]] = {
     aten._scaled_dot_product_cudnn_attention: _attention,
     aten._scaled_dot_product_fused_attention_overrideable: _attention,
 }
-"""Formulas by operator; each takes the result and the operator's arguments."""
+"""Formulas by operator; each takes the result and the operator's arguments by place.
+
+Those by name, such as a scale, a mask of attention or `alpha`, change no number of multiply-accumulates.
+"""
 
 COPIES = frozenset(
     getattr(aten, name)

@@ -204,7 +204,8 @@ def _require_followed(model: nn.Module, follow: Follow, result: Any, shape: tupl
     name, mode = type(model).__name__, "training" if model.training else "evaluation"
     samples, outputs = shape
     if not isinstance(result, Tensor):
-        raise UsageError(f"{name} returns a {type(result).__name__} in {mode} mode, not one tensor")
+        hint = ": wrap it in a module that returns the logits" if hasattr(result, "logits") else ""
+        raise UsageError(f"{name} returns a {type(result).__name__} in {mode} mode, not one tensor{hint}")
     found = tuple(result.shape)
     if found[:1] != (samples,) or (outputs is not None and found != (samples, *outputs)):
         rest = "..." if outputs is None else ", ".join(map(str, outputs))

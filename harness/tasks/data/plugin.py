@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.errors import UsageError
-from harness.plugins import reason
+from harness.errors import UsageError, reason
 from harness.records.metrics import CLASSIFICATION
 from harness.records.source import source_digest
 from harness.tasks import base

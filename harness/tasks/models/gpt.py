@@ -183,7 +183,8 @@ def _decoder(name: str, form: Form, classes: int, shape: Any, width: float) -> D
 def gpt_nano(classes: int, shape: Any, width: float = 1.0) -> nn.Module:
     """`gpt_tiny` at half its width, 4 blocks of width 64 with 4 heads: 196,608 maskable weights.
 
-    Our choice of sizes, for boards of hundreds of runs on a CPU. ``width`` multiplies the widths of heads and perceptrons.
+    Our choice of sizes, for boards of hundreds of runs on a CPU. ``width`` multiplies the widths of heads and
+    perceptrons.
     """
     return _decoder("gpt_nano", Form(4, 4, 64, 256, rotary=True), classes, shape, width)
 
