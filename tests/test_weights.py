@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from harness.audit import counts
 from harness.budget.measure import measure
-from harness.errors import UsageError
+from harness.errors import UnfitError, UsageError
 from harness.training.prepare import sized
 
 
@@ -230,6 +230,26 @@ def test_a_network_that_branches_on_values_is_traced_with_them():
     costs = measure(Odd(lambda model, scores: scores if scores.isfinite().all() else scores * 0), SHAPE)
     assert [(layer.name, layer.uses) for layer in costs.layers] == [("body.weight", 1)]
     assert costs.host_random
+
+
+BY_INPUT = {"bare": {"matrix"}, "dimensions": {"up.weight"}, "grouped": {"mix"}, "tied": {"entry.weight"}}
+"""Matrices that inputs are multiplied by as they are, a transposed convolution, a matrix used both ways."""
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_weights_whose_first_dimension_is_not_that_of_the_outputs_are_told(name):
+    layers = measure(COUNTED[name](), SHAPE).layers
+    assert {layer.name for layer in layers if not layer.by_output} == BY_INPUT.get(name, set())
+
+
+@pytest.mark.parametrize(("method", "init_fan"), [("srigl", "layer"), ("sr_ste", "layer"), ("static", "mask")])
+def test_what_goes_by_the_inputs_of_each_output_is_refused_where_these_are_not_a_row(method, init_fan, monkeypatch):
+    run = run_of(monkeypatch, COUNTED["grouped"], method)
+    run.sparsity, run.model.init_fan = 0.5, init_fan
+    with pytest.raises(UnfitError, match=rf"({method}|init_fan).*first dimension of mix is not that of the outputs"):
+        sized(run)
+    run.dense_layers = ["mix"]
+    assert "mix" not in {layer.name for layer in sized(run).costs.layers}
 
 
 def test_a_large_network_is_planned(monkeypatch):

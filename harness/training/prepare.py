@@ -18,7 +18,7 @@ from harness.budget.parts import Layers
 from harness.budget.schedule import Schedule
 from harness.budget.size import Budget, size
 from harness.config import RunConfig
-from harness.errors import UsageError
+from harness.errors import UnfitError, UsageError
 from harness.tasks import base, data
 from harness.training.architecture import Architecture, measured, single_sample_error
 from harness.training.ranks import smallest_part
@@ -91,6 +91,7 @@ def sized(run: RunConfig) -> Sized:
     dataset = asdict(run.dataset)
     data.check_recipe(dataset, run.recipe.augment, run.recipe.label_smoothing)
     costs, reference = measured(run), reference_costs(run)
+    _check_outputs(run, costs)
     if run.graph and costs.host_random:
         raise UsageError(
             f"graph=true would repeat what {run.model.name} draws at random (or decides) on the host in one step for "
@@ -127,6 +128,22 @@ def reference_costs(run: RunConfig) -> Costs:
         UsageError: See `measured`.
     """
     return measured(replace(run, model=replace(run.model, width=1.0)) if run.reference else run)
+
+
+def _check_outputs(run: RunConfig, costs: Costs) -> None:
+    """Refuse what goes by the inputs of each output where a weight's first dimension is not that of the outputs."""
+    if run.method.masked and run.method.pattern(1 - run.sparsity) is not None:
+        what = f"method {run.method.name!r} keeps a pattern along the inputs of each output"
+    elif run.model.init_fan == "mask":
+        what = "model.init_fan=mask scales weights by the inputs of each output"
+    else:
+        return
+    if by_input := [layer.name for layer in costs.layers if not layer.by_output]:
+        named = by_input[0] if len(by_input) == 1 else f"{by_input[0]} and {len(by_input) - 1} more"
+        raise UnfitError(
+            f"{what}, and the first dimension of {named} is not that of the outputs (a transposed convolution, or "
+            f"inputs @ weight): what shall stay dense must be named, dense_layers=[{by_input[0]}]"
+        )
 
 
 def _check_densities(run: RunConfig, costs: Costs, reference: Costs) -> list[str]:

@@ -87,7 +87,7 @@ class Topology:
         if self._has("redraws"):
             probing.redraw(self._run, model, self.masks)
         if self._run.model.init_fan == "mask":
-            scale_by_fan_in(model, self._layers, self.masks)
+            scale_by_fan_in(self._layers, self.masks)
         self.masks.begin()
         self.begun = True
         self.charge()

@@ -17,7 +17,7 @@ from harness.budget.tracing import findings, operators
 from harness.budget.tracing.findings import Findings
 from harness.budget.tracing.meetings import UNKNOWN, Bearing, Operand, Operation
 from harness.budget.tracing.operators import Product
-from harness.budget.tracing.spans import Source, extent, run_of
+from harness.budget.tracing.spans import Source, extent, run_of, sums_rows
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Follow(TorchDispatchMode):
         super().__init__()
         self.found = Findings()
         self._dimensions = {name: parameter.dim() for name, parameter in parameters.items()}
+        self._rows = {name: each.numel() // len(each) for name, each in parameters.items() if each.dim() and len(each)}
         self._matrices = frozenset(name for name, parameter in parameters.items() if extent(parameter) > 1)
         self._samples = len(inputs)
         self._own = {_key(parameter): name for name, parameter in parameters.items()}
@@ -145,11 +146,8 @@ class Follow(TorchDispatchMode):
         if not (func.is_view or times or chooses or func.overloadpacket in operators.COPIES):
             return frozenset()
         least = {times: 2, chooses: 3}.get(True, len(inputs[0].shape) + 1)  # of a vector nothing is a matrix
-        new = (
-            facts.source.parameter
-            for facts, tensor in zip(known, inputs, strict=True)
-            if facts.source and extent(tensor) >= least
-        )
+        pairs = zip(known, inputs, strict=True)
+        new = (facts.source.parameter for facts, tensor in pairs if facts.source and extent(tensor) >= least)
         return frozenset(new).union(*(facts.mixed for facts in known))
 
     def _product(self, product: Product) -> Facts:
@@ -157,7 +155,7 @@ class Follow(TorchDispatchMode):
         self.found.macs += product.macs
         known = [self._of(operand) for operand in product.operands]
         themselves = []
-        for operand, facts in zip(product.operands, known, strict=True):
+        for operand, facts, summed in zip(product.operands, known, product.summed, strict=True):
             self._refuse(facts.mixed, findings.MIXED)
             if facts.source is None:
                 # Activations carry what was added to them; as a kernel they would stand for their parameters.
@@ -174,6 +172,8 @@ class Follow(TorchDispatchMode):
                 themselves.append(name)
                 self.found.uses[name][run] += product.macs
                 self.found.roles[name].add(product.role)
+                if not sums_rows(operand, summed, facts.source, self._rows[name]):
+                    self.found.by_input.add(name)
             elif extent(operand) > 1:
                 self._refuse([name], findings.FLAT)
         if len(themselves) > 1:

@@ -20,11 +20,13 @@ class Product:
         macs: Its multiply-accumulates.
         operands: The tensors that are multiplied; a kernel comes last.
         role: What kind of product it is. A weight with two roles belongs to layers of different kinds.
+        summed: The side of each operand along which it is summed.
     """
 
     macs: int
     operands: tuple[Tensor, ...]
     role: str
+    summed: tuple[int, ...]
 
 
 CONVOLUTION, MATRIX, ATTENTION = "convolution", "matrix product", "attention"
@@ -34,11 +36,13 @@ def _convolution(out: Tensor, images: Tensor, kernel: Tensor, *rest: Any) -> Pro
     transposed = bool(rest[4])  # after bias, stride, padding and dilation
     positions = images if transposed else out
     macs = kernel.numel() * images.shape[0] * math.prod(positions.shape[2:])
-    return Product(macs, (images, kernel), f"transposed {CONVOLUTION}" if transposed else CONVOLUTION)
+    if transposed:
+        return Product(macs, (images, kernel), f"transposed {CONVOLUTION}", (1, 0))
+    return Product(macs, (images, kernel), CONVOLUTION, (1, 1))
 
 
 def _matrix(out: Tensor, one: Tensor, other: Tensor, *_: Any) -> Product:
-    return Product(out.numel() * one.shape[-1], (one, other), MATRIX)
+    return Product(out.numel() * one.shape[-1], (one, other), MATRIX, (-1, max(-2, -other.dim())))
 
 
 def _added(out: Tensor, _: Tensor, one: Tensor, other: Tensor, *__: Any) -> Product:
@@ -46,17 +50,18 @@ def _added(out: Tensor, _: Tensor, one: Tensor, other: Tensor, *__: Any) -> Prod
 
 
 def _summed(out: Tensor, _: Tensor, one: Tensor, other: Tensor, *__: Any) -> Product:
-    return Product(one.numel() * other.shape[-1], (one, other), MATRIX)
+    return Product(one.numel() * other.shape[-1], (one, other), MATRIX, (-1, -2))
 
 
 def _linear(out: Tensor, rows: Tensor, weight: Tensor, *_: Any) -> Product:
-    return Product(rows.numel() * weight.shape[0], (rows, weight), MATRIX)
+    return Product(rows.numel() * weight.shape[0], (rows, weight), MATRIX, (-1, -1))
 
 
 def _attention(out: Any, query: Tensor, key: Tensor, value: Tensor, *_: Any) -> Product:
     """Two products, by shape alone: a causal mask or dropout saves nothing."""
     scores = math.prod(query.shape[:-1]) * key.shape[-2]
-    return Product(scores * (query.shape[-1] + value.shape[-1]), (query, key, value), ATTENTION)
+    macs = scores * (query.shape[-1] + value.shape[-1])
+    return Product(macs, (query, key, value), ATTENTION, (-1, -1, -2))
 
 
 PRODUCTS: dict[Any, Callable[..., Product]] = {

@@ -48,3 +48,11 @@ def run_of(tensor: Tensor, source: Source) -> tuple[int, int] | None:
         return (source.start, source.stop) if whole and length == stored else None
     start = source.start + tensor.storage_offset()
     return (int(start), int(start + length)) if start + length <= source.stop else None
+
+
+def sums_rows(tensor: Tensor, side: int, source: Source, row: int) -> bool:
+    """Whether a sum along a side of a tensor is over whole rows of the parameter that it holds, of ``row`` elements.
+
+    The parameter's first dimension is then that of the outputs. Of a copy in another order that cannot be told.
+    """
+    return source.ordered and tensor.stride(side) * tensor.shape[side] == row
