@@ -24,7 +24,8 @@ class TopKAST(Method):
     In each layer, A holds the largest weights by magnitude and B the next largest too. The network uses A. The gradient
     of the loss with respect to the used weights trains all of B, as if B were used. Stored weights outside B are frozen
     until their magnitude brings them back. The paper's penalty replaces the recipe's weight decay ``lambda``: the loss
-    gains ``lambda / 2 (|w_A|^2 + |w_(B-A)|^2 / D)``, where D is the global density of A (section 2.3).
+    gains ``lambda / 2 (|w_A|^2 + |w_(B-A)|^2 / D)``, where D is the global density of A (section 2.3). An optimiser
+    with a decay apart from the gradient, AdamW, decays at these rates.
 
     The paper's "80 % forward, 50 % backward sparsity" is ``sparsity=0.8 method.backward_density=0.3``. With B of all
     weights, ``backward_density=1``, every weight is trained.
@@ -75,9 +76,9 @@ class TopKAST(Method):
         return weight + (weight * mask - weight).detach()
 
     def each_step(self, masks: Masks) -> None:
-        """Add the penalty's gradient."""
-        for layer, decay in enumerate(masks.memory["decay"]):
-            masks.add_to_gradient(layer, masks.weight(layer) * decay)
+        """Decay A and B without A, each at its rate."""
+        for layer, rates in enumerate(masks.memory["decay"]):
+            masks.decay(layer, rates)
 
     def _choose(self, masks: Masks, target: float) -> None:
         from methods.parts.select import top_k_each

@@ -164,6 +164,9 @@ def test_a_version_changes_the_runs_that_it_says_and_no_others():
     assert version(small("gmp_uniform", recipe=plain)) == "2"
     assert version(small("lr_rewind", recipe=plain | {"lr_shape": "step"})) == "2"
     assert version(small("lr_rewind", recipe=plain)) == "1"
+    decoupled = plain | {"optimizer": "adamw", "weight_decay": 0.1}
+    assert version(small("top_kast", recipe=decoupled)) == "4"
+    assert {version(small("top_kast", recipe=plain)), version(small("static", recipe=decoupled))} == {"1"}
 
 
 def test_the_lock_holds_the_present_sources():

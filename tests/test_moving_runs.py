@@ -103,6 +103,20 @@ def test_top_kast_uses_the_largest_weights_and_trains_the_next_largest_too(seed,
         assert torch.allclose(added[layer], penalty, rtol=1e-6, atol=0)  # shares are kept in float32
 
 
+def test_top_kast_decays_as_adamw_does():
+    """As part of the gradient, a decay meant for AdamW would outweigh the loss."""
+    net = Net("top_kast", 0.3, backward_density=0.3)
+    net.masks.attach(torch.optim.AdamW(net.weights, lr=0.1, weight_decay=0.0))
+    before = [weight.detach().clone() for weight in net.weights]
+    assert all(not added.any() for added in net.stepped())
+    for layer, (weight, old) in enumerate(zip(net.weights, before, strict=True)):
+        alive = net.masks.alive(layer).view(old.shape)
+        others = (net.masks.forward.trains[layer] != 0) & ~alive
+        shares = alive + others / net.masks.density
+        torch.testing.assert_close(weight.detach(), old * (1 - 0.1 * 0.1 * shares))
+        assert others.any()
+
+
 def stored(made):
     return [weight.detach().clone() for name, weight in made.model.named_parameters() if name in made.masks.names]
 

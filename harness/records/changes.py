@@ -45,6 +45,11 @@ def _affected_by_3(settings: Settings) -> bool:
     return whole > 0 and 0.01 < rounds - whole <= 0.2 and abs((1 - share) ** whole - density) <= 0.0005
 
 
+def _affected_by_4(settings: Settings) -> bool:
+    recipe, own_decay = settings["recipe"], settings["method"].get("name") == "top_kast" and settings["sparsity"] > 0
+    return bool(own_decay and recipe.get("optimizer") == "adamw" and recipe.get("weight_decay"))
+
+
 def _joins_a_rest(dataset: Settings, batch_size: int | None) -> bool:
     """Say whether the samples left at the end of an epoch join the batch before (`harness.budget.epoch`)."""
     samples = (dataset.get("train_examples") or 0) - (dataset.get("val_examples") or 0)
@@ -63,5 +68,10 @@ HISTORY = (
         "3",
         "a sparsity that whole rounds of a rewinding method's share reach to three decimals takes no further round",
         _affected_by_3,
+    ),
+    Change(
+        "4",
+        "under AdamW, Top-KAST decays its weights as the optimiser does, not as a part of the gradient",
+        _affected_by_4,
     ),
 )

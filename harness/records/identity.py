@@ -24,7 +24,7 @@ from harness.records import lock, schema_1
 from harness.records.changes import HISTORY
 from harness.records.record import whole_budget
 
-RESULTS = "3"
+RESULTS = "4"
 """Version of the results of the project's own code."""
 
 Settings = dict[str, Any]

@@ -1,6 +1,6 @@
 """The masks of a run: the one place where weights, gradients and optimiser state are kept sparse."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -172,6 +172,18 @@ class Masks(ReadableMasks):
         gradient.add_(tensor.detach().reshape(gradient.shape))
 
     @torch.no_grad()
+    def decay(self, layer: int, rates: Tensor) -> None:
+        """Decay a layer at these rates, in `methods.Method.each_step`, as the optimiser decays other parameters.
+
+        AdamW takes its decay from the weights, times the learning rate: as a gradient it would outweigh the loss.
+        """
+        group = {} if self._optimizer is None else self._optimizer.param_groups[0]
+        if group.get("decoupled_weight_decay"):
+            self._weights[layer].detach().mul_(1 - group["lr"] * rates.view(self._weights[layer].shape))
+        else:
+            self.add_to_gradient(layer, self.weight(layer) * rates)
+
+    @torch.no_grad()
     def reset_state(self) -> None:
         """Set the optimiser's state to 0 for all parameters, as before the first step."""
         for state in [] if self._optimizer is None else self._optimizer.state.values():
@@ -191,12 +203,6 @@ class Masks(ReadableMasks):
             self.memory[name] = [tensor.detach().to(device, copy=True) for tensor in tensors]
 
     # For checkpoints.
-
-    def learned_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield the learned tensors, with a name each."""
-        for name, tensors in self._learned.items():
-            for layer, tensor in enumerate(tensors):
-                yield f"{name}.{layer}", tensor.detach()
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to resume."""

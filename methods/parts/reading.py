@@ -114,6 +114,12 @@ class ReadableMasks(MaskedLayers):
         for name, mask in zip(self.names, self._masks, strict=True):
             yield name, mask.bool()
 
+    def learned_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the learned tensors, with a name each."""
+        for name, tensors in self._learned.items():
+            for layer, tensor in enumerate(tensors):
+                yield f"{name}.{layer}", tensor.detach()
+
     def _flat(self, layer: int) -> Tensor:
         return self._weights[layer].detach().reshape(-1)
 
