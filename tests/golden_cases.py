@@ -61,6 +61,12 @@ def cases() -> dict[str, dict[str, Any]]:
             "epochs:8",
             recipe={"optimizer": "adamw", "lr": 2e-3, "nesterov": False, "label_smoothing": 0.1},
         ),
+        "mlp_adamw_top_kast": _case(
+            "top_kast",
+            "mlp",
+            "steps:32",
+            recipe={"optimizer": "adamw", "lr": 2e-3, "nesterov": False, "weight_decay": 0.1},
+        ),
         "mlp_static_step": _case("static", "mlp", "steps:40", recipe=drop),
         "crop_flip_epochs": _case("rigl", "convnet", "epochs:6", recipe={"augment": "crop_flip"}),
         "crop_undecayed_normalisation_er": _case(
