@@ -19,7 +19,7 @@ class UnfitError(UsageError):
 
 
 class BuilderError(UsageError):
-    """The function that makes a model raised an error, as one may for too few channels."""
+    """The function that makes a model raised an error, for example because a width leaves too few channels."""
 
 
 def unknown(kind: str, value: object, allowed: Iterable[str], meant: Mapping[str, str] | None = None) -> UsageError:

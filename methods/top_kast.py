@@ -24,8 +24,8 @@ class TopKAST(Method):
     In each layer, A holds the largest weights by magnitude and B the next largest too. The network uses A. The gradient
     of the loss with respect to the used weights trains all of B, as if B were used. Stored weights outside B are frozen
     until their magnitude brings them back. The paper's penalty replaces the recipe's weight decay ``lambda``: the loss
-    gains ``lambda / 2 (|w_A|^2 + |w_(B-A)|^2 / D)``, where D is the global density of A (section 2.3). An optimiser
-    with a decay apart from the gradient, AdamW, decays at these rates.
+    gains ``lambda / 2 (|w_A|^2 + |w_(B-A)|^2 / D)``, where D is the global density of A (section 2.3). Under an
+    optimiser with decoupled weight decay, AdamW, these are the rates of that decay.
 
     The paper's "80 % forward, 50 % backward sparsity" is ``sparsity=0.8 method.backward_density=0.3``. With B of all
     weights, ``backward_density=1``, every weight is trained.
@@ -76,7 +76,7 @@ class TopKAST(Method):
         return weight + (weight * mask - weight).detach()
 
     def each_step(self, masks: Masks) -> None:
-        """Decay A and B without A, each at its rate."""
+        """Decay the weights of A, and those of B outside A, each at its rate."""
         for layer, rates in enumerate(masks.memory["decay"]):
             masks.decay(layer, rates)
 

@@ -12,7 +12,7 @@ from runs import BATCH, PER_EPOCH, TRAIN, record, small, train, trainer
 from harness import config
 from harness.audit import counts
 from harness.budget.epoch import budget_samples
-from harness.errors import UnfitError, UsageError
+from harness.errors import BuilderError, UnfitError, UsageError
 from harness.plan import comparison, grid
 from harness.plan.planned import plan, settled
 from harness.plan.price import price
@@ -172,13 +172,27 @@ def test_a_width_of_one_s_own_is_refused_where_it_is_solved_and_another_model_el
     assert identity.row(config.to_dict(run)) != identity.row(config.to_dict(settled(small("static"))))
 
 
+def test_a_builder_that_fails_is_named_with_the_line_and_one_that_takes_too_much_memory_is_not(monkeypatch):
+    class Broken:
+        def __init__(self, classes, shape):
+            raise KeyError(classes) if classes else MemoryError
+
+    monkeypatch.setitem(models.MODELS, "broken", Broken)
+    run = of_model("broken", "static")
+    with pytest.raises(BuilderError, match=r"'broken' cannot be built for 10 outputs and .*: line \d+: KeyError: 10"):
+        measured(run)
+    run.dataset.classes = 0
+    with pytest.raises(MemoryError):
+        measured(run)
+
+
 def test_a_stranger_s_model_that_breaks_when_it_is_narrow_is_named(monkeypatch):
     def fragile(classes, shape, width=1.0):
         assert width > 0.9, "too few channels"
         return models.build("convnet", classes, shape, 0)
 
     monkeypatch.setitem(models.MODELS, "fragile", fragile)
-    with pytest.raises(UnfitError, match=r"model 'fragile' cannot have width 0\.5.*: AssertionError: too few channels"):
+    with pytest.raises(UnfitError, match=r"at width 0\.5.* model 'fragile' cannot be built.*: AssertionError: too"):
         settled(of_model("fragile"))
 
 

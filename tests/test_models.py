@@ -147,16 +147,6 @@ def test_an_unknown_model_is_refused_with_the_nearest_name():
         build("resnet2", 10, (3, 32, 32), 0)
 
 
-def test_a_builder_that_fails_is_named_with_the_line(monkeypatch):
-    def broken(classes, shape):
-        return {}[classes]
-
-    monkeypatch.setitem(MODELS, "broken", broken)
-    said = r"model 'broken' cannot be built for 10 outputs and inputs of shape \(3, 8, 8\): line \d+: KeyError: 10"
-    with pytest.raises(UsageError, match=said):
-        build("broken", 10, (3, 8, 8), 0)
-
-
 def test_vgg_refuses_images_that_its_poolings_would_leave_without_pixels():
     with pytest.raises(UsageError, match="'vgg19' needs images of at least 16x16, not 8x8"):
         build("vgg19", 10, (1, 8, 8), 0)

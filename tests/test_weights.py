@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from harness.audit import counts
 from harness.budget.measure import measure
 from harness.errors import UnfitError, UsageError
+from harness.plan import grid
 from harness.training.prepare import sized
 
 
@@ -232,23 +233,63 @@ def test_a_network_that_branches_on_values_is_traced_with_them():
     assert costs.host_random
 
 
-BY_INPUT = {"bare": {"matrix"}, "dimensions": {"up.weight"}, "grouped": {"mix"}, "tied": {"entry.weight"}}
+NOT_BY_OUTPUT = {"bare": {"matrix"}, "dimensions": {"up.weight"}, "grouped": {"mix"}, "tied": {"entry.weight"}}
 """Matrices that inputs are multiplied by as they are, a transposed convolution, a matrix used both ways."""
 
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_weights_whose_first_dimension_is_not_that_of_the_outputs_are_told(name):
     layers = measure(COUNTED[name](), SHAPE).layers
-    assert {layer.name for layer in layers if not layer.by_output} == BY_INPUT.get(name, set())
+    assert {layer.name for layer in layers if not layer.by_output} == NOT_BY_OUTPUT.get(name, set())
+
+
+class Applied(nn.Module):
+    """One weight, applied in some way to rows of 12 values."""
+
+    def __init__(self, shape, way):
+        super().__init__()
+        self.weight, self.way = nn.Parameter(torch.randn(shape)), way
+
+    def forward(self, images):
+        return self.way(images.flatten(1), self.weight)
+
+
+@pytest.mark.parametrize(
+    ("shape", "way", "by_output"),
+    [
+        ((5, 12), F.linear, True),
+        ((5, 12), lambda x, w: x @ w.t().contiguous(), True),
+        ((5, 12), lambda x, w: (w @ x.t()).t(), True),
+        ((5, 4, 3), lambda x, w: torch.einsum("bac,oac->bo", x.view(-1, 4, 3), w), True),
+        ((5, 4, 3), lambda x, w: torch.einsum("bca,oca->bo", x.view(-1, 4, 3), w), True),
+        ((5, 1), lambda x, w: F.linear(x[:, :1], w), True),
+        ((5, 1, 3, 4), lambda x, w: F.conv2d(x.view(-1, 1, 3, 4), w).flatten(1), True),
+        ((12, 5), torch.matmul, False),
+        ((12, 12), torch.matmul, False),
+        ((1, 6), lambda x, w: x[:, :1] @ w, False),
+        ((12, 1), torch.matmul, False),
+        ((4, 3, 5), lambda x, w: torch.einsum("bhd,hdk->bk", x.view(-1, 4, 3), w), False),
+        ((2, 5, 12), lambda x, w: torch.einsum("bi,eoi->beo", x, w), False),
+        ((1, 16, 4, 4), lambda x, w: F.conv_transpose2d(x.view(-1, 1, 3, 4), w).flatten(1), False),
+        ((4, 4, 1, 1), lambda x, w: F.conv2d(x.view(-1, 4, 3, 1), w.transpose(0, 1)).flatten(1), False),
+    ],
+)
+def test_the_first_dimension_is_that_of_the_outputs_where_each_is_a_sum_over_all_others(shape, way, by_output):
+    (layer,) = measure(Applied(shape, way), (1, 3, 4)).layers
+    assert layer.by_output == by_output
 
 
 @pytest.mark.parametrize(("method", "init_fan"), [("srigl", "layer"), ("sr_ste", "layer"), ("static", "mask")])
 def test_what_goes_by_the_inputs_of_each_output_is_refused_where_these_are_not_a_row(method, init_fan, monkeypatch):
     run = run_of(monkeypatch, COUNTED["grouped"], method)
     run.sparsity, run.model.init_fan = 0.5, init_fan
-    with pytest.raises(UnfitError, match=rf"({method}|init_fan).*first dimension of mix is not that of the outputs"):
+    with pytest.raises(UnfitError, match=rf"({method}|init_fan).*first dimension of mix is not known"):
         sized(run)
+    if method != "static":
+        with pytest.raises(UnfitError, match="first dimension of mix"):
+            grid.require_fit(run)
     run.dense_layers = ["mix"]
+    grid.require_fit(run)
     assert "mix" not in {layer.name for layer in sized(run).costs.layers}
 
 

@@ -19,8 +19,8 @@ class LayerCost:
         uses: How often each weight is used for one sample in evaluation mode, so that the layer takes
             ``weights * uses`` multiply-accumulates: an integer, which keeps the whole ledger exact.
         train_uses: The same in training mode; None where it is equal, as in most networks.
-        by_output: Whether the weight's first dimension is that of the outputs, all others of inputs, as in linear
-            layers and convolutions; not in transposed ones, nor where inputs are multiplied by the matrix as it is.
+        by_output: Whether the weight's first dimension is known to be that of the outputs, as in linear layers and
+            convolutions; not in transposed convolutions, nor in matrices applied as ``x @ weight``.
     """
 
     name: str

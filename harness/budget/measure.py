@@ -205,7 +205,7 @@ def _costs(seen: Survey, masked: Sequence[Part], stem: str | None, notes: Iterat
     for part, trained, uses in zip(masked, training.uses, evaluation.uses, strict=True):
         # A layer that no traced training pass ran is one that is skipped at random: it is charged as it is evaluated.
         train_uses = None if trained in (0, uses) else trained
-        by_output = not any(part.parameter in found.by_input for found in seen.findings)
+        by_output = not any(part.parameter in found.not_by_output for found in seen.findings)
         shape = tuple(part.weight.shape)
         layers.append(LayerCost(part.name, shape, part.stop - part.start, uses, train_uses, by_output))
     names = [part.name for part in masked]

@@ -76,6 +76,7 @@ def _bases(overrides: Sequence[str]) -> "list[RunConfig]":
         UsageError: An override is bad, or sets what trials decide themselves.
     """
     from harness import config
+    from harness.plan import grid
     from methods import methods
 
     for override in overrides:
@@ -92,7 +93,9 @@ def _bases(overrides: Sequence[str]) -> "list[RunConfig]":
     found = []
     for name in sorted(methods()):
         try:
-            found.append(config.resolve([*rest, f"method={name}"]))
+            run = config.resolve([*rest, f"method={name}"])
+            grid.require_fit(run)
+            found.append(run)
         except UnfitError as error:
             say(f"left out: {name}: {error}")
     if not found:

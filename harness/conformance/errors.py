@@ -1,7 +1,6 @@
 """How the kit says that something does not hold."""
 
-import traceback
-
+from harness import errors
 from harness.errors import UsageError, first_line
 
 
@@ -18,6 +17,4 @@ def reason(error: BaseException, file: str | None) -> str:
     """
     if isinstance(error, UsageError):
         return first_line(error)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    where = f"line {lines[-1]}: " if lines else ""
-    return f"{where}{type(error).__name__}: {first_line(error)}"
+    return errors.reason(error, file or "")

@@ -142,7 +142,7 @@ def _measured_at(run: RunConfig, width: int) -> Costs:
     try:
         return measured(_at(run, width))
     except BuilderError as error:
-        raise UnfitError(f"model {run.model.name!r} cannot have width {width / len(_WIDTHS):g}: {error}") from None
+        raise UnfitError(f"at width {width / len(_WIDTHS):g} {error}") from None
 
 
 def _at(run: RunConfig, width: int) -> RunConfig:

@@ -84,7 +84,7 @@ def runs(name: str, overrides: list[str], tell: Callable[[str], None] = say) -> 
             else:
                 run = config.resolve([*base, *cell.values(), *rest])
             if run.method.name in optional:
-                _require_fit(run)
+                require_fit(run)
         except UnfitError as error:
             if cell.get("method", "").removeprefix("method=") not in optional:
                 raise
@@ -235,9 +235,13 @@ def _text(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _require_fit(run: RunConfig) -> None:
-    """Raise an `UnfitError` where the dense net for comparison that a run trains cannot be had."""
+def require_fit(run: RunConfig) -> None:
+    """Raise an `UnfitError` where the model cannot have the dense net for comparison, or the pattern, of a run."""
     if isinstance(run.method, DenseComparison):
         from harness.plan import comparison  # it measures models, which takes torch
 
         comparison.require(run)
+    elif run.method.masked and run.method.pattern(1 - run.sparsity) is not None:
+        from harness.training import prepare
+
+        prepare.check_outputs(run, prepare.measured(run))

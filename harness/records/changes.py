@@ -46,8 +46,9 @@ def _affected_by_3(settings: Settings) -> bool:
 
 
 def _affected_by_4(settings: Settings) -> bool:
-    recipe, own_decay = settings["recipe"], settings["method"].get("name") == "top_kast" and settings["sparsity"] > 0
-    return bool(own_decay and recipe.get("optimizer") == "adamw" and recipe.get("weight_decay"))
+    recipe = settings["recipe"]
+    sparse_top_kast = settings["method"].get("name") == "top_kast" and settings["sparsity"] > 0
+    return bool(sparse_top_kast and recipe.get("optimizer") == "adamw" and recipe.get("weight_decay"))
 
 
 def _joins_a_rest(dataset: Settings, batch_size: int | None) -> bool:

@@ -1,5 +1,6 @@
 """The architecture of a run, which all that differ in their seed share: measured once in a process."""
 
+import inspect
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from harness.budget.measure import measure
 from harness.budget.parts import Layers, select
 from harness.budget.tracing import is_small
 from harness.config import RunConfig
+from harness.errors import BuilderError, UsageError, reason
+from harness.machine.oom import ran_out_of_memory
 from harness.records.metrics import CLASSIFICATION
 from harness.tasks import base, models
 
@@ -67,7 +70,18 @@ class Architecture:
             # What makes the first passes without values slow for small ones (see `is_small`) may have happened already.
             if not is_small(model) or "torch._dynamo" in sys.modules:
                 return self.measure(model)
-        return self.measure(self.build())
+        return self.measure(self._built())
+
+    def _built(self) -> nn.Module:
+        try:
+            return self.build()
+        except UsageError:
+            raise
+        except Exception as error:  # its author's code
+            if ran_out_of_memory(error):
+                raise
+            what = f"model {self.model!r} cannot be built for {self.classes} outputs and inputs of {self.inputs.shape}"
+            raise BuilderError(f"{what}: {reason(error, _file(models.builder(self.model)))}") from error
 
     def prepared(self, seed: int, costs: Costs | None) -> tuple[nn.Module, Layers]:
         """Build a model and return it with its masked weights.
@@ -87,6 +101,14 @@ class Architecture:
 
 
 _measured: dict[Architecture, Costs] = {}
+
+
+def _file(builder: Any) -> str:
+    """Return the file that a model comes from; nothing if that cannot be told."""
+    try:
+        return inspect.getfile(inspect.unwrap(builder))
+    except (TypeError, OSError):
+        return ""
 
 
 def _hashable(value: Any) -> Any:

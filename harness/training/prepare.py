@@ -23,6 +23,8 @@ from harness.tasks import base, data
 from harness.training.architecture import Architecture, measured, single_sample_error
 from harness.training.ranks import smallest_part
 
+_NAMED = 4  # weights that a message names
+
 
 @dataclass(frozen=True)
 class Sized:
@@ -91,7 +93,7 @@ def sized(run: RunConfig) -> Sized:
     dataset = asdict(run.dataset)
     data.check_recipe(dataset, run.recipe.augment, run.recipe.label_smoothing)
     costs, reference = measured(run), reference_costs(run)
-    _check_outputs(run, costs)
+    check_outputs(run, costs)
     if run.graph and costs.host_random:
         raise UsageError(
             f"graph=true would repeat what {run.model.name} draws at random (or decides) on the host in one step for "
@@ -130,20 +132,26 @@ def reference_costs(run: RunConfig) -> Costs:
     return measured(replace(run, model=replace(run.model, width=1.0)) if run.reference else run)
 
 
-def _check_outputs(run: RunConfig, costs: Costs) -> None:
-    """Refuse what goes by the inputs of each output where a weight's first dimension is not that of the outputs."""
-    if run.method.masked and run.method.pattern(1 - run.sparsity) is not None:
-        what = f"method {run.method.name!r} keeps a pattern along the inputs of each output"
-    elif run.model.init_fan == "mask":
-        what = "model.init_fan=mask scales weights by the inputs of each output"
-    else:
+def check_outputs(run: RunConfig, costs: Costs) -> None:
+    """Refuse what goes by the inputs of each output where a weight's first dimension may not be that of the outputs.
+
+    Raises:
+        UnfitError: A pattern, or ``model.init_fan=mask``, and such a weight that would be masked by it.
+    """
+    pattern = run.method.pattern(1 - run.sparsity) if run.method.masked else None
+    by_mask = run.model.init_fan == "mask"
+    others = [layer for layer in costs.layers if not layer.by_output]
+    names = [layer.name for layer in others if by_mask or (pattern is not None and pattern.holds_for(layer.shape))]
+    if not names:
         return
-    if by_input := [layer.name for layer in costs.layers if not layer.by_output]:
-        named = by_input[0] if len(by_input) == 1 else f"{by_input[0]} and {len(by_input) - 1} more"
-        raise UnfitError(
-            f"{what}, and the first dimension of {named} is not that of the outputs (a transposed convolution, or "
-            f"inputs @ weight): what shall stay dense must be named, dense_layers=[{by_input[0]}]"
-        )
+    what = "model.init_fan=mask scales weights" if by_mask else f"method {run.method.name!r} keeps a pattern"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    named = ", ".join(names[:_NAMED])
+    raise UnfitError(
+        f"{what} by the inputs of each output, but the first dimension of {named}{more} is not known to be that of the "
+        f"outputs, as in transposed convolutions and x @ weight: keep dense what is so with dense_layers=[{named}]"
+        f"{', or use model.init_fan=layer' if by_mask else ''}"
+    )
 
 
 def _check_densities(run: RunConfig, costs: Costs, reference: Costs) -> list[str]:

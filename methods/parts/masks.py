@@ -173,15 +173,16 @@ class Masks(ReadableMasks):
 
     @torch.no_grad()
     def decay(self, layer: int, rates: Tensor) -> None:
-        """Decay a layer at these rates, in `methods.Method.each_step`, as the optimiser decays other parameters.
+        """Decay the trained weights of a layer at these rates, in `methods.Method.each_step`, as the optimiser would.
 
-        AdamW takes its decay from the weights, times the learning rate: as a gradient it would outweigh the loss.
+        AdamW takes the learning rate times the rates from the weights: in the gradient they would outweigh the loss.
         """
-        group = {} if self._optimizer is None else self._optimizer.param_groups[0]
+        weight, group = self._weights[layer].detach(), self._optimizer.param_groups[0] if self._optimizer else {}
+        rates = rates.reshape(weight.shape)
         if group.get("decoupled_weight_decay"):
-            self._weights[layer].detach().mul_(1 - group["lr"] * rates.view(self._weights[layer].shape))
+            weight.mul_(1 - group["lr"] * rates * self._trains[layer])
         else:
-            self.add_to_gradient(layer, self.weight(layer) * rates)
+            self.add_to_gradient(layer, weight * rates)
 
     @torch.no_grad()
     def reset_state(self) -> None:
@@ -201,8 +202,6 @@ class Masks(ReadableMasks):
         else:
             device = self._weights[0].device
             self.memory[name] = [tensor.detach().to(device, copy=True) for tensor in tensors]
-
-    # For checkpoints.
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to resume."""

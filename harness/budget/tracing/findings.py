@@ -28,7 +28,7 @@ class Findings:
         uses: By parameter, the multiply-accumulates of each run of its elements (first, one past the last) that
             entered products as itself.
         roles: By parameter, the kinds of those products.
-        by_input: Parameters that a product did not sum row by row: their first dimension is not that of the outputs.
+        not_by_output: Parameters whose first dimension is not known to be that of the outputs in all their products.
         pairs: Parameters that were multiplied with each other.
         refused: By parameter, why its cost or its mask cannot be told.
         other_roles: Parameters that were used element by element.
@@ -42,7 +42,7 @@ class Findings:
     macs: int = 0
     uses: dict[str, Counter[tuple[int, int]]] = field(default_factory=lambda: defaultdict(Counter))
     roles: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    by_input: set[str] = field(default_factory=set)
+    not_by_output: set[str] = field(default_factory=set)
     pairs: set[frozenset[str]] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     other_roles: set[str] = field(default_factory=set)

@@ -17,7 +17,7 @@ from harness.budget.tracing import findings, operators
 from harness.budget.tracing.findings import Findings
 from harness.budget.tracing.meetings import UNKNOWN, Bearing, Operand, Operation
 from harness.budget.tracing.operators import Product
-from harness.budget.tracing.spans import Source, extent, run_of, sums_rows
+from harness.budget.tracing.spans import Source, extent, run_of
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Follow(TorchDispatchMode):
         super().__init__()
         self.found = Findings()
         self._dimensions = {name: parameter.dim() for name, parameter in parameters.items()}
-        self._rows = {name: each.numel() // len(each) for name, each in parameters.items() if each.dim() and len(each)}
         self._matrices = frozenset(name for name, parameter in parameters.items() if extent(parameter) > 1)
         self._samples = len(inputs)
         self._own = {_key(parameter): name for name, parameter in parameters.items()}
         self._facts: dict[int, Facts] = {}
         self._alive: dict[int, Any] = {}  # storages, so that no address is taken twice
         for name, parameter in parameters.items():
-            source = Source(name, 0, parameter.numel())
+            row = parameter.numel() // max(len(parameter), 1) if parameter.dim() else 1
+            source = Source(name, 0, parameter.numel(), row, outer=row)
             origins = frozenset([name])
             self._learn(
                 parameter, Facts(origins=origins, source=source, bearing=Bearing(weights=origins & self._matrices))
@@ -155,7 +155,7 @@ class Follow(TorchDispatchMode):
         self.found.macs += product.macs
         known = [self._of(operand) for operand in product.operands]
         themselves = []
-        for operand, facts, summed in zip(product.operands, known, product.summed, strict=True):
+        for operand, facts, outputs in zip(product.operands, known, product.outputs, strict=True):
             self._refuse(facts.mixed, findings.MIXED)
             if facts.source is None:
                 # Activations carry what was added to them; as a kernel they would stand for their parameters.
@@ -172,8 +172,8 @@ class Follow(TorchDispatchMode):
                 themselves.append(name)
                 self.found.uses[name][run] += product.macs
                 self.found.roles[name].add(product.role)
-                if not sums_rows(operand, summed, facts.source, self._rows[name]):
-                    self.found.by_input.add(name)
+                if not facts.source.first_is(outputs, operand, run):
+                    self.found.not_by_output.add(name)
             elif extent(operand) > 1:
                 self._refuse([name], findings.FLAT)
         if len(themselves) > 1:
@@ -204,8 +204,7 @@ class Follow(TorchDispatchMode):
         run = run_of(original, facts.source)
         if run is None:
             return replace(facts, source=None)
-        same = original.is_contiguous() and copy.is_contiguous() and original.numel() == copy.numel()
-        return replace(facts, source=Source(facts.source.parameter, *run, ordered=same and facts.source.ordered))
+        return replace(facts, source=facts.source.copied(original, copy, run))
 
     def _write(self, tensor: Tensor, facts: Facts) -> None:
         """Learn that something was written into a tensor, beside what its storage holds."""

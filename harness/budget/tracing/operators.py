@@ -20,13 +20,13 @@ class Product:
         macs: Its multiply-accumulates.
         operands: The tensors that are multiplied; a kernel comes last.
         role: What kind of product it is. A weight with two roles belongs to layers of different kinds.
-        summed: The side of each operand along which it is summed.
+        outputs: The dimension of each operand that runs over outputs if it is the weight; None if none does.
     """
 
     macs: int
     operands: tuple[Tensor, ...]
     role: str
-    summed: tuple[int, ...]
+    outputs: tuple[int | None, ...]
 
 
 CONVOLUTION, MATRIX, ATTENTION = "convolution", "matrix product", "attention"
@@ -37,12 +37,13 @@ def _convolution(out: Tensor, images: Tensor, kernel: Tensor, *rest: Any) -> Pro
     positions = images if transposed else out
     macs = kernel.numel() * images.shape[0] * math.prod(positions.shape[2:])
     if transposed:
-        return Product(macs, (images, kernel), f"transposed {CONVOLUTION}", (1, 0))
-    return Product(macs, (images, kernel), CONVOLUTION, (1, 1))
+        return Product(macs, (images, kernel), f"transposed {CONVOLUTION}", (None, None))
+    return Product(macs, (images, kernel), CONVOLUTION, (None, 0))
 
 
 def _matrix(out: Tensor, one: Tensor, other: Tensor, *_: Any) -> Product:
-    return Product(out.numel() * one.shape[-1], (one, other), MATRIX, (-1, max(-2, -other.dim())))
+    outputs = (-2 if one.dim() > 1 else None, -1 if other.dim() > 1 else None)
+    return Product(out.numel() * one.shape[-1], (one, other), MATRIX, outputs)
 
 
 def _added(out: Tensor, _: Tensor, one: Tensor, other: Tensor, *__: Any) -> Product:
@@ -50,18 +51,18 @@ def _added(out: Tensor, _: Tensor, one: Tensor, other: Tensor, *__: Any) -> Prod
 
 
 def _summed(out: Tensor, _: Tensor, one: Tensor, other: Tensor, *__: Any) -> Product:
-    return Product(one.numel() * other.shape[-1], (one, other), MATRIX, (-1, -2))
+    return Product(one.numel() * other.shape[-1], (one, other), MATRIX, (-2, -1))
 
 
 def _linear(out: Tensor, rows: Tensor, weight: Tensor, *_: Any) -> Product:
-    return Product(rows.numel() * weight.shape[0], (rows, weight), MATRIX, (-1, -1))
+    return Product(rows.numel() * weight.shape[0], (rows, weight), MATRIX, (None, -2))
 
 
 def _attention(out: Any, query: Tensor, key: Tensor, value: Tensor, *_: Any) -> Product:
     """Two products, by shape alone: a causal mask or dropout saves nothing."""
     scores = math.prod(query.shape[:-1]) * key.shape[-2]
     macs = scores * (query.shape[-1] + value.shape[-1])
-    return Product(macs, (query, key, value), ATTENTION, (-1, -1, -2))
+    return Product(macs, (query, key, value), ATTENTION, (None, None, None))
 
 
 PRODUCTS: dict[Any, Callable[..., Product]] = {

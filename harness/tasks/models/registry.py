@@ -14,7 +14,7 @@ from harness import generators
 from harness.budget.inputs import Inputs
 from harness.budget.measure import measure
 from harness.budget.parts import Layers, select
-from harness.errors import BuilderError, UnfitError, UsageError, reason, unknown
+from harness.errors import UnfitError, UsageError, unknown
 from harness.seeds import derive
 from methods import entry_points
 
@@ -97,7 +97,6 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int, device: str 
 
     Raises:
         UsageError: If no model has that name.
-        BuilderError: If its builder fails.
         UnfitError: If the model's builder does not take an option.
     """
     make = builder(name)
@@ -109,14 +108,7 @@ def build(name: str, classes: int, shape: Sequence[int], seed: int, device: str 
         if device == "meta":
             without_values.enter_context(torch.device(device))
             without_values.enter_context(_NoNormals())
-        try:
-            return make(classes, tuple(shape), **options)
-        except UsageError:
-            raise
-        except Exception as error:  # its author's code
-            what = f"model {name!r} cannot be built for {classes} outputs and inputs of shape {tuple(shape)}"
-            file = getattr(getattr(make, "__code__", None), "co_filename", "")
-            raise BuilderError(f"{what}: {reason(error, file)}") from error
+        return make(classes, tuple(shape), **options)
 
 
 def takes(make: Builder, option: str) -> bool:
