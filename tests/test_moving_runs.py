@@ -117,6 +117,24 @@ def test_top_kast_decays_as_adamw_does():
         assert others.any()
 
 
+@pytest.mark.parametrize("flat", [True, False])
+def test_rates_of_decay_are_flat_or_shaped_and_reach_what_is_trained_alone(flat):
+    net = Net("top_kast", 0.3, backward_density=0.3)
+    before = [weight.detach().clone() for weight in net.weights]
+    for optimizer in (torch.optim.SGD(net.weights, lr=0.1), torch.optim.AdamW(net.weights, lr=0.1)):
+        net.masks.attach(optimizer)
+        for layer, weight in enumerate(net.weights):
+            weight.grad = torch.zeros_like(weight)
+            with net.masks.reading_gradients():
+                net.masks.decay(layer, torch.full((weight.numel(),) if flat else weight.shape, 0.1).double())
+            if isinstance(optimizer, torch.optim.AdamW):
+                assert not weight.grad.any()
+                trained = net.masks.forward.trains[layer]
+                torch.testing.assert_close(weight.detach(), before[layer] * (1 - 0.01 * trained))
+            else:
+                torch.testing.assert_close(weight.grad, 0.1 * before[layer])
+
+
 def stored(made):
     return [weight.detach().clone() for name, weight in made.model.named_parameters() if name in made.masks.names]
 
