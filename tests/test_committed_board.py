@@ -450,7 +450,7 @@ def test_what_results_say_of_the_language_model(on_gpu):
     gradual = ["gmp_uniform", "gmp", "lr_rewind", "granet_s0"]
     assert list(means)[:4] == gradual
     others = set(means) - set(gradual)
-    assert len(others) == 22
+    assert len(others) == 21
     assert all({one.method for one in only.worse(_row(only, name))} == others for name in gradual)
     assert [round(means[name], 2) for name in (*gradual[::3], "granet")] == [2.18, 2.24, 2.31]
     assert levels.reference(table).score.mean == pytest.approx(2.05, abs=0.005)
@@ -460,7 +460,6 @@ def test_what_results_say_of_the_language_model(on_gpu):
         assert means[name] - means["static"] > 0.6
         assert _better_at(table, "static", name) == _better_at(table, "short_dense", name) == [0.9]
     assert _better_at(table, "static", "random_init") == _better_at(table, "random_init", "static") == []
-    assert list(means)[-1] == "top_kast"
     assert _better_at(table, "static", "small_dense") == [0.9]
     assert _better_at(table, "gmp", "random_pruning") == [0.9]
     assert round(means["random_pruning"] - means["gmp"], 2) == 0.15
