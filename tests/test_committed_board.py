@@ -5,7 +5,6 @@ import os
 import random
 import shlex
 import subprocess
-from dataclasses import replace
 from itertools import combinations
 
 import pytest
