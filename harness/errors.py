@@ -1,13 +1,17 @@
 """Errors that a user can act on."""
 
 import difflib
+import inspect
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 _NEAR = 0.65  # of difflib: one letter of three may differ; snip is not set_itop
 _LONGEST = 80  # characters of a value in a message
 _LONGEST_LINE = 1000
+NAMED = 4
+"""Names of a list that a message gives, such as those of refused weights."""
 
 
 class UsageError(ValueError):
@@ -70,6 +74,20 @@ def reason(error: BaseException, path: Path | str) -> str:
     text = str(error.msg) if isinstance(error, SyntaxError) else message(error)
     where = f"line {lines[-1]}: " if lines else ""
     return where + " ".join(f"{type(error).__name__}: {text}".split())[:300]
+
+
+def file_of(code: Any) -> str:
+    """Return the file of a class or a function, for `reason`; nothing if that cannot be told."""
+    try:
+        return inspect.getfile(inspect.unwrap(code))
+    except (TypeError, OSError):
+        return ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def short(value: object) -> str:

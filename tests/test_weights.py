@@ -153,10 +153,7 @@ def _branch(model, scores):
     ("end", "said"),
     [
         (lambda model, scores: (scores, scores), "returns a tuple in training mode, not one tensor"),
-        (
-            lambda model, scores: SimpleNamespace(logits=scores),
-            "not one tensor: wrap it in a module",
-        ),
+        (lambda model, scores: SimpleNamespace(logits=scores), "not one tensor: wrap it in a module"),
         (lambda model, scores: scores[:, :3], r"returns a tensor of shape \(2, 3\) for 2 samples in training mode"),
         (lambda model, scores: torch.from_numpy(scores.detach().numpy() * 2), "computes outside torch in training"),
         (lambda model, scores: (scores @ scores.t()) @ scores, "multiplies samples with each other"),

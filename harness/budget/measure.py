@@ -12,9 +12,7 @@ from harness.budget.inputs import Inputs
 from harness.budget.parts import Part, parts
 from harness.budget.tracing import Mode, Survey, survey
 from harness.budget.tracing.operators import CONVOLUTION
-from harness.errors import UsageError, unknown
-
-_NAMED = 4  # refused weights that a message names for each reason
+from harness.errors import NAMED, UsageError, listed, unknown
 
 
 def measure(
@@ -127,7 +125,7 @@ class _Names:
             reasons.setdefault(why, []).append(name)
         first = next(iter(refused))
         raise UsageError(
-            f"cannot mask {'; '.join(f'{_listed(names)}, which {why}' for why, names in reasons.items())}. What shall "
+            f"cannot mask {'; '.join(f'{listed(names)}, which {why}' for why, names in reasons.items())}. What shall "
             f"stay dense must be named: dense_layers=[{first}], or by patterns such as '{first.partition('.')[0]}*'"
         )
 
@@ -170,12 +168,7 @@ class _Names:
 def _shapes(few: Sequence[Part]) -> str:
     """Return the shapes of few weights, which tell layers apart whose names are numbers."""
     shapes = [f"{part.name} {'x'.join(map(str, part.weight.shape))}" for part in few]
-    return f" ({', '.join(shapes)})" if len(few) <= 2 * _NAMED else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return f" ({', '.join(shapes)})" if len(few) <= 2 * NAMED else ""
 
 
 def _requires_grad(part: Part) -> bool:
@@ -222,7 +215,7 @@ def _costs(seen: Survey, masked: Sequence[Part], stem: str | None, notes: Iterat
 
 def _notes(seen: Survey, tied: Sequence[str]) -> Iterator[str]:
     if tied:
-        yield f"{_listed(tied)} stays dense: tokens are looked up in it, and it is the matrix of a product as well"
+        yield f"{listed(tied)} stays dense: tokens are looked up in it, and it is the matrix of a product as well"
     for mode, name in ((seen.training, "training"), (seen.evaluation, "evaluation")):
         if mode.random:
             yield (

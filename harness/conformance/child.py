@@ -71,7 +71,7 @@ def main() -> int:
             trainer = _resumed(planned, folder) if task == "resume" else _blind(planned, folder)
             state = trainer.state_dict()  # with the generators as they are now
     except Exception as error:  # whatever a stranger's code raises
-        file = examined.file if examined else None
+        file = examined.file if examined else ""
         said = first_line(error) if isinstance(error, PermissionError) else reason(error, file)
         (folder / f"{task}-error.txt").write_text(said)
         return 1

@@ -1,7 +1,6 @@
 """What the kit examines: a method or a model, by name, file or module, and the short runs that it takes part in."""
 
 import importlib
-import inspect
 import os
 import re
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 from harness import config, plugins
 from harness.budget.kinds import kind
 from harness.config import RunConfig
-from harness.errors import UnfitError, UsageError, short
+from harness.errors import UnfitError, UsageError, file_of, short
 from harness.plan.planned import Planned, plan
 from harness.tasks import models
 from methods import registry
@@ -96,12 +95,9 @@ class Subject:
             raise UsageError(f"budget={run.budget.kind}: runs of a time are never the same; choose steps")
 
     @property
-    def file(self) -> str | None:
-        """The file that it comes from; None if that cannot be told."""
-        try:
-            return inspect.getfile(self._object)
-        except (TypeError, OSError):
-            return None
+    def file(self) -> str:
+        """The file that it comes from; nothing if that cannot be told."""
+        return file_of(self._object)
 
     @property
     def _object(self) -> Any:

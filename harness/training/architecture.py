@@ -1,6 +1,5 @@
 """The architecture of a run, which all that differ in their seed share: measured once in a process."""
 
-import inspect
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from harness.budget.measure import measure
 from harness.budget.parts import Layers, select
 from harness.budget.tracing import is_small
 from harness.config import RunConfig
-from harness.errors import BuilderError, UsageError, reason
+from harness.errors import BuilderError, UsageError, file_of, reason
 from harness.machine.oom import ran_out_of_memory
 from harness.records.metrics import CLASSIFICATION
 from harness.tasks import base, models
@@ -81,7 +80,7 @@ class Architecture:
             if ran_out_of_memory(error):
                 raise
             what = f"model {self.model!r} cannot be built for {self.classes} outputs and inputs of {self.inputs.shape}"
-            raise BuilderError(f"{what}: {reason(error, _file(models.builder(self.model)))}") from error
+            raise BuilderError(f"{what}: {reason(error, file_of(models.builder(self.model)))}") from error
 
     def prepared(self, seed: int, costs: Costs | None) -> tuple[nn.Module, Layers]:
         """Build a model and return it with its masked weights.
@@ -101,14 +100,6 @@ class Architecture:
 
 
 _measured: dict[Architecture, Costs] = {}
-
-
-def _file(builder: Any) -> str:
-    """Return the file that a model comes from; nothing if that cannot be told."""
-    try:
-        return inspect.getfile(inspect.unwrap(builder))
-    except (TypeError, OSError):
-        return ""
 
 
 def _hashable(value: Any) -> Any:

@@ -18,12 +18,10 @@ from harness.budget.parts import Layers
 from harness.budget.schedule import Schedule
 from harness.budget.size import Budget, size
 from harness.config import RunConfig
-from harness.errors import UnfitError, UsageError
+from harness.errors import NAMED, UnfitError, UsageError, listed
 from harness.tasks import base, data
 from harness.training.architecture import Architecture, measured, single_sample_error
 from harness.training.ranks import smallest_part
-
-_NAMED = 4  # weights that a message names
 
 
 @dataclass(frozen=True)
@@ -145,11 +143,10 @@ def check_outputs(run: RunConfig, costs: Costs) -> None:
     if not names:
         return
     what = "model.init_fan=mask scales weights" if by_mask else f"method {run.method.name!r} keeps a pattern"
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    named = ", ".join(names[:_NAMED])
+    first = ", ".join(names[:NAMED])
     raise UnfitError(
-        f"{what} by the inputs of each output, but the first dimension of {named}{more} is not known to be that of the "
-        f"outputs, as in transposed convolutions and x @ weight: keep dense what is so with dense_layers=[{named}]"
+        f"{what} by the inputs of each output, but the first dimension of {listed(names)} is not known to be that of "
+        f"the outputs, as in transposed convolutions and x @ weight: keep dense what is so with dense_layers=[{first}]"
         f"{', or use model.init_fan=layer' if by_mask else ''}"
     )
 

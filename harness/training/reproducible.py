@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from harness import generators
 from harness.budget.inputs import Inputs
 from harness.config import RunConfig
-from harness.errors import UsageError
+from harness.errors import UsageError, listed
 from harness.machine.oom import ran_out_of_memory
 from harness.machine.precision import placed
 from harness.tasks import models
@@ -23,7 +23,6 @@ from harness.training.beside import State, differing, load_state_dict, plain, st
 _PASSES, _SAMPLES = 3, 4
 _CLOSE = 1e-5
 """Share of the largest output by which two evaluations of one network may differ."""
-_NAMED = 4
 
 _known: set[Architecture] = set()
 
@@ -46,7 +45,7 @@ def require(run: RunConfig) -> None:
         _outputs(trained.train(), architecture.inputs, number)
     if run.graph and (moved := differing(before, plain(trained))):
         raise UsageError(
-            f"graph=true would repeat one step of {run.model.name}, which changes {_listed(moved)} in each: set "
+            f"graph=true would repeat one step of {run.model.name}, which changes {listed(moved)} in each: set "
             f"graph=false"
         )
     _give(run.model.name, trained, fresh)
@@ -79,7 +78,7 @@ def _require_kept(name: str, trained: nn.Module, fresh: nn.Module, inputs: Input
     """Refuse a model that evaluates otherwise once its ``state_dict`` is loaded into a new one."""
     more = differing(state_dict(trained), state_dict(fresh))
     if not _same(_outputs(trained.eval(), inputs, -1), _outputs(fresh.eval(), inputs, -1)):
-        what = _listed(more) or "an object that is neither tensor nor number"
+        what = listed(more) or "an object that is neither tensor nor number"
         raise UsageError(
             f"model {name!r} changes {what} in training, which its outputs depend on and its state_dict lacks, so that "
             f"a kept network would give other results than its record: make it a persistent buffer, "
@@ -111,7 +110,7 @@ def not_reproduced(run: RunConfig, trained: nn.Module, test: Batches) -> str | N
         raise
     if _same(first, other, noise=10 * float((first - again).nan_to_num().abs().max())):
         return _counted_otherwise(run, state_dict(trained), more) if more else None
-    return f"the outputs depend on {_listed(more) or 'state'}, which training changed and the model's state_dict lacks"
+    return f"the outputs depend on {listed(more) or 'state'}, which training changed and the model's state_dict lacks"
 
 
 def _counted_otherwise(run: RunConfig, kept: State, more: list[str]) -> str | None:
@@ -121,7 +120,7 @@ def _counted_otherwise(run: RunConfig, kept: State, more: list[str]) -> str | No
     load_state_dict(model, kept)
     if architecture.measure(model).described(0) == measured(run).described(0):
         return None
-    return f"the model computes other products than were counted before it was trained, which changed {_listed(more)}"
+    return f"the model computes other products than were counted before it was trained, which changed {listed(more)}"
 
 
 def _outputs(model: nn.Module, inputs: Inputs, number: int) -> Tensor:
@@ -145,8 +144,3 @@ def _same(one: Tensor, other: Tensor, noise: float = 0.0) -> bool:
     finite = one[one.isfinite()].abs()
     slack = _CLOSE * float(finite.max()) if finite.numel() else 0.0
     return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=slack + noise, equal_nan=True)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
