@@ -34,7 +34,8 @@ class STR(Method):
 
     Attributes:
         init: Initial s.
-        decay: Weight decay of s; weights have the recipe's.
+        decay: Weight decay of s; weights have the recipe's. Above 1 for short schedules of AdamW, where s loses the
+            learning rate times ``decay`` of itself each step.
     """
 
     family: ClassVar[str] = "soft_thresholds"
@@ -55,8 +56,8 @@ class STR(Method):
         check_interval(self)
         if not math.isfinite(self.init):
             raise ValueError(f"method.init: {self.init} is not a finite number")
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"method.decay: {self.decay} is not in [0, 1)")
+        if not (self.decay >= 0 and math.isfinite(self.decay)):
+            raise ValueError(f"method.decay: {self.decay} is not a finite number from 0 on")
 
     def unread(self) -> tuple[str, ...]:
         """See `Method.unread`."""

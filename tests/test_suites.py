@@ -29,6 +29,7 @@ SUITES = {  # tables, sparsities, seeds
     "rewinding": (1, [1 - 0.8**rounds for rounds in range(1, 18)], 3),
     "signal_cpu": (1, [0.3, 0.5, 0.8, 0.9, 0.95], 3),
     "smoke": (1, [0.9], 3),
+    "vit": (1, [0.3, 0.5, 0.8, 0.9, 0.95], 3),
     "vit_cpu": (1, [0.3, 0.5, 0.8, 0.9, 0.95], 3),
 }
 CHOSEN = {
