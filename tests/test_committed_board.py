@@ -457,9 +457,10 @@ def test_what_results_say_of_the_vision_transformer(tables):
         found = [100 * one for each in at for one in _row(by_sparsity[each], method).scores.values()]
         return round(min(found)), round(max(found))
 
-    assert (in_classifier("magnitude_init", 0.3)[-1], in_classifier("magnitude_init", 0.5, 0.8, 0.9, 0.95)[-1]) == (11, 0)
-    assert ends("magnitude_init", 0.5, 0.8, 0.9, 0.95) == (10, 10)
-    assert (in_classifier("one_shot", 0.8)[:: 2], in_classifier("one_shot", 0.9, 0.95)[-1]) == ([3, 6], 1)
+    sparser = (0.5, 0.8, 0.9, 0.95)
+    assert (in_classifier("magnitude_init", 0.3)[-1], in_classifier("magnitude_init", *sparser)[-1]) == (11, 0)
+    assert ends("magnitude_init", *sparser) == (10, 10)
+    assert (in_classifier("one_shot", 0.8)[::2], in_classifier("one_shot", 0.9, 0.95)[-1]) == ([3, 6], 1)
     assert ends("one_shot", 0.9, 0.95) == (10, 19)
     assert [in_classifier("gmp", at)[::2] for at in (0.9, 0.95)] == [[41, 48], [31, 34]]
     assert (in_classifier("lr_rewind", 0.95), ends("lr_rewind", 0.95)) == ([3, 3, 4], (34, 40))
