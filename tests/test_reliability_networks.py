@@ -263,7 +263,8 @@ def test_the_board_shows_what_was_measured_off_its_main_table(output):
     assert "| calibration error % |" in " ".join(text.split())
     shown_there = r'"reliability":\{"note":"[^"]*","headers":\[[^]]*\],"rows":\[\["static","0\.9"'
     assert re.search(shown_there, (output / "leaderboard.html").read_text())
-    assert "ece" not in (output / "leaderboard.csv").read_text()
+    header, *_ = (output / "leaderboard.csv").read_text().splitlines()
+    assert "ece" not in header  # rows have hashes, which may have it
     assert made.tables[0].rows[0].score is not None
 
 
