@@ -5,6 +5,7 @@ import os
 import random
 import shlex
 import subprocess
+from functools import partial
 from itertools import combinations
 
 import pytest
@@ -233,7 +234,8 @@ def test_what_readme_says_over_six_tasks(every, tables):
     made = standing.make(every, standing.read(TREE / "standing.yaml"))
     assert (made.declared.tasks, made.found, len(made.placed), made.local) == (6, 26, 11, set())
     ranked = {line.method: (line.figures.interval.first, line.figures.interval.last) for line in made.placed}
-    *shown_at_90, text = [_shows(each) / 100 for table in tables for each in table.levels if each.sparsity == 0.9]
+    at_90 = [each for table in tables for each in table.levels if each.sparsity == 0.9]
+    *shown_at_90, text = [smallest_difference(each.family) for each in at_90]
     assert [round(100 * each, 1) for each in shown_at_90] == [1.3, 0.8, 5.3, 0.3, 16.1]
     assert text == pytest.approx(0.16, abs=0.005)
     assert (ranked["granet"], ranked["gmp"]) == ((1, 6), (1, 7))
@@ -268,8 +270,7 @@ def test_what_results_say_of_the_whole_field(tables):
     resolved = {each.sparsity: _shows(each) for each in table.levels}
     assert resolved == {0.5: 0.5, 0.8: 0.6, 0.9: 0.8, 0.95: 0.9, 0.98: 1.0}
 
-    def shown(better, worse):
-        return _better_at(table, better, worse)
+    shown = partial(_better_at, table)
 
     def mean(method, sparsity):
         return 100 * _row(by_sparsity[sparsity], method).score.mean
@@ -329,9 +330,7 @@ def test_what_results_say_of_mnist(tables):
     assert {at: _shows(each) for at, each in by_sparsity.items()} == {0.9: 0.3, 0.95: 0.6, 0.98: 1.0}
     assert [len(_row(by_sparsity[at], "rigl").runs) for at in (0.9, 0.95, 0.98)] == [8, 5, 5]
 
-    def shown(better, worse):
-        return _better_at(table, better, worse)
-
+    shown = partial(_better_at, table)
     # "At 90 % seven of 28 rows may lead"
     leading = {at: {row.method: row for row in each.ranked if row.place.may_lead} for at, each in by_sparsity.items()}
     best = {"one_shot", "lr_rewind", "gmp", "granet_s0", "gmp_uniform", "acdc", "granet"}
@@ -428,7 +427,7 @@ def test_what_results_say_of_cifar(on_gpu, one_epoch):
     assert round(100 * levels.reference(one_epoch).score.mean, 1) == 54.6
 
 
-def test_what_results_say_of_the_vision_transformer(tables):
+def test_what_results_say_of_the_vision_transformer(every, tables):
     table = next(table for table in tables if table.model == "vit_tiny")
     by_sparsity = {each.sparsity: each for each in table.levels}
     assert [_shows(each) for each in table.levels] == [3.9, 4.2, 7.9, 5.3, 9.1]
@@ -437,12 +436,10 @@ def test_what_results_say_of_the_vision_transformer(tables):
     always = {"static", "set", "set_itop", "mest", "rigl", "snip", "small_dense"}
     assert all(always <= names for names in leading.values())
 
-    def shown(better, worse):
-        return _better_at(table, better, worse)
-
+    shown = partial(_better_at, table)
     for name in ("static", "set", "set_itop", "mest"):
         assert shown(name, "gmp") == [0.9]
-        assert not any(_better_at(other, name, "gmp") for other in tables if other is not table)
+        assert not any(_better_at(other, name, "gmp") for other in every if other is not table)
     for other in ("set", "static"):
         assert shown("rigl", other) == shown(other, "rigl") == []
     thresholds = _row(by_sparsity[0.9], "str")
@@ -450,8 +447,7 @@ def test_what_results_say_of_the_vision_transformer(tables):
     assert (round(100 * thresholds.score.mean, 1), "str" in leading[0.9], shown("str", "gmp")) == (79.0, True, [0.9])
 
     def in_classifier(method, *at):
-        runs = [run for one in at for run in _row(by_sparsity[one], method).runs.values()]
-        return sorted(run["topology"][-1]["active"][-1] for run in runs)
+        return _in_classifier(method, *(by_sparsity[one] for one in at))
 
     def ends(method, *at):
         found = [100 * one for each in at for one in _row(by_sparsity[each], method).scores.values()]
@@ -480,11 +476,8 @@ def test_what_results_say_of_the_vision_transformer_on_a_gpu(on_gpu):
     assert (len(leading), len(only.ranked)) == (14, 20)
     assert {"granet_s0", "gmp", "granet", "set", "mest", "rigl"} <= leading
 
-    def in_classifier(method):
-        return sorted(run["topology"][-1]["active"][-1] for run in _row(only, method).runs.values())
-
-    assert (in_classifier("magnitude_init"), in_classifier("one_shot")) == ([0, 0, 0], [0, 0, 1])
-    assert (in_classifier("lr_rewind"), in_classifier("gmp")) == ([11, 14, 19], [64, 66, 66])
+    assert (_in_classifier("magnitude_init", only), _in_classifier("one_shot", only)) == ([0, 0, 0], [0, 0, 1])
+    assert (_in_classifier("lr_rewind", only), _in_classifier("gmp", only)) == ([11, 14, 19], [64, 66, 66])
     lost = [100 * one for name in ("magnitude_init", "one_shot") for one in _row(only, name).scores.values()]
     assert (min(lost), round(max(lost))) == (10, 15)
     assert sorted(round(100 * one) for one in _row(only, "lr_rewind").scores.values()) == [68, 74, 76]
@@ -534,9 +527,7 @@ def test_what_results_say_of_the_small_language_model(tables):
     def mean(method, at):
         return round(_row(by_sparsity[at], method).score.mean, 2)
 
-    def shown(better, worse):
-        return _better_at(table, better, worse)
-
+    shown = partial(_better_at, table)
     assert [mean(name, at) for name in ("gmp", "static") for at in (0.9, 0.95)] == [2.6, 2.64, 2.61, 2.72]
     reached = {round(run["metrics"]["sparsity"], 2) for run in _row(by_sparsity[0.9], "str").runs.values()}
     assert (reached, mean("str", 0.9), round(_times(by_sparsity[0.9], "str"), 2)) == ({0.91}, 2.6, 0.5)
@@ -561,6 +552,12 @@ def test_what_results_say_of_the_small_language_model(tables):
 
 def _row(level, method):
     return next(row for row in level.ranked if row.method == method)
+
+
+def _in_classifier(method, *levels):
+    """Return how many weights of the classifier, the last layer, each run of a method ends with."""
+    runs = [run for each in levels for run in _row(each, method).runs.values()]
+    return sorted(run["topology"][-1]["active"][-1] for run in runs)
 
 
 def _times(level, method):
